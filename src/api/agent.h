@@ -1,0 +1,53 @@
+// What a client is told: the resources its account may use and the way to them.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/describe.hpp>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace portolan::api {
+
+// ---- what the agent may reach: GET /v1/agent?watch=1 (internal name, user certificate) ----
+struct AgentGateway {
+  std::string id;
+  std::string name;
+  std::string address;  // host:port
+};
+BOOST_DESCRIBE_STRUCT(AgentGateway, (), (id, name, address))
+
+struct AgentResource {
+  std::string id;
+  std::string name;
+  std::string type;
+  std::uint16_t port = 0;                 // the loopback port
+  std::vector<std::string> egress;        // node ids, best first
+};
+BOOST_DESCRIBE_STRUCT(AgentResource, (), (id, name, type, port, egress))
+
+struct AgentView {
+  std::string account;
+  std::string email;
+  WallTime sign_in_ends{};
+  std::vector<AgentGateway> gateways;
+  std::vector<AgentResource> resources;
+};
+BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources))
+
+// One line of the agent's watch. `kind`: "view" (all of it, first and after every change that touches it), "heartbeat" (every 5 s),
+// "end" (the sign-in is over; `reason` says why).
+struct AgentEvent {
+  std::string kind;
+  std::string epoch;
+  std::uint64_t revision = 0;
+  std::optional<AgentView> view;
+  std::optional<std::string> reason;
+};
+BOOST_DESCRIBE_STRUCT(AgentEvent, (), (kind, epoch, revision, view, reason))
+
+}  // namespace portolan::api

@@ -1,0 +1,78 @@
+// What is on record. The same structs travel from nodes to the control plane and from there to readers.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/describe.hpp>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace portolan::api {
+
+// ---- audit: POST /v1/node/audit (node certificate); GET /v1/audit/sessions|queries|activities (admins) ----
+// One record. `kind`: "session.started", "session.ended", "query". Members that do not apply are absent.
+struct AuditRecord {
+  std::string kind;
+  std::string session;
+  std::uint64_t sequence = 0;            // within the session, from 1
+  WallTime time{};                       // start, for a query
+  std::string trace;
+  std::optional<std::string> account;
+  std::optional<std::string> email;
+  std::optional<std::string> device;
+  std::optional<std::string> resource;
+  std::optional<std::string> resource_name;
+  std::optional<std::string> type;
+  std::optional<std::string> node;
+  std::optional<std::string> client;     // application_name and the like, as the client says
+  std::optional<std::string> database;
+  std::optional<std::string> text;       // a query's text, up to the limit
+  std::optional<std::string> text_sha256;  // of all of it, when `text` is cut
+  std::optional<std::uint64_t> text_length;
+  std::optional<std::uint64_t> duration_us;
+  std::optional<std::uint64_t> rows;
+  std::optional<std::string> tag;        // "SELECT 1"
+  std::optional<std::string> error_code; // SQLSTATE
+  std::optional<std::string> error;
+  std::optional<std::uint64_t> bytes_in;
+  std::optional<std::uint64_t> bytes_out;
+  std::optional<std::string> reason;     // why a session ended
+};
+BOOST_DESCRIBE_STRUCT(AuditRecord, (), (kind, session, sequence, time, trace, account, email, device, resource, resource_name, type, node, client, database, text, text_sha256, text_length, duration_us, rows, tag, error_code, error, bytes_in, bytes_out, reason))
+
+struct AuditBatch {
+  std::vector<AuditRecord> records;
+};
+BOOST_DESCRIBE_STRUCT(AuditBatch, (), (records))
+// The store has made every record of the batch durable.
+struct AuditAcknowledged {
+  std::uint64_t stored = 0;   // new ones
+  std::uint64_t known = 0;    // (session, sequence) that were there
+};
+BOOST_DESCRIBE_STRUCT(AuditAcknowledged, (), (stored, known))
+
+// Audit lists as the API gives them: newest last; a watch goes on with what comes.
+struct SessionEntry {
+  std::string session;
+  std::string account;
+  std::string email;
+  std::string resource;
+  std::string resource_name;
+  std::string type;
+  std::string node;
+  std::string client;
+  std::string trace;
+  WallTime started{};
+  std::optional<WallTime> ended;
+  std::optional<std::string> reason;
+  std::uint64_t queries = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+BOOST_DESCRIBE_STRUCT(SessionEntry, (), (session, account, email, resource, resource_name, type, node, client, trace, started, ended, reason, queries, bytes_in, bytes_out))
+
+}  // namespace portolan::api

@@ -1,0 +1,77 @@
+// The typed client of /v1, for agents, nodes and the command line: one call per operation, structs in and out.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "api/admin.h"
+#include "api/agent.h"
+#include "api/audit.h"
+#include "api/lease.h"
+#include "api/node.h"
+#include "api/sign_in.h"
+#include "base/json.h"
+#include "crypto/certificate.h"
+#include "net/http/client.h"
+#include "net/tcp.h"
+#include "net/tls.h"
+
+namespace portolan::api {
+
+inline constexpr std::string_view kControlAlpn = "portolan-control";
+
+// How to reach a control plane, and what to believe of it.
+struct ControlAddress {
+  net::Endpoint endpoint;
+  // Its server CA, pinned at first contact. With `identity`: the internal name by ALPN "portolan-control", mutual; without: the
+  // public name, where `system_trust` may stand in for the pin.
+  std::vector<crypto::Certificate> trust;
+  std::string control_name;                       // internal server name
+  std::optional<net::TlsIdentity> identity;
+  bool system_trust = false;
+};
+
+// On one loop. Errors bear Hop::kControlPlane and, if it could not be reached, name its endpoint.
+class ControlClient {
+ public:
+  static Result<std::unique_ptr<ControlClient>> make(ControlAddress address, Secret bearer_token = Secret());
+  virtual ~ControlClient() = default;
+
+  // The plain call under all others: JSON body in (empty for none), JSON body out.
+  virtual net::Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query, std::string body) = 0;
+  // A watch: lines until it fails. Each line through `on_line`; an error it returns ends the watch.
+  virtual net::Task<Result<>> watch(std::string path, std::map<std::string, std::string> query, std::function<Result<>(std::string_view line)> on_line) = 0;
+
+  template <class Answer>
+  net::Task<Result<Answer>> get(std::string path, std::map<std::string, std::string> query = {}) {
+    auto body = co_await call("GET", std::move(path), std::move(query), "");
+    if (!body) co_return std::unexpected(std::move(body).error());
+    co_return json::decode<Answer>(*body, json::Unknown::kIgnore);
+  }
+  template <class Answer, class Body>
+  net::Task<Result<Answer>> post(std::string path, Body body) {
+    auto answer = co_await call("POST", std::move(path), {}, json::encode(body));
+    if (!answer) co_return std::unexpected(std::move(answer).error());
+    co_return json::decode<Answer>(*answer, json::Unknown::kIgnore);
+  }
+  template <class Answer, class Body>
+  net::Task<Result<Answer>> patch(std::string path, Body body) {
+    auto answer = co_await call("PATCH", std::move(path), {}, json::encode(body));
+    if (!answer) co_return std::unexpected(std::move(answer).error());
+    co_return json::decode<Answer>(*answer, json::Unknown::kIgnore);
+  }
+  net::Task<Result<>> remove(std::string path);
+};
+
+// Connects without any trust, only to read the certificate that the address shows, for the question "is this the right one?"
+// (login, first contact): the chain as sent, unverified.
+net::Task<Result<std::vector<crypto::Certificate>>> look_at_certificate(net::Endpoint endpoint);
+
+// A connection with the CA still unknown but its SHA-256 given (join tokens, --ca-sha256): fetches /v1/trust, compares the
+// fingerprint of the CA it names, and proves the connection's own certificate against that CA before it believes anything.
+net::Task<Result<Trust>> fetch_trust(net::Endpoint endpoint, std::string ca_sha256);
+
+}  // namespace portolan::api

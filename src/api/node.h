@@ -1,0 +1,75 @@
+// Joining, and what nodes are told.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/describe.hpp>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+
+namespace portolan::api {
+
+// ---- nodes: POST /v1/node/join (anyone with a token), then with the node's certificate ----
+struct JoinRequest {
+  Secret token;
+  std::string public_key;
+  std::string name;
+  std::string address;   // advertised host:port; empty for a relay
+  std::string version;
+};
+BOOST_DESCRIBE_STRUCT(JoinRequest, (), (token, public_key, name, address, version))
+
+struct Joined {
+  std::string organization;
+  std::string node;
+  std::string name;
+  std::string kind;
+  std::string certificate;
+  std::string node_ca;
+  std::string user_ca;
+  std::string server_ca;
+  std::string control_name;
+};
+BOOST_DESCRIBE_STRUCT(Joined, (), (organization, node, name, kind, certificate, node_ca, user_ca, server_ca, control_name))
+
+// What a gateway lets an account open.
+struct AccountEgress {
+  std::string account;
+  std::vector<std::string> nodes;
+};
+BOOST_DESCRIBE_STRUCT(AccountEgress, (), (account, nodes))
+
+struct PeerNode {
+  std::string id;
+  std::string name;
+  std::string kind;
+  std::string address;
+};
+BOOST_DESCRIBE_STRUCT(PeerNode, (), (id, name, kind, address))
+
+// GET /v1/node?watch=1. Gateways take no people before they have the first view.
+struct NodeView {
+  std::vector<PeerNode> nodes;                  // gateways to dial and relays to expect
+  std::vector<AccountEgress> accounts;          // for gateways
+  std::vector<std::string> denied_accounts;     // suspended or deleted
+  std::vector<std::string> denied_devices;
+  std::vector<std::string> denied_serials;      // certificates taken back (sign-outs, revoked nodes)
+};
+BOOST_DESCRIBE_STRUCT(NodeView, (), (nodes, accounts, denied_accounts, denied_devices, denied_serials))
+
+// `kind`: "view", "heartbeat" (every 5 s), "revoke" (end the sessions of these leases, and forget the leases).
+struct NodeEvent {
+  std::string kind;
+  std::string epoch;
+  std::uint64_t revision = 0;
+  std::optional<NodeView> view;
+  std::optional<std::vector<std::string>> leases;
+  std::optional<std::string> reason;
+};
+BOOST_DESCRIBE_STRUCT(NodeEvent, (), (kind, epoch, revision, view, leases, reason))
+
+}  // namespace portolan::api

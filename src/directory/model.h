@@ -1,0 +1,137 @@
+// The directory: who exists, what exists, and who may use what. Plain values, as the store keeps them; no secret in the clear
+// (passwords are hashes, resource secrets are sealed, tokens are hashes).
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <boost/describe.hpp>
+
+#include "base/clock.h"
+
+namespace portolan::directory {
+
+struct Account {
+  std::string id;          // a-…
+  std::string email;       // unique, lower case
+  std::string name;
+  bool admin = false;
+  bool suspended = false;
+  std::string password_hash;  // PHC text; empty: cannot sign in by password
+  WallTime created{};
+};
+BOOST_DESCRIBE_STRUCT(Account, (), (id, email, name, admin, suspended, password_hash, created))
+
+// A client installation of one account. Stable over certificate renewals.
+struct Device {
+  std::string id;  // d-…
+  std::string account;
+  std::string name;        // "laptop", for people
+  std::string public_key;  // PEM; what access assertions are signed with
+  WallTime created{};
+};
+BOOST_DESCRIBE_STRUCT(Device, (), (id, account, name, public_key, created))
+
+// From signing in to signing out or the absolute end.
+struct SignIn {
+  std::string id;  // si-…
+  std::string account;
+  std::string device;
+  std::string token_hash;          // hex SHA-256 of the API token given out with it
+  std::string certificate_serial;
+  WallTime created{};
+  WallTime ends{};
+  bool ended = false;
+};
+BOOST_DESCRIBE_STRUCT(SignIn, (), (id, account, device, token_hash, certificate_serial, created, ends, ended))
+
+struct ApiToken {
+  std::string id;  // at-…
+  std::string account;
+  std::string name;
+  std::string token_hash;
+  WallTime created{};
+  std::optional<WallTime> ends;
+};
+BOOST_DESCRIBE_STRUCT(ApiToken, (), (id, account, name, token_hash, created, ends))
+
+struct Role {
+  std::string id;  // r-…
+  std::string name;  // unique
+  WallTime created{};
+};
+BOOST_DESCRIBE_STRUCT(Role, (), (id, name, created))
+
+// An account has a role.
+struct Membership {
+  std::string id;  // m-…
+  std::string account;
+  std::string role;
+  WallTime created{};
+};
+BOOST_DESCRIBE_STRUCT(Membership, (), (id, account, role, created))
+
+// A role may use a resource.
+struct Grant {
+  std::string id;  // g-…
+  std::string role;
+  std::string resource;
+  WallTime created{};
+};
+BOOST_DESCRIBE_STRUCT(Grant, (), (id, role, resource, created))
+
+struct Resource {
+  std::string id;    // rs-…
+  std::string name;  // unique: [a-z0-9][a-z0-9-]{0,62}
+  std::string type;  // a row of the protocol registry: "postgres", "tcp"
+  std::string host;
+  std::uint16_t port = 0;
+  std::uint16_t local_port = 0;                  // unique in the organisation, 10000–32767
+  std::map<std::string, std::string> settings;   // the protocol's own, checked by its registry row: database, tls, tls_ca, tls_server_name …
+  std::string username;
+  std::string sealed_password;                   // crypto/sealing.h, context "resource/ID/password"; empty: none
+  std::vector<std::string> egress_nodes;         // empty: any relay, or any gateway where there is no relay
+  WallTime created{};
+};
+BOOST_DESCRIBE_STRUCT(Resource, (), (id, name, type, host, port, local_port, settings, username, sealed_password, egress_nodes, created))
+
+struct Node {
+  std::string id;    // n-…
+  std::string name;  // unique
+  std::string kind;  // "gateway", "relay"
+  std::string address;             // advertised host:port of a gateway; empty for a relay
+  std::string public_key;          // PEM
+  std::string certificate_serial;
+  bool revoked = false;
+  WallTime created{};
+};
+BOOST_DESCRIBE_STRUCT(Node, (), (id, name, kind, address, public_key, certificate_serial, revoked, created))
+
+// Single use: makes one node.
+struct JoinToken {
+  std::string id;  // jt-…
+  std::string kind;
+  std::string name;        // the node's name to be; empty: the node chooses
+  std::string token_hash;
+  WallTime created{};
+  WallTime ends{};
+  std::string used_by;     // node id; empty: not used
+};
+BOOST_DESCRIBE_STRUCT(JoinToken, (), (id, kind, name, token_hash, created, ends, used_by))
+
+// A change, written in the same transaction as the change itself.
+struct Activity {
+  std::string id;  // ac-…
+  std::uint64_t revision = 0;
+  WallTime time{};
+  std::string actor;    // account id, node id or "system"
+  std::string verb;     // "resource.created"
+  std::string object;   // the changed object's id
+  std::string before;   // JSON without secrets; empty for a creation
+  std::string after;    // empty for a deletion
+};
+BOOST_DESCRIBE_STRUCT(Activity, (), (id, revision, time, actor, verb, object, before, after))
+
+}  // namespace portolan::directory
