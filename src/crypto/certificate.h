@@ -16,17 +16,23 @@ typedef struct x509_st X509;
 namespace portolan::crypto {
 
 // What a certificate is for: each has its own authority and its own extended key usage, and is taken for nothing else.
+// Root and leaf bear exactly the profile's own usage and the standard ones beside it, which TLS libraries ask for:
+//   kUser    1.3.6.1.4.1.59999.1.1, clientAuth
+//   kNode    1.3.6.1.4.1.59999.1.2, clientAuth, serverAuth
+//   kServer  1.3.6.1.4.1.59999.1.3, serverAuth
+// Roots: CA, path length 0, keyCertSign and cRLSign. Leaves: no CA, digitalSignature.
 enum class Profile {
-  kUser,    // spiffe://ORG/user/a-…/device/d-…     TLS client
-  kNode,    // spiffe://ORG/node/n-…                TLS client and server
-  kServer,  // a control plane's DNS names and addresses; TLS server
+  kUser,    // spiffe://ORG/user/a-…/device/d-…
+  kNode,    // spiffe://ORG/node/n-…
+  kServer,  // a control plane's DNS names and addresses
 };
 
 // Value type, cheap to copy, immutable.
 class Certificate {
  public:
+  // At most 64 KiB.
   static Result<Certificate> from_der(ByteView der);
-  // The first, or all, of the certificates in a PEM text; at most 16.
+  // The first, or all, of the certificates in a PEM text; at most 16. Blocks of other kinds are skipped.
   static Result<Certificate> from_pem(std::string_view pem);
   static Result<std::vector<Certificate>> all_from_pem(std::string_view pem);
   explicit Certificate(std::shared_ptr<X509> native) : native_(std::move(native)) {}
@@ -42,7 +48,7 @@ class Certificate {
   WallTime not_before() const;
   WallTime not_after() const;
   PublicKey public_key() const;
-  // Whether it bears exactly the usage of this profile (and is no authority).
+  // Whether it bears exactly the usage of this profile, is no authority, and holds a P-256 key. Says nothing of its signature.
   bool has_profile(Profile profile) const;
   X509* native() const { return native_.get(); }
 
@@ -58,7 +64,7 @@ struct CertificateRequest {
   std::string common_name;              // for people; decides nothing
   std::vector<std::string> uris = {};
   std::vector<std::string> dns_names = {};
-  std::vector<std::string> addresses = {};
+  std::vector<std::string> addresses = {};  // IPv4 or IPv6; at least one name of any kind is needed
   std::chrono::seconds life = std::chrono::hours(1);
 };
 
@@ -67,8 +73,10 @@ class Authority {
  public:
   // A new self-signed root, valid for `life`. It can sign no further authority (path length 0).
   static Authority create(std::string common_name, Profile profile, WallTime now, std::chrono::seconds life);
+  // Code::kInvalid unless the key belongs to the certificate and this is a root of the profile.
   static Result<Authority> from(Certificate certificate, PrivateKey key, Profile profile);
-  // Valid from five minutes ago (clocks differ) to now + life, never beyond the root's own end.
+  // Valid from five minutes ago (clocks differ) to now + life, never beyond the root's own end. Code::kInvalid for a request
+  // of another profile, without names, or with names that are not well formed.
   Result<Certificate> issue(const CertificateRequest& request, WallTime now) const;
   const Certificate& certificate() const { return certificate_; }
   const PrivateKey& key() const { return key_; }
@@ -82,7 +90,8 @@ class Authority {
   Profile profile_;
 };
 
-// Whether `leaf` was issued by `root` directly, is valid at `now` and has the profile: for checks outside a TLS handshake.
+// Whether `leaf` was issued by `root` directly, is valid at `now` (as is the root) and has the profile: for checks outside a
+// TLS handshake. Code::kDenied if not. The caller has chosen `root`, by its own knowledge and never by the peer's.
 Result<> verify_leaf(const Certificate& leaf, const Certificate& root, Profile profile, WallTime now);
 
 }  // namespace portolan::crypto

@@ -14,7 +14,7 @@ namespace portolan::crypto {
 // Value type, cheap to copy, immutable.
 class PublicKey {
  public:
-  // SubjectPublicKeyInfo, as DER and as PEM. Only P-256 is taken.
+  // SubjectPublicKeyInfo, as DER and as PEM. Only P-256 is taken, as a named curve with an uncompressed point: one spelling.
   static Result<PublicKey> from_der(ByteView der);
   static Result<PublicKey> from_pem(std::string_view pem);
   explicit PublicKey(std::shared_ptr<EVP_PKEY> native) : native_(std::move(native)) {}
@@ -32,11 +32,12 @@ class PublicKey {
 class PrivateKey {
  public:
   static PrivateKey generate();
-  // PKCS #8, unencrypted.
+  // PKCS #8, unencrypted. Only P-256 is taken.
   static Result<PrivateKey> from_pem(const Secret& pem);
   explicit PrivateKey(std::shared_ptr<EVP_PKEY> native) : native_(std::move(native)) {}
   Secret pem() const;
-  PublicKey public_key() const { return PublicKey(native_); }
+  // The public half alone: it does not keep the private one in memory.
+  PublicKey public_key() const;
   Bytes sign(ByteView message) const;
   EVP_PKEY* native() const { return native_.get(); }
 

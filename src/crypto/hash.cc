@@ -1,0 +1,41 @@
+#include "crypto/hash.h"
+
+#include <climits>
+
+#include <openssl/hmac.h>
+
+#include "crypto/openssl.h"
+
+namespace portolan::crypto {
+
+Sha256 sha256(ByteView bytes) {
+  Sha256 out;
+  must(EVP_Digest(bytes.data(), bytes.size(), native_bytes(out.data()), nullptr, EVP_sha256(), nullptr) == 1, "SHA-256");
+  return out;
+}
+
+Sha256 hmac_sha256(ByteView key, ByteView bytes) {
+  Sha256 out;
+  must(key.size() <= INT_MAX, "HMAC-SHA-256 with a key of this size");
+  must(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), native_bytes(bytes.data()), bytes.size(), native_bytes(out.data()),
+            nullptr),
+       "HMAC-SHA-256");
+  return out;
+}
+
+Sha256 pbkdf2_sha256(std::string_view password, ByteView salt, unsigned iterations) {
+  Sha256 out;
+  must(password.size() <= INT_MAX && salt.size() <= INT_MAX && iterations >= 1 && iterations <= INT_MAX, "PBKDF2 with these sizes");
+  must(PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), native_bytes(salt.data()), static_cast<int>(salt.size()),
+                         static_cast<int>(iterations), EVP_sha256(), static_cast<int>(out.size()), native_bytes(out.data())) == 1,
+       "PBKDF2");
+  return out;
+}
+
+std::string md5_hex(ByteView bytes) {
+  std::array<std::byte, 16> out;
+  must(EVP_Digest(bytes.data(), bytes.size(), native_bytes(out.data()), nullptr, EVP_md5(), nullptr) == 1, "MD5");
+  return hex(out);
+}
+
+}  // namespace portolan::crypto
