@@ -13,6 +13,7 @@ namespace portolan::crypto {
 namespace {
 
 constexpr std::chrono::minutes kBackdate{5};  // clocks may be this far off (architecture §10.12)
+constexpr std::chrono::years kRootLifeLimit{100};
 constexpr std::size_t kNameLimit = 64;        // common names, by RFC 5280's upper bounds
 constexpr std::size_t kUriLimit = 512;
 constexpr std::size_t kNamesLimit = 64;
@@ -147,6 +148,7 @@ Certificate finish(OwnedX509 native, const PrivateKey& signer) {
 }  // namespace
 
 Authority Authority::create(std::string common_name, Profile profile, WallTime now, std::chrono::seconds life) {
+  must(life > std::chrono::seconds(0) && life <= kRootLifeLimit, "a root with this life");
   common_name.resize(std::min(common_name.size(), kNameLimit));
   PrivateKey key = PrivateKey::generate();
   const PublicKey own = key.public_key();
@@ -176,8 +178,8 @@ Result<Certificate> Authority::issue(const CertificateRequest& request, WallTime
   const WallTime end = certificate_.not_after();
   if (end <= now) return fail(Code::kInvalid, "the authority's own certificate has expired: renew the authority");
   PL_TRY(const Names names, alternative_names(request));
-  // Compared as differences, so that a very long life cannot overflow.
-  const WallTime not_after = request.life >= end - now ? end : now + request.life;
+  // Compared in seconds, so that a very long life cannot overflow.
+  const WallTime not_after = request.life > std::chrono::floor<std::chrono::seconds>(end - now) ? end : now + request.life;
   OwnedX509 native = begin(request.key, now - kBackdate, not_after);
   add_common_name(X509_get_subject_name(native.get()), request.common_name);
   must(X509_set_issuer_name(native.get(), X509_get_subject_name(certificate_.native())) == 1, "X509_set_issuer_name");

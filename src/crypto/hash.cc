@@ -14,11 +14,27 @@ Sha256 sha256(ByteView bytes) {
   return out;
 }
 
+Sha256Hasher::Sha256Hasher() : native_(must(EVP_MD_CTX_new(), "SHA-256")) {
+  must(EVP_DigestInit_ex(native_.get(), EVP_sha256(), nullptr) == 1, "SHA-256");
+}
+
+void Sha256Hasher::add(ByteView bytes) { must(EVP_DigestUpdate(native_.get(), bytes.data(), bytes.size()) == 1, "SHA-256"); }
+
+Sha256 Sha256Hasher::finish() {
+  Sha256 out;
+  must(EVP_DigestFinal_ex(native_.get(), native_bytes(out.data()), nullptr) == 1, "SHA-256");
+  return out;
+}
+
+void Sha256Hasher::Free::operator()(EVP_MD_CTX* native) const { EVP_MD_CTX_free(native); }
+
 Sha256 hmac_sha256(ByteView key, ByteView bytes) {
   Sha256 out;
   must(key.size() <= INT_MAX, "HMAC-SHA-256 with a key of this size");
-  must(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), native_bytes(bytes.data()), bytes.size(), native_bytes(out.data()),
-            nullptr),
+  // To OpenSSL a null pointer is no key and no text, not an empty one.
+  const void* key_at = key.empty() ? "" : static_cast<const void*>(key.data());
+  const void* at = bytes.empty() ? "" : static_cast<const void*>(bytes.data());
+  must(HMAC(EVP_sha256(), key_at, static_cast<int>(key.size()), native_bytes(at), bytes.size(), native_bytes(out.data()), nullptr) != nullptr,
        "HMAC-SHA-256");
   return out;
 }
