@@ -48,6 +48,8 @@ std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::str
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource);
 // Node ids that some usable resource of the account may be reached through: what a gateway lets it open.
 std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account);
+// The same for every account that may use anything, by account id, in one pass over the directory.
+std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot);
 bool may_be_egress(const Snapshot& snapshot, std::string_view node, std::string_view resource);
 
 // 10000 + the protocol's port, or the next free one above it up to 32767, wrapping to 10000. Code::kLimit when all are taken.

@@ -1,0 +1,188 @@
+// Roles are the only way to a resource: account - membership - role - grant - resource. A reference to something that is not in
+// the snapshot counts as absent, so a half-removed object can only ever take access away.
+#include "directory/decision.h"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+namespace portolan::directory {
+namespace {
+
+template <class T>
+const T* find(const std::map<std::string, T, std::less<>>& objects, std::string_view id) {
+  const auto it = objects.find(id);
+  return it == objects.end() ? nullptr : &it->second;
+}
+
+template <class T>
+const T* find_by(const std::map<std::string, T, std::less<>>& objects, std::string T::* field, std::string_view value) {
+  const auto it = std::ranges::find_if(objects, [&](const auto& entry) { return entry.second.*field == value; });
+  return it == objects.end() ? nullptr : &it->second;
+}
+
+// By name, so that people and programs see the same order every time.
+template <class T>
+void sort_by_name(std::vector<const T*>& objects) {
+  std::ranges::sort(objects, [](const T* a, const T* b) { return std::tie(a->name, a->id) < std::tie(b->name, b->id); });
+}
+
+std::string listed(const std::set<std::string>& names) {
+  std::string out;
+  for (const auto& name : names) out += (out.empty() ? "" : ", ") + quoted(name);
+  return out;
+}
+
+// Names of the account's roles, and of the roles that may use the resource: what a person needs to see what is missing.
+std::vector<std::string> explain_refusal(const Snapshot& snapshot, const Account& account, const Resource& resource) {
+  std::set<std::string> has;
+  std::set<std::string> may;
+  for (const auto& [id, membership] : snapshot.memberships)
+    if (membership.account == account.id)
+      if (const Role* role = find(snapshot.roles, membership.role)) has.insert(role->name);
+  for (const auto& [id, grant] : snapshot.grants)
+    if (grant.resource == resource.id)
+      if (const Role* role = find(snapshot.roles, grant.role)) may.insert(role->name);
+  return {has.empty() ? account.email + " has no role" : account.email + " has only these roles: " + listed(has),
+          may.empty() ? "no role may use resource " + quoted(resource.name)
+                      : "only these roles may use resource " + quoted(resource.name) + ": " + listed(may)};
+}
+
+// Ids of the roles that the account has; none while it is suspended.
+std::set<std::string, std::less<>> active_roles(const Snapshot& snapshot, std::string_view account) {
+  std::set<std::string, std::less<>> roles;
+  const Account* found = find(snapshot.accounts, account);
+  if (!found || found->suspended) return roles;
+  for (const auto& [id, membership] : snapshot.memberships)
+    if (membership.account == account && snapshot.roles.contains(membership.role)) roles.insert(membership.role);
+  return roles;
+}
+
+std::vector<const Node*> nodes_of_kind(const Snapshot& snapshot, std::string_view kind) {
+  std::vector<const Node*> nodes;
+  for (const auto& [id, node] : snapshot.nodes)
+    if (node.kind == kind && !node.revoked) nodes.push_back(&node);
+  return nodes;
+}
+
+}  // namespace
+
+const Account* Snapshot::account_by_email(std::string_view email) const { return find_by(accounts, &Account::email, email); }
+const Resource* Snapshot::resource_by_name(std::string_view name) const { return find_by(resources, &Resource::name, name); }
+const Role* Snapshot::role_by_name(std::string_view name) const { return find_by(roles, &Role::name, name); }
+const Node* Snapshot::node_by_name(std::string_view name) const { return find_by(nodes, &Node::name, name); }
+
+Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource) {
+  const auto refuse = [](std::string code, std::vector<std::string> reasons) {
+    return Decision{.allowed = false, .code = std::move(code), .reasons = std::move(reasons), .valid_until = std::nullopt};
+  };
+  const Account* who = find(snapshot.accounts, account);
+  if (!who) return refuse("unknown_account", {"there is no account " + quoted(account)});
+  const Resource* what = find(snapshot.resources, resource);
+  if (!what) return refuse("unknown_resource", {"there is no resource " + quoted(resource)});
+  if (who->suspended) return refuse("account_suspended", {who->email + " is suspended"});
+
+  std::map<std::string_view, const Grant*> grants;  // by role
+  for (const auto& [id, grant] : snapshot.grants)
+    if (grant.resource == what->id) grants.emplace(grant.role, &grant);
+  Decision decision;
+  for (const auto& [id, membership] : snapshot.memberships) {
+    if (membership.account != who->id) continue;
+    const auto grant = grants.find(membership.role);
+    const Role* role = find(snapshot.roles, membership.role);
+    if (grant == grants.end() || !role) continue;
+    decision.reasons.push_back(who->email + " has role " + quoted(role->name) + " (" + id + ")");
+    decision.reasons.push_back("role " + quoted(role->name) + " may use resource " + quoted(what->name) + " (" +
+                               grant->second->id + ")");
+  }
+  if (decision.reasons.empty()) return refuse("no_grant", explain_refusal(snapshot, *who, *what));
+  decision.allowed = true;
+  decision.code = "granted";
+  return decision;
+}
+
+std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account) {
+  const auto roles = active_roles(snapshot, account);
+  std::set<const Resource*> found;
+  for (const auto& [id, grant] : snapshot.grants)
+    if (roles.contains(grant.role))
+      if (const Resource* resource = find(snapshot.resources, grant.resource)) found.insert(resource);
+  std::vector<const Resource*> usable(found.begin(), found.end());
+  sort_by_name(usable);
+  return usable;
+}
+
+std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource) {
+  std::vector<const Node*> nodes;
+  if (!resource.egress_nodes.empty()) {
+    // All of them revoked means no way at all: falling back to others would be a way that nobody chose.
+    for (const auto& id : std::set<std::string>(resource.egress_nodes.begin(), resource.egress_nodes.end()))
+      if (const Node* node = find(snapshot.nodes, id); node && !node->revoked) nodes.push_back(node);
+  } else {
+    nodes = nodes_of_kind(snapshot, "relay");
+    if (nodes.empty()) nodes = nodes_of_kind(snapshot, "gateway");
+  }
+  sort_by_name(nodes);
+  return nodes;
+}
+
+std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account) {
+  std::set<std::string> ids;
+  bool any = false;
+  for (const Resource* resource : usable_resources(snapshot, account)) {
+    if (resource->egress_nodes.empty() && std::exchange(any, true)) continue;  // the same nodes as for the one before
+    for (const Node* node : egress_nodes(snapshot, *resource)) ids.insert(node->id);
+  }
+  return {ids.begin(), ids.end()};
+}
+
+std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot) {
+  Resource unbound;  // stands for every resource that names no node
+  std::set<std::string> anywhere;
+  for (const Node* node : egress_nodes(snapshot, unbound)) anywhere.insert(node->id);
+  std::map<std::string_view, std::set<std::string>> by_role;
+  for (const auto& [id, grant] : snapshot.grants) {
+    const Resource* resource = find(snapshot.resources, grant.resource);
+    if (!resource || !snapshot.roles.contains(grant.role)) continue;
+    auto& nodes = by_role[grant.role];
+    if (resource->egress_nodes.empty()) {
+      nodes.insert(anywhere.begin(), anywhere.end());
+    } else {
+      for (const Node* node : egress_nodes(snapshot, *resource)) nodes.insert(node->id);
+    }
+  }
+  std::map<std::string, std::set<std::string>> by_account;
+  for (const auto& [id, membership] : snapshot.memberships) {
+    const Account* account = find(snapshot.accounts, membership.account);
+    const auto nodes = by_role.find(membership.role);
+    if (!account || account->suspended || nodes == by_role.end() || nodes->second.empty()) continue;
+    by_account[account->id].insert(nodes->second.begin(), nodes->second.end());
+  }
+  std::map<std::string, std::vector<std::string>> out;
+  for (const auto& [account, nodes] : by_account) out.emplace(account, std::vector<std::string>(nodes.begin(), nodes.end()));
+  return out;
+}
+
+bool may_be_egress(const Snapshot& snapshot, std::string_view node, std::string_view resource) {
+  const Resource* found = find(snapshot.resources, resource);
+  if (!found) return false;
+  return std::ranges::any_of(egress_nodes(snapshot, *found), [&](const Node* egress) { return egress->id == node; });
+}
+
+Result<std::uint16_t> choose_local_port(const Snapshot& snapshot, std::uint16_t protocol_port) {
+  constexpr unsigned kFirst = 10000;
+  constexpr unsigned kLast = 32767;
+  constexpr unsigned kCount = kLast - kFirst + 1;
+  std::vector<bool> taken(kCount);
+  for (const auto& [id, resource] : snapshot.resources)
+    if (resource.local_port >= kFirst && resource.local_port <= kLast) taken[resource.local_port - kFirst] = true;
+  const unsigned begin = protocol_port < kCount ? protocol_port : 0;
+  for (unsigned i = 0; i < kCount; ++i) {
+    const unsigned offset = (begin + i) % kCount;
+    if (!taken[offset]) return static_cast<std::uint16_t>(kFirst + offset);
+  }
+  return fail(Code::kLimit, "all local ports from 10000 to 32767 are taken by other resources; remove a resource first");
+}
+
+}  // namespace portolan::directory
