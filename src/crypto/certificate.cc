@@ -1,6 +1,7 @@
 #include "crypto/certificate.h"
 
-#include <array>
+#include <ctime>
+#include <optional>
 
 #include <openssl/pem.h>
 
@@ -19,12 +20,13 @@ constexpr std::size_t kChainLimit = 16;
 Result<WallTime> read_time(const ASN1_TIME* time) {
   const ErrorScope errors;
   std::tm parts{};
-  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1) return fail(Code::kInvalid, "certificate with an unreadable time");
+  if (time == nullptr || ASN1_TIME_to_tm(time, &parts) != 1)
+    return fail(Code::kInvalid, "certificate with an unreadable time");
   const std::chrono::year_month_day date{std::chrono::year(parts.tm_year + 1900),
                                          std::chrono::month(static_cast<unsigned>(parts.tm_mon + 1)),
                                          std::chrono::day(static_cast<unsigned>(parts.tm_mday))};
-  return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(parts.tm_hour) + std::chrono::minutes(parts.tm_min) +
-         std::chrono::seconds(parts.tm_sec);
+  return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(parts.tm_hour) +
+         std::chrono::minutes(parts.tm_min) + std::chrono::seconds(parts.tm_sec);
 }
 
 // The next certificate; none at the end.
@@ -41,14 +43,17 @@ Result<std::optional<Certificate>> next_certificate(PemReader& reader) {
 }  // namespace
 
 Result<Certificate> Certificate::from_der(ByteView der) {
-  if (der.size() > kDerLimit) return fail(Code::kLimit, "certificate larger than " + std::to_string(kDerLimit) + " bytes");
+  if (der.size() > kDerLimit)
+    return fail(Code::kLimit, "certificate larger than " + std::to_string(kDerLimit) + " bytes");
   const ErrorScope errors;
   const unsigned char* at = native_bytes(der.data());
   OwnedX509 native(der.empty() ? nullptr : d2i_X509(nullptr, &at, static_cast<long>(der.size())));
-  if (native == nullptr || at != native_bytes(der.data()) + der.size()) return fail(Code::kInvalid, "not a certificate");
+  if (native == nullptr || at != native_bytes(der.data()) + der.size())
+    return fail(Code::kInvalid, "not a certificate");
   if ((X509_get_extension_flags(native.get()) & EXFLAG_INVALID) != 0)
     return fail(Code::kInvalid, "certificate with unreadable or repeated extensions");
-  if (X509_get0_pubkey(native.get()) == nullptr) return fail(Code::kInvalid, "certificate with a key of an unknown kind");
+  if (X509_get0_pubkey(native.get()) == nullptr)
+    return fail(Code::kInvalid, "certificate with a key of an unknown kind");
   PL_CHECK(read_time(X509_get0_notBefore(native.get())));
   PL_CHECK(read_time(X509_get0_notAfter(native.get())));
   return Certificate(std::shared_ptr<X509>(std::move(native)));
@@ -67,7 +72,8 @@ Result<std::vector<Certificate>> Certificate::all_from_pem(std::string_view pem)
   for (;;) {
     PL_TRY(auto certificate, next_certificate(reader));
     if (!certificate) break;
-    if (chain.size() == kChainLimit) return fail(Code::kLimit, "more than " + std::to_string(kChainLimit) + " certificates");
+    if (chain.size() == kChainLimit)
+      return fail(Code::kLimit, "more than " + std::to_string(kChainLimit) + " certificates");
     chain.push_back(std::move(*certificate));
   }
   if (chain.empty()) return fail(Code::kInvalid, "no PEM block \"CERTIFICATE\"");
@@ -100,7 +106,8 @@ Bytes Certificate::der() const {
 std::string Certificate::fingerprint() const { return hex(sha256(der())); }
 
 std::string Certificate::serial() const {
-  const Owned<BIGNUM, BN_free> number(must(ASN1_INTEGER_to_BN(X509_get0_serialNumber(native()), nullptr), "ASN1_INTEGER_to_BN"));
+  const Owned<BIGNUM, BN_free> number(
+      must(ASN1_INTEGER_to_BN(X509_get0_serialNumber(native()), nullptr), "ASN1_INTEGER_to_BN"));
   Bytes bytes(static_cast<std::size_t>(BN_num_bytes(number.get())));
   BN_bn2bin(number.get(), native_bytes(bytes.data()));
   return (BN_is_negative(number.get()) ? "-" : "") + (bytes.empty() ? std::string("00") : hex(bytes));
@@ -115,14 +122,16 @@ std::vector<std::string> Certificate::uris() const {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_URI) continue;
     const ASN1_STRING* text = name->d.uniformResourceIdentifier;
-    out.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)), static_cast<std::size_t>(ASN1_STRING_length(text)));
+    out.emplace_back(reinterpret_cast<const char*>(ASN1_STRING_get0_data(text)),
+                     static_cast<std::size_t>(ASN1_STRING_length(text)));
   }
   return out;
 }
 
 Result<std::string> Certificate::identity() const {
   std::vector<std::string> all = uris();
-  if (all.size() != 1) return fail(Code::kInvalid, "certificate with " + std::to_string(all.size()) + " URI names instead of one");
+  if (all.size() != 1)
+    return fail(Code::kInvalid, "certificate with " + std::to_string(all.size()) + " URI names instead of one");
   return std::move(all.front());
 }
 

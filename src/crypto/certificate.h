@@ -41,14 +41,15 @@ class Certificate {
   Bytes der() const;
   // Lower-case hexadecimal SHA-256 of the DER form: what people compare and joining nodes pin.
   std::string fingerprint() const;
-  std::string serial() const;            // lower-case hexadecimal
-  std::vector<std::string> uris() const; // of the subject alternative name, in order
+  std::string serial() const;             // lower-case hexadecimal
+  std::vector<std::string> uris() const;  // of the subject alternative name, in order
   // The one URI name; Code::kInvalid if there is none or more than one.
   Result<std::string> identity() const;
   WallTime not_before() const;
   WallTime not_after() const;
   PublicKey public_key() const;
-  // Whether it bears exactly the usage of this profile, is no authority, and holds a P-256 key. Says nothing of its signature.
+  // Whether it bears exactly the usage of this profile, is no authority, and holds a P-256 key. Says nothing of its
+  // signature.
   bool has_profile(Profile profile) const;
   X509* native() const { return native_.get(); }
 
@@ -61,7 +62,7 @@ std::string to_pem(const std::vector<Certificate>& chain);
 struct CertificateRequest {
   Profile profile = Profile::kUser;
   PublicKey key;
-  std::string common_name;              // for people; decides nothing
+  std::string common_name;  // for people; decides nothing
   std::vector<std::string> uris = {};
   std::vector<std::string> dns_names = {};
   std::vector<std::string> addresses = {};  // IPv4 or IPv6; at least one name of any kind is needed
@@ -71,12 +72,13 @@ struct CertificateRequest {
 // A root that signs leaves of one profile. Value type.
 class Authority {
  public:
-  // A new self-signed root, valid for `life`. It can sign no further authority (path length 0).
+  // A new self-signed root, valid for `life`, at most a hundred years. It can sign no further authority (path length
+  // 0).
   static Authority create(std::string common_name, Profile profile, WallTime now, std::chrono::seconds life);
   // Code::kInvalid unless the key belongs to the certificate and this is a root of the profile.
   static Result<Authority> from(Certificate certificate, PrivateKey key, Profile profile);
-  // Valid from five minutes ago (clocks differ) to now + life, never beyond the root's own end. Code::kInvalid for a request
-  // of another profile, without names, or with names that are not well formed.
+  // Valid from five minutes ago (clocks differ) to now + life, never beyond the root's own end. Code::kInvalid for a
+  // request of another profile, without names, or with names that are not well formed.
   Result<Certificate> issue(const CertificateRequest& request, WallTime now) const;
   const Certificate& certificate() const { return certificate_; }
   const PrivateKey& key() const { return key_; }
@@ -90,8 +92,9 @@ class Authority {
   Profile profile_;
 };
 
-// Whether `leaf` was issued by `root` directly, is valid at `now` (as is the root) and has the profile: for checks outside a
-// TLS handshake. Code::kDenied if not. The caller has chosen `root`, by its own knowledge and never by the peer's.
+// Whether `leaf` was issued by `root` directly, is valid at `now` (as is the root) and has the profile: for checks
+// outside a TLS handshake. Code::kDenied if not. The caller has chosen `root`, by its own knowledge and never by the
+// peer's.
 Result<> verify_leaf(const Certificate& leaf, const Certificate& root, Profile profile, WallTime now);
 
 }  // namespace portolan::crypto

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <functional>
 #include <set>
 
 #include "base/file.h"
@@ -20,7 +21,13 @@ const std::string kUri = to_uri(UserIdentity{"example.org", "a-1", "d-1"});
 constexpr Profile kProfiles[] = {Profile::kUser, Profile::kNode, Profile::kServer};
 
 CertificateRequest request_for(const PublicKey& key, Profile profile = Profile::kUser) {
-  return {.profile = profile, .key = key, .common_name = "alice", .uris = {kUri}, .dns_names = {}, .addresses = {}, .life = 1h};
+  return {.profile = profile,
+          .key = key,
+          .common_name = "alice",
+          .uris = {kUri},
+          .dns_names = {},
+          .addresses = {},
+          .life = 1h};
 }
 
 // The certificate changed by `change` and signed anew.
@@ -31,7 +38,9 @@ Certificate reshape(const Certificate& from, const PrivateKey& signer, const std
   return *Certificate::from_der(Certificate(std::shared_ptr<X509>(copy.get(), [](X509*) {})).der());
 }
 
-void remove_extension(X509* native, int nid) { X509_EXTENSION_free(X509_delete_ext(native, X509_get_ext_by_NID(native, nid, -1))); }
+void remove_extension(X509* native, int nid) {
+  X509_EXTENSION_free(X509_delete_ext(native, X509_get_ext_by_NID(native, nid, -1)));
+}
 
 void set_extension(X509* native, int nid, const char* text) {
   if (X509_get_ext_by_NID(native, nid, -1) >= 0) remove_extension(native, nid);
@@ -62,7 +71,8 @@ TEST(Certificate, RoundTrips) {
   const World w;
   EXPECT_EQ(Certificate::from_der(w.leaf.der())->fingerprint(), w.leaf.fingerprint());
   EXPECT_EQ(Certificate::from_pem(w.leaf.pem())->fingerprint(), w.leaf.fingerprint());
-  const auto chain = Certificate::all_from_pem("a comment\n" + w.key.pem().reveal() + to_pem({w.leaf, w.root.certificate()}));
+  const auto chain =
+      Certificate::all_from_pem("a comment\n" + w.key.pem().reveal() + to_pem({w.leaf, w.root.certificate()}));
   ASSERT_TRUE(chain) << chain.error().message;
   ASSERT_EQ(chain->size(), 2U);
   EXPECT_EQ((*chain)[1].fingerprint(), w.root.certificate().fingerprint());
@@ -136,18 +146,23 @@ TEST(Certificate, ProfileDemandsExactlyItsForm) {
   };
   const std::vector<Case> table = {
       {"an authority", [](X509* x) { set_extension(x, NID_basic_constraints, "critical,CA:TRUE"); }},
-      {"an authority by usage", [](X509* x) { set_extension(x, NID_key_usage, "critical,digitalSignature,keyCertSign"); }},
+      {"an authority by usage",
+       [](X509* x) { set_extension(x, NID_key_usage, "critical,digitalSignature,keyCertSign"); }},
       {"no basic constraints", [](X509* x) { remove_extension(x, NID_basic_constraints); }},
       {"no key usage", [](X509* x) { remove_extension(x, NID_key_usage); }},
       {"no extended usage", [](X509* x) { remove_extension(x, NID_ext_key_usage); }},
       {"only the standard usage", [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth"); }},
       {"only its own usage", [](X509* x) { set_extension(x, NID_ext_key_usage, "1.3.6.1.4.1.59999.1.1"); }},
-      {"two profiles", [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.59999.1.1,1.3.6.1.4.1.59999.1.2"); }},
-      {"usage twice", [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.59999.1.1,1.3.6.1.4.1.59999.1.1"); }},
+      {"two profiles",
+       [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.59999.1.1,1.3.6.1.4.1.59999.1.2"); }},
+      {"usage twice",
+       [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.59999.1.1,1.3.6.1.4.1.59999.1.1"); }},
       {"any usage", [](X509* x) { set_extension(x, NID_ext_key_usage, "anyExtendedKeyUsage"); }},
-      {"any usage too", [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.59999.1.1,anyExtendedKeyUsage"); }},
+      {"any usage too",
+       [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.59999.1.1,anyExtendedKeyUsage"); }},
       {"an unknown critical extension", [](X509* x) { set_extension(x, NID_netscape_comment, "critical,hello"); }},
-      {"an RSA key", [](X509* x) { X509_set_pubkey(x, std::shared_ptr<EVP_PKEY>(EVP_RSA_gen(2048), EVP_PKEY_free).get()); }},
+      {"an RSA key",
+       [](X509* x) { X509_set_pubkey(x, std::shared_ptr<EVP_PKEY>(EVP_RSA_gen(2048), EVP_PKEY_free).get()); }},
   };
   EXPECT_TRUE(verify_leaf(reshape(w.leaf, w.root.key(), [](X509*) {}), w.root.certificate(), Profile::kUser, kNow));
   for (const Case& c : table) {
@@ -179,12 +194,14 @@ TEST(Certificate, AnotherAuthoritySignsForItselfAlone) {
   const Authority twin = Authority::create("users", Profile::kUser, kNow, 24h);  // the same name, another key
   EXPECT_FALSE(verify_leaf(w.leaf, twin.certificate(), Profile::kUser, kNow));
   // Everything but the signature is the right root's.
-  const auto forged = verify_leaf(reshape(w.leaf, twin.key(), [](X509*) {}), w.root.certificate(), Profile::kUser, kNow);
+  const auto forged =
+      verify_leaf(reshape(w.leaf, twin.key(), [](X509*) {}), w.root.certificate(), Profile::kUser, kNow);
   ASSERT_FALSE(forged);
   EXPECT_NE(forged.error().message.find("signature"), std::string::npos) << forged.error().message;
   // The right key, in another name.
-  EXPECT_FALSE(verify_leaf(reshape(w.leaf, w.root.key(), [&](X509* x) { X509_set_issuer_name(x, X509_get_subject_name(x)); }),
-                           w.root.certificate(), Profile::kUser, kNow));
+  EXPECT_FALSE(
+      verify_leaf(reshape(w.leaf, w.root.key(), [&](X509* x) { X509_set_issuer_name(x, X509_get_subject_name(x)); }),
+                  w.root.certificate(), Profile::kUser, kNow));
   EXPECT_EQ(Authority::from(w.root.certificate(), twin.key(), Profile::kUser).error().code, Code::kInvalid);
 }
 
@@ -202,7 +219,9 @@ TEST(Certificate, AnyAlteredByteIsSeen) {
 
 TEST(Certificate, IsValidForItsTimeOnly) {
   const World w;
-  const auto valid = [&](WallTime at) { return verify_leaf(w.leaf, w.root.certificate(), Profile::kUser, at).has_value(); };
+  const auto valid = [&](WallTime at) {
+    return verify_leaf(w.leaf, w.root.certificate(), Profile::kUser, at).has_value();
+  };
   EXPECT_FALSE(valid(w.leaf.not_before() - 1ms));
   EXPECT_TRUE(valid(w.leaf.not_before()));
   EXPECT_TRUE(valid(w.leaf.not_after() - 1ms));
@@ -223,9 +242,11 @@ TEST(Authority, NothingOutlivesTheRoot) {
 
 TEST(Authority, SurvivesStorage) {
   const World w;
-  const auto read = Authority::from(*Certificate::from_pem(w.root.certificate().pem()), *PrivateKey::from_pem(w.root.key().pem()), Profile::kUser);
+  const auto read = Authority::from(*Certificate::from_pem(w.root.certificate().pem()),
+                                    *PrivateKey::from_pem(w.root.key().pem()), Profile::kUser);
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_TRUE(verify_leaf(*read->issue(request_for(w.key.public_key()), kNow), w.root.certificate(), Profile::kUser, kNow));
+  EXPECT_TRUE(
+      verify_leaf(*read->issue(request_for(w.key.public_key()), kNow), w.root.certificate(), Profile::kUser, kNow));
 }
 
 TEST(Authority, RefusesNamesThatAreNotWellFormed) {
@@ -247,7 +268,8 @@ TEST(Authority, RefusesNamesThatAreNotWellFormed) {
   EXPECT_TRUE(refused([](auto& r) { r.addresses = {std::string("127.0.0.1\0", 10)}; }));
   EXPECT_TRUE(refused([](auto& r) { r.common_name.assign(65, 'a'); }));
   EXPECT_TRUE(refused([](auto& r) { r.dns_names.assign(64, "a.example"); }));
-  EXPECT_TRUE(refused([](auto& r) { r.key = PublicKey(std::shared_ptr<EVP_PKEY>(EVP_EC_gen("P-384"), EVP_PKEY_free)); }));
+  EXPECT_TRUE(
+      refused([](auto& r) { r.key = PublicKey(std::shared_ptr<EVP_PKEY>(EVP_EC_gen("P-384"), EVP_PKEY_free)); }));
   EXPECT_FALSE(refused([](auto& r) { r.addresses = {"127.0.0.1", "::1"}; }));
   EXPECT_FALSE(refused([](auto& r) { r.common_name = ""; }));
   EXPECT_EQ(ERR_peek_error(), 0U);
@@ -259,8 +281,9 @@ TEST(Authority, OpensslCommandAgrees) {
   ASSERT_TRUE(make_folder(folder, Privacy::kPrivate));
   const WallTime now = Clock::real().wall();
   const auto verify = [&](const std::string& purpose, const std::string& names = "") {
-    const std::string command = "openssl verify -x509_strict -no-CApath -no-CAstore -CAfile " + (folder / "root.pem").string() + " -purpose " +
-                                purpose + " " + names + " " + (folder / "leaf.pem").string() + " >" + (folder / "out").string() + " 2>&1";
+    const std::string command = "openssl verify -x509_strict -no-CApath -no-CAstore -CAfile " +
+                                (folder / "root.pem").string() + " -purpose " + purpose + " " + names + " " +
+                                (folder / "leaf.pem").string() + " >" + (folder / "out").string() + " 2>&1";
     return std::system(command.c_str()) == 0;
   };
   for (const Profile profile : kProfiles) {
@@ -278,7 +301,9 @@ TEST(Authority, OpensslCommandAgrees) {
       EXPECT_TRUE(verify("sslserver", "-verify_ip 127.0.0.1"));
       EXPECT_FALSE(verify("sslserver", "-verify_hostname other.example.org"));
     }
-    ASSERT_TRUE(write_file(folder / "root.pem", Authority::create("portolan test", profile, now, 24h).certificate().pem(), Privacy::kPublic));
+    ASSERT_TRUE(write_file(folder / "root.pem",
+                           Authority::create("portolan test", profile, now, 24h).certificate().pem(),
+                           Privacy::kPublic));
     EXPECT_FALSE(verify("any"));
   }
   std::filesystem::remove_all(folder);

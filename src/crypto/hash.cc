@@ -10,7 +10,8 @@ namespace portolan::crypto {
 
 Sha256 sha256(ByteView bytes) {
   Sha256 out;
-  must(EVP_Digest(bytes.data(), bytes.size(), native_bytes(out.data()), nullptr, EVP_sha256(), nullptr) == 1, "SHA-256");
+  must(EVP_Digest(bytes.data(), bytes.size(), native_bytes(out.data()), nullptr, EVP_sha256(), nullptr) == 1,
+       "SHA-256");
   return out;
 }
 
@@ -18,7 +19,9 @@ Sha256Hasher::Sha256Hasher() : native_(must(EVP_MD_CTX_new(), "SHA-256")) {
   must(EVP_DigestInit_ex(native_.get(), EVP_sha256(), nullptr) == 1, "SHA-256");
 }
 
-void Sha256Hasher::add(ByteView bytes) { must(EVP_DigestUpdate(native_.get(), bytes.data(), bytes.size()) == 1, "SHA-256"); }
+void Sha256Hasher::add(ByteView bytes) {
+  must(EVP_DigestUpdate(native_.get(), bytes.data(), bytes.size()) == 1, "SHA-256");
+}
 
 Sha256 Sha256Hasher::finish() {
   Sha256 out;
@@ -34,16 +37,19 @@ Sha256 hmac_sha256(ByteView key, ByteView bytes) {
   // To OpenSSL a null pointer is no key and no text, not an empty one.
   const void* key_at = key.empty() ? "" : static_cast<const void*>(key.data());
   const void* at = bytes.empty() ? "" : static_cast<const void*>(bytes.data());
-  must(HMAC(EVP_sha256(), key_at, static_cast<int>(key.size()), native_bytes(at), bytes.size(), native_bytes(out.data()), nullptr) != nullptr,
+  must(HMAC(EVP_sha256(), key_at, static_cast<int>(key.size()), native_bytes(at), bytes.size(),
+            native_bytes(out.data()), nullptr) != nullptr,
        "HMAC-SHA-256");
   return out;
 }
 
 Sha256 pbkdf2_sha256(std::string_view password, ByteView salt, unsigned iterations) {
   Sha256 out;
-  must(password.size() <= INT_MAX && salt.size() <= INT_MAX && iterations >= 1 && iterations <= INT_MAX, "PBKDF2 with these sizes");
-  must(PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), native_bytes(salt.data()), static_cast<int>(salt.size()),
-                         static_cast<int>(iterations), EVP_sha256(), static_cast<int>(out.size()), native_bytes(out.data())) == 1,
+  must(password.size() <= INT_MAX && salt.size() <= INT_MAX && iterations >= 1 && iterations <= INT_MAX,
+       "PBKDF2 with these sizes");
+  must(PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), native_bytes(salt.data()),
+                         static_cast<int>(salt.size()), static_cast<int>(iterations), EVP_sha256(),
+                         static_cast<int>(out.size()), native_bytes(out.data())) == 1,
        "PBKDF2");
   return out;
 }

@@ -1,5 +1,5 @@
-// The parsers take the parts and then compare what they would write with what they read: there is one spelling, and nothing is
-// decoded, trimmed or folded on the way.
+// The parsers take the parts and then compare what they would write with what they read: there is one spelling, and
+// nothing is decoded, trimmed or folded on the way.
 #include "crypto/identity.h"
 
 #include <algorithm>
@@ -32,7 +32,9 @@ std::string to_uri(const UserIdentity& identity) {
   return std::string(kScheme) + identity.organization + "/user/" + identity.account + "/device/" + identity.device;
 }
 
-std::string to_uri(const NodeIdentity& identity) { return std::string(kScheme) + identity.organization + "/node/" + identity.node; }
+std::string to_uri(const NodeIdentity& identity) {
+  return std::string(kScheme) + identity.organization + "/node/" + identity.node;
+}
 
 Result<UserIdentity> parse_user_identity(std::string_view uri) {
   const auto bad = [&] { return fail(Code::kInvalid, "not the name of a user's device: " + quoted(uri)); };
@@ -44,7 +46,8 @@ Result<UserIdentity> parse_user_identity(std::string_view uri) {
   out.account = segment(rest);
   segment(rest);
   out.device = segment(rest);
-  if (!is_organization(out.organization) || !is_id(out.account, "a") || !is_id(out.device, "d") || to_uri(out) != uri) return bad();
+  if (!is_organization(out.organization) || !is_id(out.account, "a") || !is_id(out.device, "d") || to_uri(out) != uri)
+    return bad();
   return out;
 }
 

@@ -1,5 +1,5 @@
-// P-256 only, and each key in one spelling only: a public key is taken in exactly the 91 bytes that every library writes
-// (named curve, uncompressed point), so that two encodings are equal when and only when the keys are.
+// P-256 only, and each key in one spelling only: a public key is taken in exactly the 91 bytes that every library
+// writes (named curve, uncompressed point), so that two encodings are equal when and only when the keys are.
 #include "crypto/key.h"
 
 #include <array>
@@ -24,7 +24,8 @@ constexpr std::size_t kPrivateLimit = 16 * 1024;
 bool is_p256(EVP_PKEY* key) {
   if (key == nullptr || EVP_PKEY_is_a(key, "EC") != 1) return false;
   std::array<char, 32> curve{};
-  if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, curve.data(), curve.size(), nullptr) != 1) return false;
+  if (EVP_PKEY_get_utf8_string_param(key, OSSL_PKEY_PARAM_GROUP_NAME, curve.data(), curve.size(), nullptr) != 1)
+    return false;
   int from_parameters = 0;
   EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &from_parameters);
   return std::string_view(curve.data()) == "prime256v1" && from_parameters == 0;
@@ -87,9 +88,7 @@ bool PublicKey::verify(ByteView message, ByteView signature) const {
                           message.size()) == 1;
 }
 
-PrivateKey PrivateKey::generate() {
-  return PrivateKey(share(OwnedPkey(must(EVP_EC_gen("P-256"), "EVP_EC_gen"))));
-}
+PrivateKey PrivateKey::generate() { return PrivateKey(share(OwnedPkey(must(EVP_EC_gen("P-256"), "EVP_EC_gen")))); }
 
 Result<PrivateKey> PrivateKey::from_pem(const Secret& pem) {
   PemReader reader(pem.reveal());
@@ -101,7 +100,8 @@ Result<PrivateKey> PrivateKey::from_pem(const Secret& pem) {
   const unsigned char* at = native_bytes(der.data());
   const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(
       d2i_PKCS8_PRIV_KEY_INFO(nullptr, &at, static_cast<long>(der.size())));
-  if (info == nullptr || at != native_bytes(der.data()) + der.size()) return fail(Code::kInvalid, "not a PKCS #8 private key");
+  if (info == nullptr || at != native_bytes(der.data()) + der.size())
+    return fail(Code::kInvalid, "not a PKCS #8 private key");
   OwnedPkey key(EVP_PKCS82PKEY(info.get()));
   if (!is_p256(key.get())) return fail(Code::kInvalid, "not an ECDSA P-256 private key");
   if (!halves_match(key.get())) return fail(Code::kInvalid, "private key whose public half is another key's");
@@ -109,7 +109,8 @@ Result<PrivateKey> PrivateKey::from_pem(const Secret& pem) {
 }
 
 Secret PrivateKey::pem() const {
-  const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(must(EVP_PKEY2PKCS8(native_.get()), "EVP_PKEY2PKCS8"));
+  const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(
+      must(EVP_PKEY2PKCS8(native_.get()), "EVP_PKEY2PKCS8"));
   const OwnedBio out(must(BIO_new(BIO_s_secmem()), "BIO_new"));
   must(PEM_write_bio_PKCS8_PRIV_KEY_INFO(out.get(), info.get()) == 1, "PEM_write_bio_PKCS8_PRIV_KEY_INFO");
   char* text = nullptr;
@@ -128,7 +129,8 @@ Bytes PrivateKey::sign(ByteView message) const {
   must(EVP_DigestSignInit(ctx.get(), nullptr, EVP_sha256(), nullptr, native_.get()) == 1, "EVP_DigestSignInit");
   std::size_t size = static_cast<std::size_t>(EVP_PKEY_get_size(native_.get()));
   Bytes signature(size);
-  must(EVP_DigestSign(ctx.get(), native_bytes(signature.data()), &size, native_bytes(message.data()), message.size()) == 1,
+  must(EVP_DigestSign(ctx.get(), native_bytes(signature.data()), &size, native_bytes(message.data()), message.size()) ==
+           1,
        "EVP_DigestSign");
   signature.resize(size);
   return signature;

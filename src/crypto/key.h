@@ -1,4 +1,5 @@
-// Private and public keys: ECDSA on P-256, the one kind that Portolan makes (fast to sign and verify, accepted everywhere).
+// Private and public keys: ECDSA on P-256, the one kind that Portolan makes (fast to sign and verify, accepted
+// everywhere).
 #pragma once
 #include <memory>
 #include <string>
@@ -14,7 +15,8 @@ namespace portolan::crypto {
 // Value type, cheap to copy, immutable.
 class PublicKey {
  public:
-  // SubjectPublicKeyInfo, as DER and as PEM. Only P-256 is taken, as a named curve with an uncompressed point: one spelling.
+  // SubjectPublicKeyInfo, as DER and as PEM. Only P-256 is taken, as a named curve with an uncompressed point: one
+  // spelling.
   static Result<PublicKey> from_der(ByteView der);
   static Result<PublicKey> from_pem(std::string_view pem);
   explicit PublicKey(std::shared_ptr<EVP_PKEY> native) : native_(std::move(native)) {}

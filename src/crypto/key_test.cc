@@ -84,7 +84,8 @@ TEST(Key, TakesOnlyP256InOneSpelling) {
       {"RSA", PublicKey(share(EVP_RSA_gen(2048))).der()},
       {"Ed25519", PublicKey(share(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"))).der()},
       {"explicit parameters", with_parameter(OSSL_PKEY_PARAM_EC_ENCODING, OSSL_PKEY_EC_ENCODING_EXPLICIT)},
-      {"compressed point", with_parameter(OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_COMPRESSED)},
+      {"compressed point",
+       with_parameter(OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_COMPRESSED)},
   };
   for (const auto& [what, der] : table) {
     const auto read = PublicKey::from_der(der);
@@ -98,8 +99,8 @@ TEST(Key, TakesOnlyP256InOneSpelling) {
 
 TEST(Key, RefusesBrokenPublicPem) {
   const std::string good = PrivateKey::generate().public_key().pem();
-  for (const std::string& text : {std::string(), std::string("x"), good.substr(0, good.size() / 2), std::string(3 << 20, 'a'),
-                                  std::string(PrivateKey::generate().pem().reveal())})
+  for (const std::string& text : {std::string(), std::string("x"), good.substr(0, good.size() / 2),
+                                  std::string(3 << 20, 'a'), std::string(PrivateKey::generate().pem().reveal())})
     EXPECT_FALSE(PublicKey::from_pem(text));
   EXPECT_EQ(ERR_peek_error(), 0U);
 }
@@ -116,13 +117,17 @@ TEST(Key, VerifyRefusesForeignKinds) {
 TEST(Key, RefusesOtherPrivateForms) {
   const PrivateKey key = PrivateKey::generate();
   const OwnedBio traditional(BIO_new(BIO_s_mem()));
-  ASSERT_EQ(PEM_write_bio_PrivateKey_traditional(traditional.get(), key.native(), nullptr, nullptr, 0, nullptr, nullptr), 1);
+  ASSERT_EQ(
+      PEM_write_bio_PrivateKey_traditional(traditional.get(), key.native(), nullptr, nullptr, 0, nullptr, nullptr), 1);
   const OwnedBio encrypted(BIO_new(BIO_s_mem()));
-  ASSERT_EQ(PEM_write_bio_PKCS8PrivateKey(encrypted.get(), key.native(), EVP_aes_256_cbc(), "secret", 6, nullptr, nullptr), 1);
+  ASSERT_EQ(
+      PEM_write_bio_PKCS8PrivateKey(encrypted.get(), key.native(), EVP_aes_256_cbc(), "secret", 6, nullptr, nullptr),
+      1);
   const std::string good = key.pem().reveal();
   for (const std::string& text :
        {text_of(traditional.get()), text_of(encrypted.get()), PrivateKey(share(EVP_EC_gen("P-384"))).pem().reveal(),
-        PrivateKey(share(EVP_RSA_gen(2048))).pem().reveal(), good.substr(0, 60), std::string(), key.public_key().pem()}) {
+        PrivateKey(share(EVP_RSA_gen(2048))).pem().reveal(), good.substr(0, 60), std::string(),
+        key.public_key().pem()}) {
     const auto read = PrivateKey::from_pem(Secret(text));
     ASSERT_FALSE(read) << text;
     EXPECT_EQ(read.error().code, Code::kInvalid);
@@ -141,8 +146,9 @@ TEST(Key, RefusesHalvesOfTwoKeys) {
   OPENSSL_free(raw);
   const Bytes other = b.public_key().der();
   std::copy(other.end() - 64, other.end(), der.end() - 64);  // the public point stands last
-  const std::string pem = "-----BEGIN PRIVATE KEY-----\n" + base64(ByteView(der).first(48)) + "\n" + base64(ByteView(der).subspan(48, 48)) +
-                          "\n" + base64(ByteView(der).subspan(96)) + "\n-----END PRIVATE KEY-----\n";
+  const std::string pem = "-----BEGIN PRIVATE KEY-----\n" + base64(ByteView(der).first(48)) + "\n" +
+                          base64(ByteView(der).subspan(48, 48)) + "\n" + base64(ByteView(der).subspan(96)) +
+                          "\n-----END PRIVATE KEY-----\n";
   const auto read = PrivateKey::from_pem(Secret(pem));
   ASSERT_FALSE(read);
   EXPECT_NE(read.error().message.find("public half"), std::string::npos) << read.error().message;

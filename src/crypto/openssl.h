@@ -26,8 +26,8 @@ using OwnedBio = Owned<BIO, BIO_free_all>;
 using OwnedPkey = Owned<EVP_PKEY, EVP_PKEY_free>;
 using OwnedX509 = Owned<X509, X509_free>;
 
-// Takes back, at the end of a scope, whatever OpenSSL put on the thread's error queue within it: an error left behind would
-// be taken for that of the next TLS operation on this thread.
+// Takes back, at the end of a scope, whatever OpenSSL put on the thread's error queue within it: an error left behind
+// would be taken for that of the next TLS operation on this thread.
 class ErrorScope {
  public:
   ErrorScope() { ERR_set_mark(); }

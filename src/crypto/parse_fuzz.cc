@@ -20,7 +20,8 @@ void try_certificate(const Certificate& certificate) {
   expect(Certificate::from_der(certificate.der()).has_value());
   expect(certificate.not_before() != WallTime::max());
   for (const Profile profile : {Profile::kUser, Profile::kNode, Profile::kServer}) {
-    if (certificate.has_profile(profile)) expect(!verify_leaf(certificate, certificate, profile, certificate.not_before()));
+    if (certificate.has_profile(profile))
+      expect(!verify_leaf(certificate, certificate, profile, certificate.not_before()));
   }
   static_cast<void>(certificate.identity());
   static_cast<void>(certificate.serial());

@@ -1,5 +1,5 @@
-// RFC 9106. A stored hash is read before it is given to the library: its parameters decide how much memory and time the check
-// takes, and a row that someone altered must not take gigabytes.
+// RFC 9106. A stored hash is read before it is given to the library: its parameters decide how much memory and time the
+// check takes, and a row that someone altered must not take gigabytes.
 #include "crypto/password.h"
 
 #include <array>
@@ -52,9 +52,10 @@ Result<std::string> hash_password(const Secret& password) {
   std::array<std::byte, kSaltSize> salt;
   fill_random(salt);
   std::array<char, kTextLimit> out{};
-  const int status = argon2id_hash_encoded(kPasses, kMemoryKib, kLanes, text.data(), text.size(), salt.data(), salt.size(), kHashSize,
-                                           out.data(), out.size());
-  if (status != ARGON2_OK) return fail(Code::kInternal, std::string("hash a password: ") + argon2_error_message(status));
+  const int status = argon2id_hash_encoded(kPasses, kMemoryKib, kLanes, text.data(), text.size(), salt.data(),
+                                           salt.size(), kHashSize, out.data(), out.size());
+  if (status != ARGON2_OK)
+    return fail(Code::kInternal, std::string("hash a password: ") + argon2_error_message(status));
   return std::string(out.data());
 }
 

@@ -1,4 +1,5 @@
-// Password hashing: argon2id in the PHC text form ("$argon2id$v=19$m=…"). Slow by design (tens of ms): on a blocking pool only.
+// Password hashing: argon2id in the PHC text form ("$argon2id$v=19$m=…"). Slow by design (tens of ms): on a blocking
+// pool only.
 #pragma once
 #include <string>
 #include <string_view>

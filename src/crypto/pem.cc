@@ -24,7 +24,8 @@ Result<std::optional<PemBlock>> PemReader::next() {
     return fail(Code::kInvalid, "broken PEM block: " + errors.reason());
   }
   const std::string_view head(header);
-  PemBlock block{std::string(label), Secret(std::string(as_text(std::as_bytes(std::span(data, static_cast<std::size_t>(size))))))};
+  PemBlock block{std::string(label),
+                 Secret(std::string(as_text(std::as_bytes(std::span(data, static_cast<std::size_t>(size))))))};
   const bool plain = head.empty();
   OPENSSL_secure_free(label);
   OPENSSL_secure_free(header);

@@ -41,9 +41,11 @@ bool bears_usage(X509* certificate, Profile profile) {
 bool is_root_of(X509* certificate, Profile profile) {
   const ErrorScope errors;
   const auto flags = X509_get_extension_flags(certificate);
-  if ((flags & EXFLAG_CA) == 0 || (flags & EXFLAG_BCONS) == 0 || (flags & (EXFLAG_INVALID | EXFLAG_CRITICAL)) != 0) return false;
+  if ((flags & EXFLAG_CA) == 0 || (flags & EXFLAG_BCONS) == 0 || (flags & (EXFLAG_INVALID | EXFLAG_CRITICAL)) != 0)
+    return false;
   const auto key_usage = X509_get_key_usage(certificate);
-  return key_usage == (KU_KEY_CERT_SIGN | KU_CRL_SIGN) && X509_get_pathlen(certificate) == 0 && bears_usage(certificate, profile);
+  return key_usage == (KU_KEY_CERT_SIGN | KU_CRL_SIGN) && X509_get_pathlen(certificate) == 0 &&
+         bears_usage(certificate, profile);
 }
 
 }  // namespace portolan::crypto

@@ -33,12 +33,14 @@ std::string prefix_for(const std::string& id) { return "v1." + id + "."; }
 void authenticate(EVP_CIPHER_CTX* cipher, const std::string& prefix, std::string_view context) {
   const std::string text = prefix + std::string(context);
   int size = 0;
-  must(EVP_CipherUpdate(cipher, nullptr, &size, native_bytes(text.data()), static_cast<int>(text.size())) == 1, "AES-256-GCM");
+  must(EVP_CipherUpdate(cipher, nullptr, &size, native_bytes(text.data()), static_cast<int>(text.size())) == 1,
+       "AES-256-GCM");
 }
 
 Cipher make_cipher(const std::string& key, ByteView nonce, int encrypt) {
   Cipher cipher(must(EVP_CIPHER_CTX_new(), "EVP_CIPHER_CTX_new"));
-  must(EVP_CipherInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, native_bytes(key.data()), native_bytes(nonce.data()), encrypt) == 1,
+  must(EVP_CipherInit_ex(cipher.get(), EVP_aes_256_gcm(), nullptr, native_bytes(key.data()), native_bytes(nonce.data()),
+                         encrypt) == 1,
        "AES-256-GCM");
   return cipher;
 }
@@ -70,8 +72,8 @@ Result<SealingKey> SealingKey::from_text(const Secret& base64url_key) {
 Result<SealingKey> SealingKey::from_file(const std::filesystem::path& path, Create create) {
   auto content = read_private_file(path, kKeyFileLimit);
   if (!content && content.error().code == Code::kNotFound && create == Create::kIfMissing) {
-    // Written beside its place and linked into it, which fails if another process was faster: a key that has sealed anything
-    // must never be replaced.
+    // Written beside its place and linked into it, which fails if another process was faster: a key that has sealed
+    // anything must never be replaced.
     const std::filesystem::path made = path.string() + ".new-" + make_token(6);
     const Secret line(generate().text().reveal() + "\n");
     PL_CHECK(write_file(made, line.reveal(), Privacy::kPrivate));
@@ -79,7 +81,8 @@ Result<SealingKey> SealingKey::from_file(const std::filesystem::path& path, Crea
     std::filesystem::create_hard_link(made, path, error);
     std::error_code ignored;
     std::filesystem::remove(made, ignored);
-    if (error && error != std::errc::file_exists) return fail(Code::kIo, "create " + path.string() + ": " + error.message());
+    if (error && error != std::errc::file_exists)
+      return fail(Code::kIo, "create " + path.string() + ": " + error.message());
     content = read_private_file(path, kKeyFileLimit);
   }
   if (!content) return std::unexpected(std::move(content).error().within("sealing key"));
@@ -96,7 +99,8 @@ Result<SealingKey> SealingKey::from_passphrase(const Secret& passphrase, ByteVie
   const int status = argon2id_hash_raw(kPassphrasePasses, kPassphraseMemoryKib, 1, passphrase.reveal().data(),
                                        passphrase.reveal().size(), salt.data(), salt.size(), key.data(), key.size());
   Secret derived(std::move(key));
-  if (status != ARGON2_OK) return fail(Code::kInternal, std::string("derive the sealing key: ") + argon2_error_message(status));
+  if (status != ARGON2_OK)
+    return fail(Code::kInternal, std::string("derive the sealing key: ") + argon2_error_message(status));
   return SealingKey(std::move(derived));
 }
 
@@ -112,7 +116,8 @@ std::string SealingKey::seal(const Secret& plain, std::string_view context) cons
   const Cipher cipher = make_cipher(key_.reveal(), nonce, 1);
   authenticate(cipher.get(), prefix, context);
   int size = 0;
-  must(EVP_CipherUpdate(cipher.get(), native_bytes(body.data()), &size, native_bytes(text.data()), static_cast<int>(text.size())) == 1 &&
+  must(EVP_CipherUpdate(cipher.get(), native_bytes(body.data()), &size, native_bytes(text.data()),
+                        static_cast<int>(text.size())) == 1 &&
            EVP_CipherFinal_ex(cipher.get(), native_bytes(tag.data()), &size) == 1 &&
            EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, kTagSize, tag.data()) == 1,
        "AES-256-GCM");
@@ -120,10 +125,12 @@ std::string SealingKey::seal(const Secret& plain, std::string_view context) cons
 }
 
 Result<Secret> SealingKey::open(std::string_view sealed, std::string_view context) const {
-  if (sealed.size() > kSealedLimit || context.size() > kPlainLimit) return fail(Code::kDenied, "sealed value is too large");
+  if (sealed.size() > kSealedLimit || context.size() > kPlainLimit)
+    return fail(Code::kDenied, "sealed value is too large");
   const std::string prefix = prefix_for(id());
   if (!sealed.starts_with("v1.")) return fail(Code::kDenied, "sealed value of an unknown form");
-  if (!sealed.starts_with(prefix)) return fail(Code::kDenied, "value is sealed with another key than " + id() + ": use the key it was sealed with");
+  if (!sealed.starts_with(prefix))
+    return fail(Code::kDenied, "value is sealed with another key than " + id() + ": use the key it was sealed with");
   const auto bytes = from_base64url(sealed.substr(prefix.size()));
   if (!bytes || bytes->size() < kNonceSize + kTagSize) return fail(Code::kDenied, "sealed value is damaged");
   const ByteView nonce = ByteView(*bytes).first(kNonceSize);
@@ -132,12 +139,13 @@ Result<Secret> SealingKey::open(std::string_view sealed, std::string_view contex
   const ErrorScope errors;
   const Cipher cipher = make_cipher(key_.reveal(), nonce, 0);
   authenticate(cipher.get(), prefix, context);
-  // The text is looked at only once the tag has been compared; until then it is unproven, and it is wiped if it proves false.
+  // The text is looked at only once the tag has been compared; until then it is unproven, and it is wiped if it proves
+  // false.
   std::string text(body.size(), '\0');
   int size = 0;
-  const bool decrypted =
-      EVP_CipherUpdate(cipher.get(), native_bytes(text.data()), &size, native_bytes(body.data()), static_cast<int>(body.size())) == 1 &&
-      EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data()) == 1;
+  const bool decrypted = EVP_CipherUpdate(cipher.get(), native_bytes(text.data()), &size, native_bytes(body.data()),
+                                          static_cast<int>(body.size())) == 1 &&
+                         EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data()) == 1;
   std::array<unsigned char, kTagSize> rest;
   const bool proven = decrypted && EVP_CipherFinal_ex(cipher.get(), rest.data(), &size) == 1;
   Secret plain(std::move(text));

@@ -1,6 +1,6 @@
 // Sealing: secrets at rest, encrypted with AES-256-GCM under a key that lies outside the database (architecture §5).
-// Sealed form, versioned: "v1." key id "." base64url(nonce ‖ ciphertext ‖ tag). The context (what the secret belongs to,
-// such as "resource/rs-…/password") is authenticated, so that a sealed value cannot be moved to another object.
+// Sealed form, versioned: "v1." key id "." base64url(nonce ‖ ciphertext ‖ tag). The context (what the secret belongs
+// to, such as "resource/rs-…/password") is authenticated, so that a sealed value cannot be moved to another object.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -22,6 +22,7 @@ class SealingKey {
   static Result<SealingKey> from_passphrase(const Secret& passphrase, ByteView salt);
   static Result<SealingKey> from_text(const Secret& base64url_key);
 
+  // At most 1 MiB; more is a bug of the caller.
   std::string seal(const Secret& plain, std::string_view context) const;
   // Code::kDenied if it was sealed with another key, for another context, or altered.
   Result<Secret> open(std::string_view sealed, std::string_view context) const;

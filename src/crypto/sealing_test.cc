@@ -14,7 +14,8 @@ constexpr std::string_view kContext = "resource/rs-1/password";
 
 TEST(Sealing, OpensWhatItSealed) {
   const SealingKey key = SealingKey::generate();
-  for (const std::string& text : {std::string(), std::string("x"), std::string("pass\0word", 9), std::string(100'000, 'a')}) {
+  for (const std::string& text :
+       {std::string(), std::string("x"), std::string("pass\0word", 9), std::string(100'000, 'a')}) {
     const std::string sealed = key.seal(Secret(text), kContext);
     EXPECT_TRUE(sealed.starts_with("v1." + key.id() + "."));
     const auto opened = key.open(sealed, kContext);
@@ -28,7 +29,8 @@ TEST(Sealing, OpensWhatItSealed) {
 TEST(Sealing, StaysWithItsObject) {
   const SealingKey key = SealingKey::generate();
   const std::string sealed = key.seal(Secret("x"), kContext);
-  for (const std::string_view context : {"resource/rs-2/password", "resource/rs-1/passwor", "resource/rs-1/password2", ""})
+  for (const std::string_view context :
+       {"resource/rs-2/password", "resource/rs-1/passwor", "resource/rs-1/password2", ""})
     EXPECT_EQ(key.open(sealed, context).error().code, Code::kDenied) << context;
 }
 
@@ -53,7 +55,8 @@ TEST(Sealing, SeesEveryAlteration) {
     altered[n] = altered[n] == 'A' ? 'B' : 'A';
     EXPECT_EQ(key.open(altered, kContext).error().code, Code::kDenied) << n;
   }
-  for (const std::string& text : {sealed + "A", sealed + "AAAA", sealed + "=", sealed + "\n", "v2" + sealed.substr(2), std::string(3 << 20, 'A')})
+  for (const std::string& text :
+       {sealed + "A", sealed + "AAAA", sealed + "=", sealed + "\n", "v2" + sealed.substr(2), std::string(3 << 20, 'A')})
     EXPECT_EQ(key.open(text, kContext).error().code, Code::kDenied);
 }
 
@@ -64,12 +67,14 @@ TEST(Sealing, TextRoundTrips) {
   EXPECT_EQ(read->id(), key.id());
   EXPECT_EQ(read->open(key.seal(Secret("x"), "c"), "c")->reveal(), "x");
   EXPECT_EQ(key.id().size(), 8U);
-  for (const std::string& text : {std::string(), std::string("short"), key.text().reveal() + "AA", key.text().reveal() + "\n",
-                                  key.text().reveal().substr(1), std::string("?") + key.text().reveal().substr(1)}) {
+  for (const std::string& text :
+       {std::string(), std::string("short"), key.text().reveal() + "AA", key.text().reveal() + "\n",
+        key.text().reveal().substr(1), std::string("?") + key.text().reveal().substr(1)}) {
     const auto bad = SealingKey::from_text(Secret(text));
     ASSERT_FALSE(bad);
     EXPECT_EQ(bad.error().code, Code::kInvalid);
-    EXPECT_TRUE(text.size() < 6 || bad.error().message.find(text.substr(1, 5)) == std::string::npos) << "the message shows the key";
+    EXPECT_TRUE(text.size() < 6 || bad.error().message.find(text.substr(1, 5)) == std::string::npos)
+        << "the message shows the key";
   }
 }
 
