@@ -56,6 +56,9 @@ Hop hop_from(std::string_view name);    // kUnknown for an unknown name
 
 // Foreign text fit for messages and logs: in quotes, control bytes escaped, cut at `limit` bytes.
 std::string quoted(std::string_view text, std::size_t limit = 64);
+// Better matches than std::quoted, which argument-dependent look-up would find for std::string.
+inline std::string quoted(const std::string& text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
+inline std::string quoted(std::string& text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
 
 }  // namespace portolan
 

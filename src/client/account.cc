@@ -1,0 +1,213 @@
+#include "client/account.h"
+
+#include <algorithm>
+
+#include "base/file.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "net/backoff.h"
+
+namespace portolan::client {
+namespace {
+
+constexpr std::chrono::milliseconds kRetryPorts = std::chrono::seconds(2);
+
+}  // namespace
+
+Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Executor& executor, const AgentOptions& options, Credentials credentials) {
+  PL_TRY(auto endpoint, net::parse_endpoint(credentials.state.control, 443));
+  PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(credentials.state.server_ca));
+  net::TlsIdentity identity{{credentials.certificate}, std::make_shared<crypto::PrivateKey>(credentials.key)};
+  PL_TRY(auto control, api::ControlClient::make({std::move(endpoint), std::move(server_ca), credentials.state.control_name, std::move(identity), false}));
+  std::unique_ptr<SignedInAccount> account(new SignedInAccount(executor, options, std::move(credentials), std::move(control)));
+  account->load_routes();
+  account->tasks_.spawn("follow-control-plane", account->follow());
+  account->tasks_.spawn("retry-ports", account->retry_failed());
+  return account;
+}
+
+SignedInAccount::SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
+                                 std::unique_ptr<api::ControlClient> control)
+    : options_(options),
+      credentials_(std::move(credentials)),
+      control_(std::move(control)),
+      gateways_(executor, credentials_),
+      paths_(executor, credentials_, Clock::real(), gateways_),
+      tasks_(executor) {
+  for (auto& name : options_.home.connected()) connected_.insert(name);
+}
+
+// With what the control plane said last time the agent works while it is away.
+void SignedInAccount::load_routes() {
+  const auto text = read_file(options_.home.folder() / "routes.json");
+  if (!text) return;
+  auto view = json::decode<api::AgentView>(*text, json::Unknown::kIgnore);
+  if (!view || view->account != credentials_.state.account) return;
+  view_ = std::move(*view);
+  has_view_ = true;
+  apply();
+}
+
+net::Task<> SignedInAccount::follow() {
+  net::Backoff backoff;
+  for (;;) {
+    fresh_ = true;
+    const auto ended = co_await control_->watch("/v1/agent", {{"watch", "1"}}, [this](std::string_view line) { return take_line(line); });
+    if (!ended && ended.error().code == Code::kCancelled) co_return;
+    if (!fresh_) backoff.reset();
+    control_down_ = ended ? "the control plane ended the watch" : ended.error().message;
+    if (!ended && ended.error().code == Code::kUnauthenticated) ended_ = "the sign-in has ended; run: portolan login";
+    log::warn("control plane is away", {{"why", *control_down_}});
+    if (ended_) apply();
+    const auto slept = co_await net::sleep_for(backoff.next());
+    if (!slept) co_return;
+  }
+}
+
+Result<> SignedInAccount::take_line(std::string_view line) {
+  PL_TRY(auto event, json::decode<api::AgentEvent>(line, json::Unknown::kIgnore));
+  fresh_ = false;
+  if (control_down_) log::info("control plane is there");
+  control_down_.reset();
+  if (event.kind == "end") {
+    ended_ = event.reason.value_or("the sign-in has ended") + "; run: portolan login";
+    apply();
+    return {};
+  }
+  if (event.kind != "view" || !event.view) return {};
+  ended_.reset();
+  view_ = std::move(*event.view);
+  has_view_ = true;
+  if (auto kept = write_file(options_.home.folder() / "routes.json", json::encode(view_), Privacy::kPrivate); !kept)
+    log::warn("cannot keep the routes", {{"why", kept.error()}});
+  apply();
+  return {};
+}
+
+void SignedInAccount::apply() {
+  gateways_.follow(view_.gateways);
+  std::set<std::string> usable;
+  for (const api::AgentResource& resource : view_.resources) {
+    usable.insert(resource.id);
+    // Each once: a person may disconnect it later.
+    if (options_.connect_all && seen_.insert(resource.id).second) connected_.insert(resource.name);
+    auto port = ports_.find(resource.id);
+    const bool wanted = connected_.contains(resource.name);
+    const bool moved = port != ports_.end() && (port->second->resource().port != resource.port || port->second->resource().type != resource.type);
+    if (port != ports_.end() && (!wanted || moved)) {
+      tasks_.spawn("drop-port", drop(std::move(port->second)));
+      ports_.erase(port);
+      port = ports_.end();
+    }
+    if (!wanted) continue;
+    if (port == ports_.end()) {
+      PortOptions options{options_.address, options_.allowed_users, options_.connections_per_resource, options_.first_byte_limit};
+      port = ports_.emplace(resource.id, std::make_unique<ResourcePort>(tasks_.executor(), resource, std::move(options), paths_)).first;
+    }
+    port->second->update(resource);
+    port->second->turn_away(ended_);
+    if (auto listening = port->second->listen(); !listening)
+      log::error("cannot listen for a resource", {{"resource", resource.name}, {"why", listening.error()}});
+  }
+  // What may no longer be used keeps its port for a while, so that a person reads why instead of "connection refused". Its sessions
+  // are ended by the egress, which says why in their own protocol.
+  for (auto& [id, port] : ports_)
+    if (!usable.contains(id)) port->turn_away(ended_ ? *ended_ : "you may no longer use " + quoted(port->resource().name) + "; ask an admin for access");
+}
+
+// A port that somebody else held may have become free.
+net::Task<> SignedInAccount::retry_failed() {
+  for (;;) {
+    const auto slept = co_await net::sleep_for(kRetryPorts);
+    if (!slept) co_return;
+    for (auto& [id, port] : ports_)
+      if (auto listening = port->listen(); !listening) log::debug("port still taken", {{"resource", port->resource().name}});
+  }
+}
+
+api::LocalResource SignedInAccount::describe(const api::AgentResource& resource) const {
+  if (const auto port = ports_.find(resource.id); port != ports_.end()) return port->second->status();
+  return {resource.name, resource.type, net::to_text({options_.address, resource.port}), "disconnected", std::nullopt, 0};
+}
+
+std::vector<api::LocalResource> SignedInAccount::resources() const {
+  std::vector<api::LocalResource> list;
+  std::set<std::string> listed;
+  for (const api::AgentResource& resource : view_.resources) {
+    list.push_back(describe(resource));
+    listed.insert(resource.id);
+  }
+  for (const auto& [id, port] : ports_)
+    if (!listed.contains(id)) list.push_back(port->status());
+  std::ranges::sort(list, {}, &api::LocalResource::name);
+  return list;
+}
+
+Result<std::vector<std::string>> SignedInAccount::named(const api::ConnectRequest& request) const {
+  std::vector<std::string> names;
+  for (const api::LocalResource& resource : resources())
+    if (request.all || std::ranges::find(request.names, resource.name) != request.names.end()) names.push_back(resource.name);
+  for (const std::string& name : request.names)
+    if (std::ranges::find(names, name) == names.end())
+      return std::unexpected(Error{Code::kNotFound, "there is no resource " + quoted(name) + " that you may use; see: portolan ls", "unknown_resource", Hop::kAgent});
+  return names;
+}
+
+std::vector<api::LocalResource> SignedInAccount::described(const std::vector<std::string>& names) const {
+  std::vector<api::LocalResource> list = resources();
+  std::erase_if(list, [&](const api::LocalResource& resource) { return std::ranges::find(names, resource.name) == names.end(); });
+  return list;
+}
+
+Result<> SignedInAccount::save_connected() const {
+  return options_.home.save_connected(std::vector<std::string>(connected_.begin(), connected_.end()));
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> SignedInAccount::connect(api::ConnectRequest request) {
+  CO_TRY(const auto names, named(request));
+  connected_.insert(names.begin(), names.end());
+  CO_CHECK(save_connected());
+  apply();
+  co_return described(names);
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> SignedInAccount::disconnect(api::ConnectRequest request) {
+  CO_TRY(const auto names, named(request));
+  for (const std::string& name : names) connected_.erase(name);
+  CO_CHECK(save_connected());
+  for (auto port = ports_.begin(); port != ports_.end();) {
+    if (std::ranges::find(names, port->second->resource().name) == names.end()) {
+      ++port;
+      continue;
+    }
+    tasks_.spawn("drop-port", drop(std::move(port->second)));
+    port = ports_.erase(port);
+  }
+  co_return described(names);
+}
+
+void SignedInAccount::fill(api::AgentStatus& status) const {
+  status.signed_in = !ended_;
+  status.email = credentials_.state.email;
+  status.organization = credentials_.state.organization;
+  status.sign_in_ends = credentials_.state.sign_in_ends;
+  status.control = credentials_.state.control;
+  status.control_state = control_down_ ? "down" : "up";
+  status.control_reason = ended_ ? ended_ : control_down_;
+  status.gateways = gateways_.status();
+  status.paths = paths_.status();
+  status.resources = resources();
+}
+
+net::Task<> SignedInAccount::drop(std::unique_ptr<ResourcePort> port) { co_await port->stop(); }
+
+net::Task<> SignedInAccount::stop() {
+  for (auto& [id, port] : ports_) co_await port->stop();
+  ports_.clear();
+  tasks_.cancel();
+  co_await tasks_.join();
+  co_await paths_.stop();
+  co_await gateways_.stop();
+}
+
+}  // namespace portolan::client

@@ -1,0 +1,124 @@
+#include "client/agent.h"
+
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "client/account.h"
+#include "client/local_api.h"
+#include "net/event.h"
+
+namespace portolan::client {
+namespace {
+
+class AgentImpl final : public Agent, public LocalActions {
+ public:
+  AgentImpl(net::Loop& loop, AgentOptions options) : executor_(loop.executor()), options_(std::move(options)), stop_requested_(executor_), tasks_(executor_) {}
+
+  Result<> begin();
+  net::Task<> stop() override;
+  net::Task<> stop_requested() override;
+
+  api::AgentStatus status() const override;
+  net::Task<Result<std::vector<api::LocalResource>>> connect(api::ConnectRequest request) override;
+  net::Task<Result<std::vector<api::LocalResource>>> disconnect(api::ConnectRequest request) override;
+  void reload() override { tasks_.spawn("reload", reload_now()); }
+  void request_stop() override {
+    wants_stop_ = true;
+    stop_requested_.set();
+  }
+
+ private:
+  Result<> load_account();
+  net::Task<> reload_now();
+  net::Task<> stop_account(std::unique_ptr<SignedInAccount> account);
+
+  net::Executor executor_;
+  AgentOptions options_;
+  std::unique_ptr<LocalApi> local_;
+  std::unique_ptr<SignedInAccount> account_;
+  std::optional<std::string> not_signed_in_;
+  bool wants_stop_ = false;
+  net::Event stop_requested_;
+  net::TaskGroup tasks_;
+};
+
+Result<> AgentImpl::begin() {
+  PL_CHECK(make_folder(options_.home.folder(), Privacy::kPrivate));
+  auto local = LocalApi::start(executor_, options_.home, options_.status, *this);
+  if (!local && local.error().code == Code::kConflict) return std::unexpected(std::move(local).error().within("start the agent"));
+  if (!local) return std::unexpected(std::move(local).error());
+  local_ = std::move(*local);
+  PL_CHECK(write_file(options_.home.folder() / "agent.pid", std::to_string(getpid()) + "\n", Privacy::kPublic));
+  if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
+  return {};
+}
+
+Result<> AgentImpl::load_account() {
+  auto credentials = options_.home.credentials();
+  if (!credentials) {
+    not_signed_in_ = credentials.error().message;
+    return std::unexpected(std::move(credentials).error());
+  }
+  PL_TRY(account_, SignedInAccount::make(executor_, options_, std::move(*credentials)));
+  not_signed_in_.reset();
+  return {};
+}
+
+net::Task<> AgentImpl::reload_now() {
+  if (account_) co_await stop_account(std::move(account_));
+  if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
+}
+
+net::Task<> AgentImpl::stop_account(std::unique_ptr<SignedInAccount> account) { co_await account->stop(); }
+
+api::AgentStatus AgentImpl::status() const {
+  api::AgentStatus status;
+  status.version = PORTOLAN_VERSION;
+  status.pid = getpid();
+  status.control_state = "signed-out";
+  status.control_reason = not_signed_in_;
+  if (account_) account_->fill(status);
+  return status;
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> AgentImpl::connect(api::ConnectRequest request) {
+  if (!account_) co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
+  auto done = co_await account_->connect(std::move(request));
+  co_return done;
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> AgentImpl::disconnect(api::ConnectRequest request) {
+  if (!account_) co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
+  auto done = co_await account_->disconnect(std::move(request));
+  co_return done;
+}
+
+net::Task<> AgentImpl::stop_requested() {
+  while (!wants_stop_) {
+    const auto waited = co_await stop_requested_.wait(std::chrono::hours(24));
+    if (!waited && waited.error().code == Code::kCancelled) co_return;
+  }
+}
+
+net::Task<> AgentImpl::stop() {
+  tasks_.cancel();
+  co_await tasks_.join();
+  if (account_) co_await stop_account(std::move(account_));
+  if (local_) co_await local_->stop();
+  std::error_code ignored;
+  std::filesystem::remove(options_.home.folder() / "agent.pid", ignored);
+}
+
+}  // namespace
+
+net::Task<Result<std::unique_ptr<Agent>>> Agent::start(net::Loop& loop, AgentOptions options) {
+  auto agent = std::make_unique<AgentImpl>(loop, std::move(options));
+  if (auto begun = agent->begin(); !begun) {
+    co_await agent->stop();
+    co_return std::unexpected(std::move(begun).error());
+  }
+  co_return agent;
+}
+
+}  // namespace portolan::client

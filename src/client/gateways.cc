@@ -1,0 +1,174 @@
+#include "client/gateways.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "net/backoff.h"
+#include "net/tcp.h"
+
+namespace portolan::client {
+namespace {
+
+constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
+constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
+
+}  // namespace
+
+tunnel::LinkIdentity link_identity(const Credentials& credentials) {
+  auto node_ca = crypto::Certificate::all_from_pem(credentials.state.node_ca);
+  return {net::TlsIdentity{{credentials.certificate}, std::make_shared<crypto::PrivateKey>(credentials.key)},
+          node_ca ? std::move(*node_ca) : std::vector<crypto::Certificate>{}, {}};
+}
+
+std::string node_uri(const Credentials& credentials, const std::string& node) {
+  return crypto::to_uri(crypto::NodeIdentity{credentials.state.organization, node});
+}
+
+Gateways::Gateways(const net::Executor& executor, const Credentials& credentials)
+    : credentials_(credentials), changed_(executor), tasks_(executor) {}
+
+void Gateways::follow(const std::vector<api::AgentGateway>& wanted) {
+  std::map<std::string, api::AgentGateway> missing;
+  for (const auto& gateway : wanted) missing[gateway.id] = gateway;
+  for (auto known = gateways_.begin(); known != gateways_.end();) {
+    const auto same = missing.find(known->first);
+    if (same != missing.end() && same->second.address == known->second->what.address) {
+      known->second->what.name = same->second.name;
+      missing.erase(same);
+      ++known;
+    } else {
+      tasks_.spawn("drop-gateway", drop(std::move(known->second)));
+      known = gateways_.erase(known);
+    }
+  }
+  for (const auto& [id, what] : missing) {
+    auto gateway = std::make_unique<Gateway>(tasks_.executor());
+    gateway->what = what;
+    Gateway& kept = *gateway;
+    gateways_[id] = std::move(gateway);
+    kept.tasks.spawn("gateway " + what.address, keep(kept));
+  }
+}
+
+net::Task<> Gateways::keep(Gateway& gateway) {
+  net::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(3));
+  for (;;) {
+    const auto linked = co_await link_once(gateway);
+    if (linked) {
+      backoff.reset();
+      log::info("linked to gateway", {{"gateway", gateway.what.name}, {"address", gateway.what.address}});
+      changed_.set();
+      co_await measure_until_end(gateway);
+      gateway.link.reset();
+      gateway.round_trip.reset();
+    } else if (linked.error().code == Code::kCancelled) {
+      co_return;
+    } else {
+      gateway.reason = linked.error().message;
+      log::warn("cannot link to gateway", {{"gateway", gateway.what.address}, {"why", linked.error()}});
+    }
+    const auto slept = co_await net::sleep_for(backoff.next());
+    if (!slept) co_return;
+  }
+}
+
+net::Task<Result<>> Gateways::link_once(Gateway& gateway) {
+  CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.what.address, 5000));
+  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kUser, node_uri(credentials_, gateway.what.id)));
+  CO_TRY(auto path, co_await net::dial_tcp(endpoint, kDialLimit));
+  gateway.up = true;
+  auto link = co_await tunnel::dial_link(std::move(path), std::move(tls), tunnel::Purpose::kUser, {}, nullptr, [&gateway](const Error& why) {
+    log::warn("link to gateway ended", {{"gateway", gateway.what.address}, {"why", why}});
+    gateway.up = false;
+    gateway.reason = why.message;
+    gateway.ended.set();
+  });
+  if (!link) {
+    gateway.up = false;
+    co_return std::unexpected(std::move(link).error());
+  }
+  gateway.link = std::move(*link);
+  co_return Result<>{};
+}
+
+net::Task<> Gateways::measure_until_end(Gateway& gateway) {
+  while (gateway.up) {
+    const auto measured = co_await gateway.link->mux->ping(kPingLimit);
+    if (measured) {
+      // A smoothed value, so that one slow answer does not move sessions about.
+      gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
+    }
+    if (!gateway.up) co_return;
+    const auto ended = co_await gateway.ended.wait(kMeasureEvery);
+    if (!ended && ended.error().code == Code::kCancelled) co_return;
+  }
+}
+
+std::vector<Gateways::Linked> Gateways::linked_now() const {
+  std::vector<const Gateway*> up;
+  for (const auto& [id, gateway] : gateways_)
+    if (gateway->up && gateway->link) up.push_back(gateway.get());
+  const auto round_trip = [](const Gateway* gateway) { return gateway->round_trip.value_or(std::chrono::microseconds::max()); };
+  std::ranges::sort(up, {}, round_trip);
+  std::vector<Linked> linked;
+  for (const Gateway* gateway : up) linked.push_back({gateway->what.id, gateway->what.name, gateway->link->mux.get()});
+  return linked;
+}
+
+net::Task<Result<std::vector<Gateways::Linked>>> Gateways::linked(std::chrono::milliseconds limit) {
+  const auto until = std::chrono::steady_clock::now() + limit;
+  for (;;) {
+    auto now = linked_now();
+    if (!now.empty()) co_return now;
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
+    if (left.count() <= 0) break;
+    const auto changed = co_await changed_.wait(left);
+    if (!changed && changed.error().code == Code::kCancelled) co_return std::unexpected(changed.error());
+  }
+  if (gateways_.empty()) co_return fail(Code::kUnavailable, "there is no gateway; an admin has to add one", "no_gateway");
+  std::string message = "no gateway can be reached: ";
+  for (const auto& [id, gateway] : gateways_) message += gateway->what.name + " (" + gateway->what.address + "): " + gateway->reason + "; ";
+  message.resize(message.size() - 2);
+  co_return fail(Code::kUnavailable, std::move(message), "gateway_away");
+}
+
+std::optional<std::string> Gateways::address_of(const std::string& id) const {
+  const auto found = gateways_.find(id);
+  if (found == gateways_.end()) return std::nullopt;
+  return found->second->what.address;
+}
+
+std::string Gateways::name_of(const std::string& id) const {
+  const auto found = gateways_.find(id);
+  return found == gateways_.end() ? id : found->second->what.name;
+}
+
+std::vector<api::LocalGateway> Gateways::status() const {
+  std::vector<api::LocalGateway> list;
+  for (const auto& [id, gateway] : gateways_) {
+    const bool linked = gateway->up && gateway->link;
+    api::LocalGateway entry{gateway->what.name, gateway->what.address, linked ? "linked" : "down", std::nullopt, std::nullopt};
+    if (gateway->round_trip) entry.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
+    if (!linked) entry.reason = gateway->reason;
+    list.push_back(std::move(entry));
+  }
+  return list;
+}
+
+net::Task<> Gateways::drop(std::unique_ptr<Gateway> gateway) {
+  gateway->tasks.cancel();
+  co_await gateway->tasks.join();
+}
+
+net::Task<> Gateways::stop() {
+  for (auto& [id, gateway] : gateways_) {
+    gateway->tasks.cancel();
+    co_await gateway->tasks.join();
+  }
+  gateways_.clear();
+  tasks_.cancel();
+  co_await tasks_.join();
+}
+
+}  // namespace portolan::client

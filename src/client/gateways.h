@@ -1,0 +1,64 @@
+// The agent's links to gateways: all of them are kept, measured, and offered best first.
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/agent.h"
+#include "api/local.h"
+#include "client/home.h"
+#include "net/event.h"
+#include "tunnel/link.h"
+
+namespace portolan::client {
+
+// One loop. stop() before destruction.
+class Gateways {
+ public:
+  Gateways(const net::Executor& executor, const Credentials& credentials);
+  void follow(const std::vector<api::AgentGateway>& gateways);
+
+  struct Linked {
+    std::string id;
+    std::string name;
+    tunnel::Mux* mux;  // valid until the next await
+  };
+  // Those with a link, by measured round trip. Waits up to `limit` for the first one; then the error says why each is down.
+  net::Task<Result<std::vector<Linked>>> linked(std::chrono::milliseconds limit);
+  // The address of a gateway, to dial it as an egress; none if it is not a gateway we know.
+  std::optional<std::string> address_of(const std::string& id) const;
+  std::string name_of(const std::string& id) const;
+  std::vector<api::LocalGateway> status() const;
+  net::Task<> stop();
+
+ private:
+  struct Gateway {
+    explicit Gateway(const net::Executor& executor) : ended(executor), tasks(executor) {}
+    api::AgentGateway what;
+    std::unique_ptr<tunnel::Link> link;
+    bool up = false;
+    std::optional<std::chrono::microseconds> round_trip;
+    std::string reason = "not tried yet";
+    net::Event ended;
+    net::TaskGroup tasks;
+  };
+  net::Task<> keep(Gateway& gateway);
+  net::Task<Result<>> link_once(Gateway& gateway);
+  net::Task<> measure_until_end(Gateway& gateway);
+  net::Task<> drop(std::unique_ptr<Gateway> gateway);
+  std::vector<Linked> linked_now() const;
+
+  const Credentials& credentials_;
+  std::map<std::string, std::unique_ptr<Gateway>> gateways_;
+  net::Event changed_;
+  net::TaskGroup tasks_;
+};
+
+// What this client shows of itself on links.
+tunnel::LinkIdentity link_identity(const Credentials& credentials);
+std::string node_uri(const Credentials& credentials, const std::string& node);
+
+}  // namespace portolan::client

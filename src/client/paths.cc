@@ -1,0 +1,176 @@
+#include "client/paths.h"
+
+#include "api/assertion.h"
+#include "base/id.h"
+#include "base/log.h"
+#include "net/tcp.h"
+
+namespace portolan::client {
+namespace {
+
+constexpr std::chrono::milliseconds kGatewayWait = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kRenewalRetry = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kShortestRenewal = std::chrono::milliseconds(500);
+
+}  // namespace
+
+Paths::Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways)
+    : credentials_(credentials), clock_(clock), gateways_(gateways), tasks_(executor) {}
+
+net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::string operation, std::string trace) {
+  std::vector<std::string> candidates;
+  for (const std::string& egress : resource.egress)
+    if (const auto use = uses_.find({resource.id, egress}); use != uses_.end() && use->second.sessions > 0) candidates.push_back(egress);
+  for (const std::string& egress : resource.egress)
+    if (std::ranges::find(candidates, egress) == candidates.end()) candidates.push_back(egress);
+  if (candidates.empty())
+    co_return fail(Code::kUnavailable, "no relay or gateway serves " + quoted(resource.name) + "; an admin has to add one", "no_egress");
+  Result<OpenedStream> opened = fail(Code::kInternal, "not tried");
+  for (const std::string& egress : candidates) {
+    opened = co_await open_at(resource, egress, operation, trace);
+    if (opened || !opened.error().retry_can_help()) break;
+  }
+  co_return opened;
+}
+
+net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std::string egress, std::string operation, std::string trace) {
+  CO_CHECK(co_await ensure(egress));
+  Path& path = paths_[egress];
+  if (!path.up || !path.link) co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
+  const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource.id, egress, path.link->binding, clock_.wall());
+  CO_TRY(auto stream, path.link->mux->open({resource.id,
+                                            {{"portolan-assertion", api::sign_assertion(assertion, credentials_.key)},
+                                             {"portolan-operation", std::move(operation)},
+                                             {"portolan-trace", std::move(trace)}}}));
+  co_return OpenedStream{std::move(stream), std::move(egress)};
+}
+
+// One task makes the link; others that want it meanwhile wait for its outcome.
+net::Task<Result<>> Paths::ensure(std::string egress) {
+  for (;;) {
+    Path& path = paths_[egress];
+    if (path.up && path.link) co_return Result<>{};
+    if (!path.opening) break;
+    const auto opening = path.opening;
+    const auto waited = co_await opening->wait(kGatewayWait + kAnswerLimit);
+    if (!waited) co_return std::unexpected(waited.error());
+    Path& again = paths_[egress];
+    if (!(again.up && again.link) && !again.opening) break;
+  }
+  const auto opening = std::make_shared<net::Event>(tasks_.executor());
+  paths_[egress].opening = opening;
+  auto made = co_await make_link(egress);
+  paths_[egress].opening.reset();
+  opening->set();
+  co_return made;
+}
+
+net::Task<Result<>> Paths::make_link(std::string egress) {
+  if (const auto address = gateways_.address_of(egress)) {
+    CO_TRY(const auto endpoint, net::parse_endpoint(*address, 5000));
+    auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
+    if (!direct) co_return std::unexpected(std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
+    auto linked = co_await link_over(std::move(*direct), egress, gateways_.name_of(egress), "direct");
+    co_return linked;
+  }
+  auto gateways = co_await gateways_.linked(kGatewayWait);
+  if (!gateways) co_return std::unexpected(std::move(gateways).error().at(Hop::kAgent));
+  Result<> result = fail(Code::kUnavailable, "no gateway", "gateway_away");
+  std::vector<std::pair<std::string, std::string>> order;
+  for (const auto& gateway : *gateways) order.emplace_back(gateway.id, gateway.name);
+  for (const auto& [id, name] : order) {
+    // Looked up again: while another gateway was tried, this one's link may have ended.
+    auto now = co_await gateways_.linked(std::chrono::milliseconds(0));
+    if (!now) break;
+    const auto still = std::ranges::find(*now, id, &Gateways::Linked::id);
+    if (still == now->end()) continue;
+    auto stream = still->mux->open({egress, {}});
+    if (!stream) {
+      result = std::unexpected(std::move(stream).error());
+      continue;
+    }
+    const auto answered = co_await (*stream)->answered(kAnswerLimit);
+    result = answered ? co_await link_over(std::move(*stream), egress, name, "nested") : answered;
+    if (result) break;
+    result = std::unexpected(std::move(result).error().within("gateway " + name));
+  }
+  co_return result;
+}
+
+net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway, std::string kind) {
+  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner, node_uri(credentials_, egress)));
+  Path& before = paths_[egress];
+  before.link.reset();
+  before.up = true;
+  auto link = co_await tunnel::dial_link(std::move(stream), std::move(tls), tunnel::Purpose::kInner, {}, nullptr, [this, egress](const Error& why) {
+    log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
+    paths_[egress].up = false;
+  });
+  Path& path = paths_[egress];
+  if (!link) {
+    path.up = false;
+    co_return std::unexpected(std::move(link).error().at(Hop::kEgress));
+  }
+  path.link = std::move(*link);
+  path.gateway = std::move(gateway);
+  path.kind = std::move(kind);
+  ++path.handshakes;
+  log::info("end-to-end link", {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
+  co_return Result<>{};
+}
+
+void Paths::session_began(const api::AgentResource& resource, const std::string& egress, std::chrono::milliseconds lease_life) {
+  const UseKey key{resource.id, egress};
+  Use& use = uses_[key];
+  use.resource = resource;
+  use.lease_life = lease_life;
+  ++use.sessions;
+  if (!std::exchange(use.renewing, true)) tasks_.spawn("renew-lease", keep_renewed(key));
+}
+
+void Paths::session_ended(const std::string& resource, const std::string& egress) {
+  if (const auto use = uses_.find({resource, egress}); use != uses_.end() && use->second.sessions > 0) --use->second.sessions;
+}
+
+// While sessions live, a fresh assertion every half life: without it the control plane renews no lease.
+net::Task<> Paths::keep_renewed(UseKey key) {
+  std::chrono::milliseconds pause = std::max(uses_[key].lease_life / 2, kShortestRenewal);
+  for (;;) {
+    const auto slept = co_await net::sleep_for(pause);
+    if (!slept) co_return;
+    const Use use = uses_[key];
+    if (use.sessions == 0) {
+      uses_.erase(key);
+      co_return;
+    }
+    auto opened = co_await open_at(use.resource, key.second, "renew", make_id("t"));
+    const auto answered = opened ? co_await opened->stream->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
+    if (!answered) {
+      if (answered.error().code == Code::kCancelled) co_return;
+      log::warn("cannot renew a lease", {{"resource", use.resource.name}, {"why", answered.error()}});
+    }
+    pause = std::max(answered ? use.lease_life / 2 : std::min(use.lease_life / 4, kRenewalRetry), kShortestRenewal);
+  }
+}
+
+std::vector<api::LocalPath> Paths::status() const {
+  std::vector<api::LocalPath> list;
+  for (const auto& [egress, path] : paths_) {
+    if (!path.up || !path.link) continue;
+    std::uint64_t sessions = 0;
+    for (const auto& [key, use] : uses_)
+      if (key.second == egress) sessions += use.sessions;
+    list.push_back({egress, path.gateway, path.kind, sessions, path.handshakes});
+  }
+  return list;
+}
+
+net::Task<> Paths::stop() {
+  tasks_.cancel();
+  co_await tasks_.join();
+  paths_.clear();
+}
+
+}  // namespace portolan::client

@@ -1,0 +1,70 @@
+// End-to-end links: one per egress node (K = 1), through the best gateway, or straight to a gateway that is itself the egress. All
+// sessions with that egress are streams of it, so that a hundred connects cost one handshake.
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "api/agent.h"
+#include "api/local.h"
+#include "client/gateways.h"
+#include "tunnel/link.h"
+
+namespace portolan::client {
+
+// A stream that the egress has been asked for; what was answered is known through stream->answered().
+struct OpenedStream {
+  std::unique_ptr<tunnel::MuxStream> stream;
+  std::string egress;
+};
+
+// One loop. stop() before destruction.
+class Paths {
+ public:
+  Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways);
+
+  // Opens a stream towards the resource at one of its egress nodes: the one that serves sessions of this resource already (a cancel must
+  // reach it), else the first that can be reached. `operation`: "open" or "renew".
+  net::Task<Result<OpenedStream>> open(api::AgentResource resource, std::string operation, std::string trace);
+
+  // Sessions on (resource, egress), which make the egress sticky and keep the lease renewed.
+  void session_began(const api::AgentResource& resource, const std::string& egress, std::chrono::milliseconds lease_life);
+  void session_ended(const std::string& resource, const std::string& egress);
+
+  std::vector<api::LocalPath> status() const;
+  net::Task<> stop();
+
+ private:
+  struct Path {
+    std::unique_ptr<tunnel::Link> link;
+    std::string gateway;   // name
+    std::string kind;
+    bool up = false;
+    std::uint64_t handshakes = 0;
+    std::shared_ptr<net::Event> opening;  // set while one task makes the link
+  };
+  struct Use {
+    api::AgentResource resource;
+    std::size_t sessions = 0;
+    std::chrono::milliseconds lease_life{0};
+    bool renewing = false;
+  };
+  using UseKey = std::pair<std::string, std::string>;  // resource, egress
+
+  net::Task<Result<>> ensure(std::string egress);
+  net::Task<Result<>> make_link(std::string egress);
+  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> path, std::string egress, std::string gateway, std::string kind);
+  net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation, std::string trace);
+  net::Task<> keep_renewed(UseKey key);
+
+  const Credentials& credentials_;
+  const Clock& clock_;
+  Gateways& gateways_;
+  std::map<std::string, Path> paths_;
+  std::map<UseKey, Use> uses_;
+  net::TaskGroup tasks_;
+};
+
+}  // namespace portolan::client

@@ -1,0 +1,159 @@
+#include "client/ports.h"
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "net/backoff.h"
+#include "net/join.h"
+
+namespace portolan::client {
+namespace {
+
+// How long a new connection is held while the way to its resource is being found again.
+constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(8);
+constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(20);
+constexpr std::chrono::milliseconds kRefuseLimit = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kDefaultLease = std::chrono::minutes(5);
+
+std::string user_name(uid_t user) {
+  std::array<char, 4096> memory{};
+  passwd entry{};
+  passwd* found = nullptr;
+  if (getpwuid_r(user, &entry, memory.data(), memory.size(), &found) == 0 && found) return found->pw_name;
+  return "with uid " + std::to_string(user);
+}
+
+std::chrono::milliseconds lease_life(const net::http::Headers& answer) {
+  const auto found = answer.find("portolan-lease-ms");
+  std::int64_t value = 0;
+  if (found == answer.end()) return kDefaultLease;
+  const auto [end, error] = std::from_chars(found->second.data(), found->second.data() + found->second.size(), value);
+  if (error != std::errc() || value <= 0) return kDefaultLease;
+  return std::chrono::milliseconds(std::min<std::int64_t>(value, 24LL * 3600 * 1000));
+}
+
+}  // namespace
+
+ResourcePort::ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options, Paths& paths)
+    : resource_(std::move(resource)),
+      options_(std::move(options)),
+      paths_(paths),
+      protocol_(protocols::find_protocol(resource_.type)),
+      admission_(executor, {.waiting = options_.connections_per_resource, .silence = options_.first_byte_limit},
+                 [this](std::unique_ptr<net::TcpStream> stream) { begin(std::move(stream)); }),
+      tasks_(executor) {}
+
+Result<> ResourcePort::listen() {
+  if (listener_) return {};
+  if (!protocol_) {
+    failure_ = "this client does not speak " + quoted(resource_.type) + "; update it";
+    return fail(Code::kUnavailable, *failure_);
+  }
+  auto listener = net::listen_tcp(tasks_.executor(), {options_.address, resource_.port},
+                                  [this](std::unique_ptr<net::TcpStream> stream) { take(std::move(stream)); });
+  if (!listener) {
+    const std::string holder = net::describe_port_holder(resource_.port);
+    failure_ = holder.empty() ? listener.error().message : "port " + std::to_string(resource_.port) + " is held by " + holder;
+    return fail(listener.error().code, *failure_);
+  }
+  failure_.reset();
+  listener_ = std::move(*listener);
+  return {};
+}
+
+void ResourcePort::take(std::unique_ptr<net::TcpStream> stream) {
+  if (protocol_->client_speaks_first)
+    admission_.add(std::move(stream));
+  else
+    begin(std::move(stream));
+}
+
+void ResourcePort::begin(std::unique_ptr<net::TcpStream> stream) { tasks_.spawn("connection", serve(std::move(stream))); }
+
+Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
+  PL_TRY(const uid_t user, stream.peer_user());
+  if (user == geteuid() || std::ranges::find(options_.allowed_users, user) != options_.allowed_users.end()) return {};
+  return std::unexpected(Error{Code::kDenied,
+                               "this port belongs to user " + user_name(geteuid()) + " of this machine, and you are user " + user_name(user) +
+                                   "; sign in with a client of your own",
+                               "foreign_user", Hop::kAgent});
+}
+
+net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string trace) {
+  const auto until = std::chrono::steady_clock::now() + kPatience;
+  net::Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(1));
+  for (;;) {
+    auto opened = co_await paths_.open(resource_, "open", trace);
+    Result<> done;
+    if (!opened) {
+      done = std::unexpected(opened.error());
+    } else {
+      // Written before the answer: it saves a round trip. `head` is still there if this attempt fails.
+      if (!head.empty()) done = co_await net::write(*opened->stream, head);
+      if (done) done = co_await opened->stream->answered(kAnswerLimit);
+      if (done) co_return std::move(*opened);
+    }
+    if (!done.error().retry_can_help() || done.error().hop == Hop::kResource || std::chrono::steady_clock::now() >= until)
+      co_return std::unexpected(std::move(done).error());
+    log::debug("trying again to open a session", {{"resource", resource_.name}, {"why", done.error()}});
+    CO_CHECK(co_await net::sleep_for(backoff.next()));
+  }
+}
+
+net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
+  const std::string trace = make_id("t");
+  net::Buffer head;
+  Result<> ready = check_owner(*stream);
+  if (ready && turned_away_) ready = std::unexpected(Error{Code::kDenied, *turned_away_, "no_grant", Hop::kAgent});
+  if (ready && sessions_ >= options_.connections_per_resource)
+    ready = std::unexpected(Error{Code::kLimit, "too many connections to " + quoted(resource_.name) + " from this client", "too_many_connections", Hop::kAgent});
+  Result<OpenedStream> opened = fail(Code::kInternal, "not opened");
+  if (ready && protocol_->client_speaks_first) {
+    auto first = co_await net::read(*stream);
+    if (!first || first->empty()) co_return;
+    head = std::move(*first);
+  }
+  if (ready) {
+    ++sessions_;
+    opened = co_await open(head.data(), trace);
+    --sessions_;
+    if (!opened) ready = std::unexpected(std::move(opened).error());
+  }
+  if (!ready) {
+    log::warn("connection turned away", {{"resource", resource_.name}, {"trace", trace}, {"why", ready.error()}});
+    Bytes said(head.data().begin(), head.data().end());
+    co_await protocol_->refuse(net::prepend(std::move(said), std::move(stream)), std::move(ready).error().at(Hop::kAgent), trace, kRefuseLimit);
+    co_return;
+  }
+  head.release();
+  const std::string egress = opened->egress;
+  const std::string resource = resource_.id;
+  paths_.session_began(resource_, egress, lease_life(opened->stream->answer()));
+  ++sessions_;
+  const net::Joined joined = co_await net::join(*stream, *opened->stream, {});
+  --sessions_;
+  paths_.session_ended(resource, egress);
+  if (!joined.outcome) log::info("connection ended", {{"resource", resource_.name}, {"trace", trace}, {"why", joined.outcome.error()}});
+}
+
+api::LocalResource ResourcePort::status() const {
+  api::LocalResource status{resource_.name, resource_.type, net::to_text({options_.address, resource_.port}), "connected", std::nullopt, sessions_};
+  if (failure_ || turned_away_) {
+    status.state = "failed";
+    status.reason = failure_ ? failure_ : turned_away_;
+  }
+  return status;
+}
+
+net::Task<> ResourcePort::stop() {
+  listener_.reset();
+  tasks_.cancel();
+  co_await tasks_.join();
+}
+
+}  // namespace portolan::client

@@ -1,0 +1,64 @@
+// The loopback listeners: one per connected resource. A connection is taken from this user only (loopback is not private,
+// architecture §10.9), a stream to the resource's egress is opened for it, and bytes are copied both ways. When there is no way, the
+// client is told why in its own protocol.
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "api/agent.h"
+#include "api/local.h"
+#include "client/paths.h"
+#include "net/admission.h"
+#include "net/tcp.h"
+#include "protocols/driver.h"
+
+namespace portolan::client {
+
+struct PortOptions {
+  std::string address;
+  std::vector<uid_t> allowed_users;
+  std::size_t connections_per_resource;
+  std::chrono::milliseconds first_byte_limit;
+};
+
+// One connected resource. stop() before destruction.
+class ResourcePort {
+ public:
+  ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options, Paths& paths);
+
+  // Binds; the error says who holds the port. May be called again after a failure.
+  Result<> listen();
+  // Takes over what the control plane says now (another egress, a new name). The port itself does not change this way.
+  void update(api::AgentResource resource) { resource_ = std::move(resource); }
+  const api::AgentResource& resource() const { return resource_; }
+  // The account may not use it any more: later connections are turned away with this reason, until it is cleared.
+  void turn_away(std::optional<std::string> reason) { turned_away_ = std::move(reason); }
+  api::LocalResource status() const;
+  net::Task<> stop();
+
+ private:
+  void take(std::unique_ptr<net::TcpStream> stream);
+  void begin(std::unique_ptr<net::TcpStream> stream);
+  net::Task<> serve(std::unique_ptr<net::TcpStream> stream);
+  Result<> check_owner(const net::TcpStream& stream) const;
+  // Opens the stream and writes `head` on it; tries again for a short while when trying again can help.
+  net::Task<Result<OpenedStream>> open(ByteView head, std::string trace);
+
+  api::AgentResource resource_;
+  PortOptions options_;
+  Paths& paths_;
+  const protocols::Protocol* protocol_;
+  std::unique_ptr<net::Listener> listener_;
+  std::optional<std::string> failure_;
+  std::optional<std::string> turned_away_;
+  std::size_t sessions_ = 0;
+  net::Admission admission_;
+  net::TaskGroup tasks_;
+};
+
+}  // namespace portolan::client

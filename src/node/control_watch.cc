@@ -1,0 +1,77 @@
+#include "node/control_watch.h"
+
+#include "base/json.h"
+#include "base/log.h"
+#include "net/backoff.h"
+
+namespace portolan::node {
+
+AwayRules rules_when(std::optional<std::chrono::milliseconds> away, std::chrono::milliseconds grace) {
+  if (!away) return {.renew = true, .new_on_cached_leases = true, .keep_live_sessions = true};
+  // Shortly away and away within the grace differ in what is asked of the control plane, which cannot answer in either.
+  if (*away < std::max(grace, std::chrono::milliseconds(std::chrono::seconds(15))))
+    return {.renew = false, .new_on_cached_leases = true, .keep_live_sessions = true};
+  return {};
+}
+
+IndexedView::IndexedView(api::NodeView from)
+    : view(std::move(from)),
+      denied_accounts(view.denied_accounts.begin(), view.denied_accounts.end()),
+      denied_devices(view.denied_devices.begin(), view.denied_devices.end()),
+      denied_serials(view.denied_serials.begin(), view.denied_serials.end()) {
+  for (const auto& account : view.accounts) reach[account.account].insert(account.nodes.begin(), account.nodes.end());
+}
+
+bool IndexedView::account_may_reach(const std::string& account, const std::string& node) const {
+  const auto found = reach.find(account);
+  return found != reach.end() && found->second.contains(node);
+}
+
+bool IndexedView::denies(const std::string& account, const std::string& device, const std::string& serial) const {
+  return denied_accounts.contains(account) || denied_devices.contains(device) || denied_serials.contains(serial);
+}
+
+ControlWatch::ControlWatch(const net::Executor& executor, api::ControlClient& client, const Clock& clock,
+                           std::map<std::string, std::string> facts, Listeners listeners)
+    : client_(client), clock_(clock), facts_(std::move(facts)), listeners_(std::move(listeners)), down_since_(clock.boot()), tasks_(executor) {
+  facts_["watch"] = "1";
+  tasks_.spawn("control-watch", follow());
+}
+
+std::optional<std::chrono::milliseconds> ControlWatch::away() const {
+  if (!down_since_) return std::nullopt;
+  return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.boot() - *down_since_);
+}
+
+net::Task<> ControlWatch::follow() {
+  net::Backoff backoff;
+  for (;;) {
+    fresh_ = true;
+    const auto ended = co_await client_.watch("/v1/node", facts_, [this](std::string_view line) { return take_line(line); });
+    if (!ended && ended.error().code == Code::kCancelled) co_return;
+    if (!fresh_) backoff.reset();
+    if (!down_since_) down_since_ = clock_.boot();
+    log::warn("control plane is away", {{"why", ended ? std::string("watch ended") : ended.error().message}});
+    const auto slept = co_await net::sleep_for(backoff.next());
+    if (!slept) co_return;
+  }
+}
+
+Result<> ControlWatch::take_line(std::string_view line) {
+  PL_TRY(auto event, json::decode<api::NodeEvent>(line, json::Unknown::kIgnore));
+  const bool first = std::exchange(fresh_, false);
+  if (down_since_) {
+    down_since_.reset();
+    log::info("control plane is there");
+  }
+  if (event.kind == "view" && event.view) {
+    view_.emplace(std::move(*event.view));
+    listeners_.on_view();
+  } else if (event.kind == "revoke" && event.leases) {
+    listeners_.on_revoke(*event.leases, event.reason.value_or("access was taken away"));
+  }
+  if (first) listeners_.on_connected();
+  return {};
+}
+
+}  // namespace portolan::node

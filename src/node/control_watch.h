@@ -1,0 +1,69 @@
+// Follows the control plane: the node's view, revocations, and how long the control plane has been away. One loop.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/client.h"
+#include "base/clock.h"
+#include "net/task.h"
+
+namespace portolan::node {
+
+// What the node does with sessions while the control plane is away (architecture §5; tested as a table).
+struct AwayRules {
+  bool renew = false;             // ask for leases and renewals
+  bool new_on_cached_leases = false;
+  bool keep_live_sessions = false;
+};
+// `away`: none while the watch is up; `grace`: how long live sessions outlast the control plane.
+AwayRules rules_when(std::optional<std::chrono::milliseconds> away, std::chrono::milliseconds grace);
+
+// The view with what is asked of it often, indexed.
+struct IndexedView {
+  explicit IndexedView(api::NodeView from);
+  bool account_may_reach(const std::string& account, const std::string& node) const;
+  // Whether a person's certificate is taken back: by account, device or serial.
+  bool denies(const std::string& account, const std::string& device, const std::string& serial) const;
+  bool denies_serial(const std::string& serial) const { return denied_serials.contains(serial); }
+
+  api::NodeView view;
+  std::map<std::string, std::set<std::string>> reach;
+  std::set<std::string> denied_accounts, denied_devices, denied_serials;
+};
+
+class ControlWatch {
+ public:
+  struct Listeners {
+    std::function<void()> on_connected;                                                          // the first line of each watch
+    std::function<void()> on_view;
+    std::function<void(const std::vector<std::string>& leases, const std::string& reason)> on_revoke;
+  };
+
+  // Starts following. `client` outlives it. `facts` are the query of the watch: the node's address and version.
+  ControlWatch(const net::Executor& executor, api::ControlClient& client, const Clock& clock, std::map<std::string, std::string> facts,
+               Listeners listeners);
+
+  const IndexedView* view() const { return view_ ? &*view_ : nullptr; }
+  // None while the watch is up.
+  std::optional<std::chrono::milliseconds> away() const;
+  net::TaskGroup& tasks() { return tasks_; }
+
+ private:
+  net::Task<> follow();
+  Result<> take_line(std::string_view line);
+
+  api::ControlClient& client_;
+  const Clock& clock_;
+  std::map<std::string, std::string> facts_;
+  Listeners listeners_;
+  std::optional<IndexedView> view_;
+  std::optional<BootTime> down_since_;
+  bool fresh_ = true;  // no line has come on this connection yet
+  net::TaskGroup tasks_;
+};
+
+}  // namespace portolan::node

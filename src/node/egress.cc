@@ -1,0 +1,135 @@
+#include "node/egress.h"
+
+#include "base/id.h"
+#include "base/log.h"
+#include "protocols/driver.h"
+
+namespace portolan::node {
+
+namespace {
+
+// A trace id is made by the agent; what does not look like one is replaced, since it goes into logs and the audit.
+std::string trace_of(const tunnel::OpenRequest& request) {
+  const auto found = request.headers.find("portolan-trace");
+  if (found != request.headers.end() && is_id(found->second, "t")) return found->second;
+  return make_id("t");
+}
+
+std::string header_of(const tunnel::OpenRequest& request, std::string_view name) {
+  const auto found = request.headers.find(name);
+  return found == request.headers.end() ? "" : found->second;
+}
+
+}  // namespace
+
+Egress::Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch)
+    : node_(std::move(node)), parts_(parts), watch_(watch), tasks_(executor) {}
+
+void Egress::serve(tunnel::AcceptedLink accepted) {
+  auto user = crypto::parse_user_identity(accepted.link.peer);
+  if (!user) {
+    log::warn("end-to-end link from somebody who is no user", {{"peer", accepted.link.peer}});
+    return;
+  }
+  const auto client = std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, nullptr});
+  ++counters_.links;
+  links_.push_back(client);
+  log::info("end-to-end link", {{"account", user->account}, {"device", user->device}});
+  std::weak_ptr<Client> weak = client;
+  client->link = tunnel::start_mux(
+      std::move(accepted), {},
+      [this, weak](std::unique_ptr<tunnel::Incoming> incoming) {
+        if (auto alive = weak.lock()) tasks_.spawn("stream", serve_stream(std::move(alive), std::move(incoming)));
+      },
+      [this, weak](const Error& why) {
+        log::debug("end-to-end link ended", {{"why", why}});
+        net::post(tasks_.executor(), [this, weak] { links_.remove(weak.lock()); });
+      });
+}
+
+Result<Egress::Knock> Egress::check(const Client& client, const tunnel::OpenRequest& request) {
+  const auto denied = [](std::string message, std::string reason) {
+    return std::unexpected(Error{Code::kDenied, std::move(message), std::move(reason), Hop::kEgress});
+  };
+  if (!is_id(request.authority, "rs")) return denied("not a resource: " + quoted(request.authority), "unknown_resource");
+  Knock knock{{client.user.account, client.user.device, request.authority}, header_of(request, "portolan-assertion"), trace_of(request)};
+  auto assertion = api::verify_assertion(knock.assertion, client.certificate.public_key());
+  if (!assertion) return std::unexpected(std::move(assertion).error().within("access assertion").at(Hop::kEgress));
+  if (assertion->account != client.user.account || assertion->device != client.user.device)
+    return denied("the access assertion is of somebody else", "assertion_foreign");
+  if (assertion->resource != request.authority) return denied("the access assertion is for another resource", "assertion_foreign");
+  if (assertion->node != node_) return denied("the access assertion is for another node", "assertion_foreign");
+  if (!equal_in_constant_time(assertion->binding, client.binding))
+    return denied("the access assertion was made for another link", "assertion_foreign");
+  if (auto timely = api::check_time(*assertion, parts_.clock.wall()); !timely)
+    return std::unexpected(std::move(timely).error().at(Hop::kEgress));
+  PL_TRY(const bool fresh, nonces_.remember(assertion->nonce, parts_.clock.boot()));
+  if (!fresh) return denied("the access assertion was used before", "assertion_replayed");
+  return knock;
+}
+
+net::Task<> Egress::serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming) {
+  auto knock = check(*client, incoming->request());
+  Result<> done;
+  if (!knock) {
+    done = std::unexpected(std::move(knock).error());
+  } else if (const std::string operation = header_of(incoming->request(), "portolan-operation"); operation == "renew") {
+    done = co_await renew(std::move(*knock), *incoming);
+  } else if (operation.empty() || operation == "open") {
+    done = co_await open(std::move(*knock), *incoming);
+  } else {
+    done = fail(Code::kProtocol, "unknown operation " + quoted(operation));
+  }
+  if (done) co_return;
+  ++counters_.refused;
+  log::warn("stream refused", {{"account", client->user.account}, {"resource", incoming->request().authority}, {"why", done.error()}});
+  incoming->refuse(std::move(done).error().at(Hop::kEgress));
+}
+
+// The result is about letting the stream in; how the session went is on record.
+net::Task<Result<>> Egress::open(Knock knock, tunnel::Incoming& incoming) {
+  CO_TRY(auto lease, co_await parts_.leases.get(knock.key, knock.assertion, watch_.away()));
+  const protocols::Protocol* protocol = protocols::find_protocol(lease->type);
+  if (!protocol) co_return fail(Code::kUnavailable, "this node does not speak " + quoted(lease->type), "unknown_protocol");
+  const std::uint64_t life = lease->life_ms;
+  CO_TRY(const auto session, NodeSession::begin(parts_, std::move(lease), knock.trace));
+  ++counters_.sessions;
+  auto stream = incoming.accept({{"portolan-session", session->id()}, {"portolan-lease-ms", std::to_string(life)}});
+  const auto driver = protocol->make(*session);
+  const auto outcome = co_await driver->serve(std::move(stream));
+  session->end(outcome);
+  co_return Result<>{};
+}
+
+net::Task<Result<>> Egress::renew(Knock knock, tunnel::Incoming& incoming) {
+  CO_TRY(const auto lease, co_await parts_.leases.renew(knock.key, knock.assertion));
+  const auto stream = incoming.accept({{"portolan-lease-ms", std::to_string(lease->life_ms)}});
+  auto finished = co_await net::finish(*stream, std::chrono::seconds(5));
+  if (!finished) log::debug("renewal's answer was not read", {{"why", finished.error()}});
+  co_return Result<>{};
+}
+
+void Egress::end_denied() {
+  const IndexedView* view = watch_.view();
+  const WallTime now = parts_.clock.wall();
+  for (const auto& client : std::list(links_)) {
+    const bool expired = now >= client->certificate.not_after();
+    const bool denied = view && view->denies(client->user.account, client->user.device, client->certificate.serial());
+    if (expired || denied)
+      client->link->mux->close(Error{Code::kDenied, expired ? "the sign-in has ended" : "access was taken away", expired ? "sign_in_ended" : "revoked", Hop::kEgress});
+  }
+}
+
+net::Task<> Egress::stop(Error reason) {
+  parts_.leases.end_all(reason);
+  // Drivers say why to their clients; what then still lives is cut off.
+  for (int i = 0; i < 20 && tasks_.size() > 0; ++i) {
+    const auto slept = co_await net::sleep_for(std::chrono::milliseconds(50));
+    if (!slept) break;
+  }
+  tasks_.cancel();
+  co_await tasks_.join();
+  links_.clear();
+}
+
+}  // namespace portolan::node

@@ -1,0 +1,60 @@
+// The egress: takes end-to-end links of clients, proves for each stream who opens it and that they may, and hands it to the driver.
+#pragma once
+#include <list>
+#include <memory>
+#include <string>
+
+#include "api/assertion.h"
+#include "node/control_watch.h"
+#include "node/leases.h"
+#include "node/session.h"
+#include "tunnel/link.h"
+
+namespace portolan::node {
+
+struct EgressCounters {
+  std::uint64_t links = 0;      // end-to-end handshakes since the start
+  std::uint64_t sessions = 0;   // begun since the start
+  std::uint64_t refused = 0;
+};
+
+// One loop. stop() before destruction.
+class Egress {
+ public:
+  Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch);
+  // Takes over an accepted end-to-end link (Purpose::kInner), whose peer is a proven user.
+  void serve(tunnel::AcceptedLink accepted);
+  // Ends links of people whose certificate has been taken back or has run out.
+  void end_denied();
+  net::Task<> stop(Error reason);
+  const EgressCounters& counters() const { return counters_; }
+  std::size_t links() const { return links_.size(); }
+
+ private:
+  struct Client {
+    crypto::UserIdentity user;
+    crypto::Certificate certificate;
+    Bytes binding;
+    std::unique_ptr<tunnel::Link> link;
+  };
+  // A stream that has been let in.
+  struct Knock {
+    LeaseKey key;
+    std::string assertion;
+    std::string trace;
+  };
+  Result<Knock> check(const Client& client, const tunnel::OpenRequest& request);
+  net::Task<> serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming);
+  net::Task<Result<>> open(Knock knock, tunnel::Incoming& incoming);
+  net::Task<Result<>> renew(Knock knock, tunnel::Incoming& incoming);
+
+  std::string node_;
+  SessionParts parts_;
+  const ControlWatch& watch_;
+  api::NonceMemory nonces_;
+  EgressCounters counters_;
+  std::list<std::shared_ptr<Client>> links_;
+  net::TaskGroup tasks_;
+};
+
+}  // namespace portolan::node

@@ -1,0 +1,144 @@
+#include "node/gateway.h"
+
+#include "base/id.h"
+#include "base/log.h"
+#include "net/join.h"
+#include "net/loop.h"
+
+namespace portolan::node {
+namespace {
+
+constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
+
+Error refusal(Code code, std::string message, std::string reason) { return {code, std::move(message), std::move(reason), Hop::kGateway}; }
+
+// Counts a stream against its account while it lives.
+class Counted {
+ public:
+  Counted(std::map<std::string, std::size_t>& counts, std::string account) : counts_(counts), account_(std::move(account)) { ++counts_[account_]; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+  ~Counted() {
+    if (--counts_[account_] == 0) counts_.erase(account_);
+  }
+
+ private:
+  std::map<std::string, std::size_t>& counts_;
+  std::string account_;
+};
+
+}  // namespace
+
+Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock, std::size_t streams_per_account)
+    : watch_(watch), clock_(clock), streams_per_account_(streams_per_account), tasks_(executor) {}
+
+void Gateway::serve_user(tunnel::AcceptedLink accepted) {
+  auto identity = crypto::parse_user_identity(accepted.link.peer);
+  if (!identity) {
+    log::warn("user link from somebody who is no user", {{"peer", accepted.link.peer}});
+    return;
+  }
+  const auto user = std::make_shared<User>(User{*identity, accepted.link.certificate, nullptr});
+  ++counters_.links;
+  users_.push_back(user);
+  log::info("client linked", {{"account", identity->account}, {"device", identity->device}});
+  std::weak_ptr<User> weak = user;
+  user->link = tunnel::start_mux(
+      std::move(accepted), {},
+      [this, who = *identity](std::unique_ptr<tunnel::Incoming> incoming) { tasks_.spawn("forward", forward(who, std::move(incoming))); },
+      [this, weak](const Error& why) {
+        log::info("client link ended", {{"why", why}});
+        net::post(tasks_.executor(), [this, weak] { users_.remove(weak.lock()); });
+      });
+}
+
+void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
+  auto identity = crypto::parse_node_identity(accepted.link.peer);
+  if (!identity) {
+    log::warn("reverse link from somebody who is no node", {{"peer", accepted.link.peer}});
+    return;
+  }
+  const auto known = relays_.find(identity->node);
+  if (known != relays_.end()) {
+    if (!(known->second->certificate.public_key() == accepted.link.certificate.public_key())) {
+      log::warn("a second link for a node came with another key and was refused", {{"node", identity->node}});
+      return;
+    }
+    known->second->link->mux->close(refusal(Code::kConflict, "replaced by a newer link of the same node", "replaced"));
+  }
+  const auto relay = std::make_shared<Relay>(Relay{identity->node, accepted.link.certificate, nullptr});
+  ++counters_.links;
+  relays_[identity->node] = relay;
+  log::info("relay linked", {{"node", identity->node}});
+  std::weak_ptr<Relay> weak = relay;
+  relay->link = tunnel::start_mux(std::move(accepted), {}, nullptr, [this, weak](const Error& why) {
+    log::info("relay link ended", {{"why", why}});
+    net::post(tasks_.executor(), [this, weak] {
+      const auto ended = weak.lock();
+      if (!ended) return;
+      const auto found = relays_.find(ended->node);
+      if (found != relays_.end() && found->second == ended) relays_.erase(found);
+    });
+  });
+}
+
+Result<std::unique_ptr<tunnel::MuxStream>> Gateway::open_way(const crypto::UserIdentity& user, const tunnel::OpenRequest& request) {
+  if (!is_id(request.authority, "n"))
+    return std::unexpected(refusal(Code::kProtocol, "not a node: " + quoted(request.authority), "unknown_node"));
+  const IndexedView* view = watch_.view();
+  if (!view || !view->account_may_reach(user.account, request.authority))
+    return std::unexpected(refusal(Code::kDenied, "this account may use nothing behind node " + quoted(request.authority), "no_grant"));
+  if (const auto open = streams_.find(user.account); open != streams_.end() && open->second >= streams_per_account_)
+    return std::unexpected(refusal(Code::kLimit, "too many streams of this account are open", "too_many_streams"));
+  const auto relay = relays_.find(request.authority);
+  if (relay == relays_.end())
+    return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
+  auto stream = relay->second->link->mux->open({request.authority, {}});
+  if (!stream) return std::unexpected(std::move(stream).error().within("open a stream to the relay").at(Hop::kGateway));
+  return stream;
+}
+
+net::Task<> Gateway::forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming) {
+  auto way = open_way(user, incoming->request());
+  if (!way) {
+    ++counters_.refused;
+    log::warn("stream refused", {{"account", user.account}, {"why", way.error()}});
+    incoming->refuse(way.error());
+    co_return;
+  }
+  const Counted counted(streams_, user.account);
+  auto answered = co_await (*way)->answered(kAnswerLimit);
+  if (!answered) {
+    ++counters_.refused;
+    incoming->refuse(std::move(answered).error().within("the relay").at(Hop::kGateway));
+    co_return;
+  }
+  const auto stream = incoming->accept();
+  ++counters_.streams;
+  const net::Joined joined = co_await net::join(*stream, **way, {});
+  counters_.bytes += joined.forward + joined.backward;
+}
+
+void Gateway::end_denied() {
+  const IndexedView* view = watch_.view();
+  const WallTime now = clock_.wall();
+  for (const auto& user : std::list(users_)) {
+    const bool expired = now >= user->certificate.not_after();
+    if (expired || (view && view->denies(user->identity.account, user->identity.device, user->certificate.serial())))
+      user->link->mux->close(refusal(Code::kDenied, expired ? "the sign-in has ended" : "access was taken away", expired ? "sign_in_ended" : "revoked"));
+  }
+  for (const auto& [node, relay] : std::map(relays_)) {
+    const bool expired = now >= relay->certificate.not_after();
+    if (expired || (view && view->denies_serial(relay->certificate.serial())))
+      relay->link->mux->close(refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked"));
+  }
+}
+
+net::Task<> Gateway::stop() {
+  tasks_.cancel();
+  co_await tasks_.join();
+  users_.clear();
+  relays_.clear();
+}
+
+}  // namespace portolan::node

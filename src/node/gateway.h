@@ -1,0 +1,59 @@
+// The gateway: joins a client's stream with one of the link that the relay has dialled. It copies bytes that are TLS between client and
+// egress, and opens nothing but what it was told (architecture §10.7).
+#pragma once
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "node/control_watch.h"
+#include "tunnel/link.h"
+
+namespace portolan::node {
+
+struct GatewayCounters {
+  std::uint64_t links = 0;
+  std::uint64_t streams = 0;
+  std::uint64_t refused = 0;
+  std::uint64_t bytes = 0;
+};
+
+// One loop. stop() before destruction.
+class Gateway {
+ public:
+  Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock, std::size_t streams_per_account);
+  // A client's link: Purpose::kUser.
+  void serve_user(tunnel::AcceptedLink accepted);
+  // A relay's link: Purpose::kReverse. A second one for the same node replaces the first if it has the same key, else is refused.
+  void serve_reverse(tunnel::AcceptedLink accepted);
+  void end_denied();
+  net::Task<> stop();
+  const GatewayCounters& counters() const { return counters_; }
+  std::size_t user_links() const { return users_.size(); }
+  std::size_t reverse_links() const { return relays_.size(); }
+
+ private:
+  struct User {
+    crypto::UserIdentity identity;
+    crypto::Certificate certificate;
+    std::unique_ptr<tunnel::Link> link;
+  };
+  struct Relay {
+    std::string node;
+    crypto::Certificate certificate;
+    std::unique_ptr<tunnel::Link> link;
+  };
+  net::Task<> forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming);
+  Result<std::unique_ptr<tunnel::MuxStream>> open_way(const crypto::UserIdentity& user, const tunnel::OpenRequest& request);
+
+  const ControlWatch& watch_;
+  const Clock& clock_;
+  std::size_t streams_per_account_;
+  std::map<std::string, std::size_t> streams_;   // open, by account
+  GatewayCounters counters_;
+  std::list<std::shared_ptr<User>> users_;
+  std::map<std::string, std::shared_ptr<Relay>> relays_;
+  net::TaskGroup tasks_;
+};
+
+}  // namespace portolan::node

@@ -1,0 +1,36 @@
+// Who this node is: made by joining with a single-use token, kept in its data folder (node.json, node.key of mode 0600).
+#pragma once
+#include <string>
+#include <vector>
+
+#include <boost/describe.hpp>
+
+#include "api/client.h"
+#include "crypto/certificate.h"
+#include "crypto/key.h"
+#include "node/node.h"
+#include "tunnel/link.h"
+
+namespace portolan::node {
+
+struct Identity {
+  std::string organization;
+  std::string node;  // n-…
+  std::string name;
+  std::string kind;  // "gateway", "relay"
+  std::string control_name;
+  crypto::Certificate certificate;
+  crypto::PrivateKey key;
+  std::vector<crypto::Certificate> node_ca;
+  std::vector<crypto::Certificate> user_ca;
+  std::vector<crypto::Certificate> server_ca;
+};
+
+// Loads the identity; if there is none, joins the control plane with options.join_token and keeps what it gives. The join token's own
+// server CA fingerprint is what is believed of the control plane. `address` is what the node advertises.
+net::Task<Result<Identity>> load_or_join(const NodeOptions& options, std::string address);
+
+tunnel::LinkIdentity link_identity(const Identity& identity);
+api::ControlAddress control_address(const Identity& identity, const net::Endpoint& control);
+
+}  // namespace portolan::node

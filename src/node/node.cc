@@ -1,0 +1,239 @@
+// Wires a node's parts: identity, the control plane's watch, leases, egress, and as gateway or relay the links to the others.
+#include "node/node.h"
+
+#include "audit/spool.h"
+#include "base/log.h"
+#include "node/acceptor.h"
+#include "node/egress.h"
+#include "node/gateway.h"
+#include "node/health.h"
+#include "node/identity.h"
+#include "node/shipper.h"
+#include "node/uplinks.h"
+
+namespace portolan::node {
+namespace {
+
+constexpr std::chrono::milliseconds kSweep = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kReportEvery = std::chrono::seconds(60);
+
+class NodeImpl final : public Node {
+ public:
+  NodeImpl(net::Loop& loop, NodeOptions options) : executor_(loop.executor()), options_(std::move(options)), tasks_(executor_) {}
+
+  Result<> bind();
+  net::Task<Result<>> begin();
+
+  const std::string& id() const override { return identity_->node; }
+  const std::string& name() const override { return identity_->name; }
+  std::optional<net::Endpoint> local() const override {
+    return listener_ ? std::optional(listener_->local()) : std::nullopt;
+  }
+  bool ready() const override;
+  net::Task<> stop() override;
+
+ private:
+  std::string advertised() const;
+  Result<> make_acceptors();
+  void take_link(tunnel::AcceptedLink accepted);
+  void start_watch();
+  net::Task<> sweep();
+  net::Task<> report(std::chrono::milliseconds first);
+  net::Task<Result<>> report_once();
+  std::vector<Metric> metrics() const;
+
+  net::Executor executor_;
+  const Clock& clock_ = Clock::real();
+  NodeOptions options_;
+  std::unique_ptr<net::Listener> listener_;
+  std::optional<Identity> identity_;
+  std::unique_ptr<audit::Spool> spool_;
+  std::unique_ptr<api::ControlClient> control_;
+  std::unique_ptr<ControlWatch> watch_;
+  std::unique_ptr<LeaseCache> leases_;
+  CancelRegistry cancels_;
+  std::unique_ptr<Egress> egress_;
+  std::unique_ptr<Gateway> gateway_;
+  std::unique_ptr<Uplinks> uplinks_;
+  std::unique_ptr<Acceptor> acceptor_;        // a gateway's port
+  std::unique_ptr<Acceptor> inner_acceptor_;  // a relay's paths
+  std::unique_ptr<Shipper> shipper_;
+  std::unique_ptr<Health> health_;
+  bool stopping_ = false;
+  net::TaskGroup tasks_;
+};
+
+Result<> NodeImpl::bind() {
+  if (options_.listen) {
+    // Bound before joining, since the advertised address may depend on it; nobody is served until the identity is there.
+    PL_TRY(listener_, net::listen_tcp(executor_, *options_.listen, [this](std::unique_ptr<net::TcpStream> stream) {
+             if (acceptor_ && watch_->view() && !stopping_) acceptor_->add(std::move(stream));
+           }));
+  }
+  PL_TRY(health_, Health::start(executor_, options_.health, options_.metrics,
+                                {[this] { return ready(); }, [this] { return metrics(); }}));
+  return {};
+}
+
+std::string NodeImpl::advertised() const {
+  if (!options_.advertise.empty()) return options_.advertise;
+  return listener_ ? net::to_text(listener_->local()) : "";
+}
+
+net::Task<Result<>> NodeImpl::begin() {
+  CO_TRY(identity_, co_await load_or_join(options_, advertised()));
+  if ((identity_->kind == "gateway") != options_.listen.has_value())
+    co_return fail(Code::kInvalid, "this node has joined as a " + identity_->kind +
+                                       (options_.listen ? ", which listens on nothing: leave --listen out" : ": give it --listen"));
+  audit::SpoolOptions spool_options;
+  spool_options.folder = options_.data / "audit";
+  CO_TRY(spool_, audit::Spool::open(executor_, std::move(spool_options)));
+  CO_TRY(control_, api::ControlClient::make(control_address(*identity_, options_.control)));
+  CO_TRY(auto shipping_client, api::ControlClient::make(control_address(*identity_, options_.control)));
+  leases_ = std::make_unique<LeaseCache>(executor_, *control_, clock_, identity_->node);
+  start_watch();
+  egress_ = std::make_unique<Egress>(executor_, identity_->node,
+                                     SessionParts{*spool_, *leases_, cancels_, clock_, options_.dial_limit}, *watch_);
+  CO_CHECK(make_acceptors());
+  shipper_ = std::make_unique<Shipper>(executor_, *spool_, std::move(shipping_client));
+  tasks_.spawn("sweep", sweep());
+  tasks_.spawn("report-sessions", report(kReportEvery));
+  co_return Result<>{};
+}
+
+Result<> NodeImpl::make_acceptors() {
+  const tunnel::LinkIdentity own = link_identity(*identity_);
+  // A relay's gateway has let the path through, but who is at its end is proven here all the same.
+  const tunnel::Admit admit = [this](const crypto::Certificate& leaf) -> Result<> {
+    const IndexedView* view = watch_->view();
+    if (!view) return fail(Code::kUnavailable, "this node does not know yet who is denied");
+    PL_TRY(const std::string uri, leaf.identity());
+    const auto user = crypto::parse_user_identity(uri);
+    const bool denied = user ? view->denies(user->account, user->device, leaf.serial()) : view->denies_serial(leaf.serial());
+    if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
+    return {};
+  };
+  const auto on_link = [this](tunnel::AcceptedLink accepted) { take_link(std::move(accepted)); };
+  if (options_.listen) {
+    gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account);
+    PL_TRY(auto tls, tunnel::make_link_server(own, {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner}, admit));
+    acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
+    return {};
+  }
+  PL_TRY(auto tls, tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit));
+  inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
+  uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_,
+                                       [this](std::unique_ptr<net::Stream> path) { inner_acceptor_->add_path(std::move(path)); });
+  return {};
+}
+
+void NodeImpl::take_link(tunnel::AcceptedLink accepted) {
+  if (stopping_) return;
+  switch (accepted.link.purpose) {
+    case tunnel::Purpose::kInner: egress_->serve(std::move(accepted)); return;
+    case tunnel::Purpose::kUser: gateway_->serve_user(std::move(accepted)); return;
+    case tunnel::Purpose::kReverse: gateway_->serve_reverse(std::move(accepted)); return;
+    case tunnel::Purpose::kNode: return;  // not served: no gateway forwards to another yet
+  }
+}
+
+void NodeImpl::start_watch() {
+  ControlWatch::Listeners listeners;
+  listeners.on_view = [this] {
+    if (uplinks_) uplinks_->follow(watch_->view()->view);
+    if (gateway_) gateway_->end_denied();
+    if (egress_) egress_->end_denied();
+  };
+  listeners.on_connected = [this] { tasks_.spawn("report-sessions", report(std::chrono::milliseconds(0))); };
+  listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) { leases_->revoke(leases, reason); };
+  watch_ = std::make_unique<ControlWatch>(executor_, *control_, clock_,
+                                          std::map<std::string, std::string>{{"address", advertised()}, {"version", PORTOLAN_VERSION}},
+                                          std::move(listeners));
+}
+
+net::Task<> NodeImpl::sweep() {
+  for (;;) {
+    const auto slept = co_await net::sleep_for(kSweep);
+    if (!slept) co_return;
+    leases_->sweep(watch_->away());
+    egress_->end_denied();
+    if (gateway_) gateway_->end_denied();
+  }
+}
+
+// Once after `first` if that is zero, else every kReportEvery.
+net::Task<> NodeImpl::report(std::chrono::milliseconds first) {
+  do {
+    const auto slept = co_await net::sleep_for(first);
+    if (!slept) co_return;
+    auto reported = co_await report_once();
+    if (!reported) log::debug("cannot report sessions", {{"why", reported.error()}});
+  } while (first.count() > 0);
+}
+
+net::Task<Result<>> NodeImpl::report_once() {
+  CO_TRY(const auto answer, co_await control_->post<api::LiveSessionsAnswer>("/v1/node/sessions", api::LiveSessions{leases_->live()}));
+  for (const api::EndedSession& ended : answer.end) leases_->end_session(ended.session, ended.reason);
+  co_return Result<>{};
+}
+
+bool NodeImpl::ready() const {
+  if (!watch_ || !watch_->view() || stopping_) return false;
+  return !uplinks_ || uplinks_->wanted() == 0 || uplinks_->linked() > 0;
+}
+
+std::vector<Metric> NodeImpl::metrics() const {
+  std::vector<Metric> list;
+  const auto add = [&](std::string name, std::string help, Metric::Kind kind, double value) {
+    list.push_back({std::move(name), std::move(help), kind, value});
+  };
+  using enum Metric::Kind;
+  add("portolan_ready", "1 when this node can serve", kGauge, ready() ? 1 : 0);
+  if (!egress_) return list;
+  add("portolan_sessions", "sessions that live here", kGauge, static_cast<double>(leases_->sessions()));
+  add("portolan_sessions_begun_total", "sessions begun here", kCounter, static_cast<double>(egress_->counters().sessions));
+  add("portolan_streams_refused_total", "streams towards resources refused here", kCounter, static_cast<double>(egress_->counters().refused));
+  add("portolan_end_to_end_handshakes_total", "end-to-end links accepted", kCounter, static_cast<double>(egress_->counters().links));
+  add("portolan_audit_backlog_bytes", "records not handed over yet", kGauge, static_cast<double>(spool_->backlog()));
+  add("portolan_control_plane_away_seconds", "since when the control plane is away", kGauge,
+      static_cast<double>(watch_->away().value_or(std::chrono::milliseconds(0)).count()) / 1000.0);
+  if (uplinks_) add("portolan_gateway_links", "gateways this relay is linked to", kGauge, static_cast<double>(uplinks_->linked()));
+  if (gateway_) {
+    add("portolan_client_links", "clients linked", kGauge, static_cast<double>(gateway_->user_links()));
+    add("portolan_relay_links", "relays linked", kGauge, static_cast<double>(gateway_->reverse_links()));
+    add("portolan_forwarded_bytes_total", "bytes forwarded on ended streams", kCounter, static_cast<double>(gateway_->counters().bytes));
+    add("portolan_unproven_connections", "connections that have not proven who they are", kGauge, static_cast<double>(acceptor_->unproven()));
+  }
+  return list;
+}
+
+net::Task<> NodeImpl::stop() {
+  stopping_ = true;
+  listener_.reset();
+  tasks_.cancel();
+  co_await tasks_.join();
+  if (acceptor_) co_await acceptor_->stop();
+  if (egress_) co_await egress_->stop(Error{Code::kUnavailable, "the node is stopping", "node_stopping", Hop::kEgress});
+  if (uplinks_) co_await uplinks_->stop();
+  if (inner_acceptor_) co_await inner_acceptor_->stop();
+  if (gateway_) co_await gateway_->stop();
+  if (shipper_) co_await shipper_->stop(options_.drain_limit);
+  if (watch_) {
+    watch_->tasks().cancel();
+    co_await watch_->tasks().join();
+  }
+  if (health_) co_await health_->stop();
+}
+
+}  // namespace
+
+net::Task<Result<std::unique_ptr<Node>>> Node::start(net::Loop& loop, NodeOptions options) {
+  auto node = std::make_unique<NodeImpl>(loop, std::move(options));
+  Result<> begun = node->bind();
+  if (begun) begun = co_await node->begin();
+  if (begun) co_return node;
+  co_await node->stop();
+  co_return std::unexpected(std::move(begun).error());
+}
+
+}  // namespace portolan::node

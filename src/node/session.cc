@@ -1,0 +1,131 @@
+#include "node/session.h"
+
+#include <array>
+#include <cstring>
+
+#include "base/id.h"
+#include "base/log.h"
+#include "net/tcp.h"
+
+namespace portolan::node {
+
+protocols::CancelKey CancelRegistry::add(const LeaseKey& owner, std::function<net::Task<Result<>>()> cancel) {
+  for (;;) {
+    std::array<std::byte, 8> random{};
+    fill_random(random);
+    ByteReader reader(random);
+    const std::uint32_t process = reader.u32() & 0x7fffffff;  // clients read it as a signed number
+    const protocols::CancelKey key{process, reader.u32()};
+    if (cancels_.try_emplace({owner, key}, std::move(cancel)).second) return key;
+  }
+}
+
+void CancelRegistry::remove(const LeaseKey& owner, protocols::CancelKey key) { cancels_.erase({owner, key}); }
+
+std::function<net::Task<Result<>>()> CancelRegistry::find(const LeaseKey& owner, protocols::CancelKey key) const {
+  const auto found = cancels_.find({owner, key});
+  return found == cancels_.end() ? nullptr : found->second;
+}
+
+NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace)
+    : parts_(parts), lease_(std::move(lease)), id_(make_id("s")), trace_(std::move(trace)), started_(parts.clock.boot()) {
+  granted_ = {lease_->account, lease_->email, lease_->device,   lease_->resource, lease_->name,
+              lease_->host,    lease_->port,  lease_->settings, lease_->username, lease_->password};
+}
+
+Result<std::unique_ptr<NodeSession>> NodeSession::begin(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace) {
+  std::unique_ptr<NodeSession> session(new NodeSession(parts, std::move(lease), std::move(trace)));
+  PL_CHECK(parts.leases.hold(session->key(), *session));
+  if (auto kept = parts.spool.append(session->blank("session.started")); !kept) {
+    session->ended_ = true;  // nothing began, so nothing ends
+    return std::unexpected(std::move(kept).error().within("put the session on record").at(Hop::kEgress));
+  }
+  log::info("session started", {{"session", session->id_}, {"account", session->granted_.email}, {"resource", session->granted_.name},
+                                {"trace", session->trace_}});
+  return session;
+}
+
+NodeSession::~NodeSession() {
+  end(fail(Code::kCancelled, "the node stopped"));
+  parts_.leases.release(key(), *this);
+  for (const auto& offered : offered_) parts_.cancels.remove(key(), offered);
+}
+
+api::AuditRecord NodeSession::blank(std::string kind) {
+  api::AuditRecord record;
+  record.kind = std::move(kind);
+  record.session = id_;
+  record.sequence = ++sequence_;
+  record.time = parts_.clock.wall();
+  record.trace = trace_;
+  record.account = granted_.account;
+  record.email = granted_.email;
+  record.device = granted_.device;
+  record.resource = granted_.resource;
+  record.resource_name = granted_.name;
+  record.type = lease_->type;
+  record.node = lease_->node;
+  if (!client_.empty()) record.client = client_;
+  if (!database_.empty()) record.database = database_;
+  return record;
+}
+
+void NodeSession::end(const Result<>& outcome) {
+  if (std::exchange(ended_, true)) return;
+  api::AuditRecord record = blank("session.ended");
+  record.bytes_in = bytes_in_;
+  record.bytes_out = bytes_out_;
+  record.duration_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.boot() - started_).count());
+  record.reason = outcome ? "closed" : outcome.error().message;
+  if (!outcome) record.error_code = std::string(outcome.error().stable_code());
+  if (auto kept = parts_.spool.append(record); !kept)
+    log::error("cannot put the end of a session on record", {{"session", id_}, {"why", kept.error()}});
+  log::info("session ended", {{"session", id_}, {"why", *record.reason}, {"to_resource", bytes_in_}, {"from_resource", bytes_out_}});
+}
+
+net::Task<Result<std::unique_ptr<net::Stream>>> NodeSession::dial() {
+  auto stream = co_await net::dial_tcp({granted_.host, granted_.port}, parts_.dial_limit);
+  if (!stream)
+    co_return std::unexpected(std::move(stream).error().within("reach " + quoted(granted_.name)).at(Hop::kResource));
+  co_return std::move(*stream);
+}
+
+Result<> NodeSession::record(audit::Query query) {
+  api::AuditRecord record = blank("query");
+  record.time = query.started;
+  record.text = std::move(query.text);
+  record.text_sha256 = std::move(query.text_sha256);
+  record.text_length = query.text_length;
+  record.duration_us = static_cast<std::uint64_t>(query.duration.count());
+  record.rows = query.rows;
+  record.tag = std::move(query.tag);
+  record.error_code = std::move(query.error_code);
+  record.error = std::move(query.error);
+  auto kept = parts_.spool.append(record);
+  if (!kept) return std::unexpected(std::move(kept).error().within("put a query on record").at(Hop::kEgress));
+  return {};
+}
+
+void NodeSession::describe_client(std::string client, std::string database) {
+  client_ = std::move(client);
+  database_ = std::move(database);
+}
+
+void NodeSession::count_bytes(std::uint64_t to_resource, std::uint64_t from_resource) {
+  bytes_in_ += to_resource;
+  bytes_out_ += from_resource;
+}
+
+protocols::CancelKey NodeSession::offer_cancel(std::function<net::Task<Result<>>()> cancel) {
+  offered_.push_back(parts_.cancels.add(key(), std::move(cancel)));
+  return offered_.back();
+}
+
+net::Task<Result<>> NodeSession::cancel(protocols::CancelKey key) {
+  const auto cancel = parts_.cancels.find(this->key(), key);
+  if (!cancel) co_return fail(Code::kNotFound, "there is no such session to cancel");
+  auto cancelled = co_await cancel();
+  co_return cancelled;
+}
+
+}  // namespace portolan::node

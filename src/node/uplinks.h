@@ -1,0 +1,49 @@
+// A relay's links to gateways: it dials each gateway of its view, keeps the link, and takes from it the end-to-end links of clients.
+// Nothing dials a relay.
+#pragma once
+#include <map>
+#include <memory>
+#include <string>
+
+#include "net/event.h"
+#include "node/control_watch.h"
+#include "node/identity.h"
+#include "tunnel/link.h"
+
+namespace portolan::node {
+
+// One loop. stop() before destruction.
+class Uplinks {
+ public:
+  // `on_path` takes each path that a gateway opens for a client: end-to-end TLS begins on it.
+  Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options,
+          std::function<void(std::unique_ptr<net::Stream>)> on_path);
+  // Dials what is new, drops what is gone. Called with every view.
+  void follow(const api::NodeView& view);
+  std::size_t linked() const;
+  std::size_t wanted() const { return gateways_.size(); }
+  net::Task<> stop();
+
+ private:
+  struct Gateway {
+    explicit Gateway(const net::Executor& executor) : ended(executor), tasks(executor) {}
+    std::string id;
+    std::string address;
+    std::unique_ptr<tunnel::Link> link;
+    bool up = false;
+    net::Event ended;
+    net::TaskGroup tasks;
+  };
+  net::Task<> keep(Gateway& gateway);
+  net::Task<Result<>> link_once(Gateway& gateway);
+  void take_path(std::unique_ptr<tunnel::Incoming> incoming);
+  net::Task<> drop(std::unique_ptr<Gateway> gateway);
+
+  const Identity& identity_;
+  const NodeOptions& options_;
+  std::function<void(std::unique_ptr<net::Stream>)> on_path_;
+  std::map<std::string, std::unique_ptr<Gateway>> gateways_;
+  net::TaskGroup tasks_;
+};
+
+}  // namespace portolan::node
