@@ -27,7 +27,8 @@ class Buffer {
   std::size_t size() const { return end_ - begin_; }
   bool empty() const { return begin_ == end_; }
   bool has_block() const { return block_ != nullptr; }
-  std::span<std::byte> spare() { return {block_ + end_, kBlockSize - end_}; }
+  // What can still be written behind the data; none without a block.
+  std::span<std::byte> spare() { return {block_ + end_, block_ != nullptr ? kBlockSize - end_ : 0}; }
   void grow(std::size_t n) { end_ += n; }
   void consume(std::size_t n);
   void release();

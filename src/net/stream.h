@@ -44,13 +44,15 @@ class Stream {
   // Accepts as many leading bytes as it can now and gives their number; 0 means: wait_writable(). Accepted bytes go on without
   // further calls (a TLS stream or mux collects them until the end of the loop's turn), unless the stream is destroyed.
   virtual Result<std::size_t> try_write(ByteView bytes) = 0;
-  // Half-closes after all that was accepted: the peer reads it to the end and may still answer. Idempotent.
+  // Half-closes after all that was accepted: the peer reads it to the end and may still answer. Idempotent; gives the error once
+  // the stream has failed, also when that happens after the first call.
   virtual Result<> shutdown_send() = 0;
   // Bytes accepted (the half-close counts as one) that have not been handed to the layer below.
   virtual std::size_t unsent() const = 0;
 
   // ---- waiting ----
-  // Calls `ready` once when try_read() would not give kWait. Replaces a waiter that is there.
+  // Calls `ready` once when try_read() would not give kWait. Replaces a waiter that is there. It may be called too early (what
+  // arrived was no whole record): the caller then gets kWait and waits again. `ready` may destroy the stream.
   virtual void on_readable(Ready ready) = 0;
   // Calls `ready` once when try_write() would accept something, or, after shutdown_send(), when unsent() is 0, or on failure.
   virtual void on_writable(Ready ready) = 0;

@@ -4,10 +4,10 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <list>
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
@@ -35,9 +35,11 @@ class TaskGroup {
   void spawn(std::string name, Task<> task);
   // Asks every task to end: its current wait fails with Code::kCancelled, as does each further one.
   void cancel();
-  // Waits until no task is left. Tasks may still be spawned while it waits.
+  // Waits until no task is left. Tasks may still be spawned while it waits. If the waiting task is cancelled, it cancels the
+  // group's and waits on: it never returns while one lives.
   Task<> join();
   std::size_t size() const;
+  std::vector<std::string> names() const;
   const Executor& executor() const { return executor_; }
 
  private:
@@ -51,18 +53,20 @@ Task<Result<>> sleep_for(std::chrono::milliseconds duration);
 // Lets other work of this loop run first.
 Task<> yield_to_loop();
 
-// Runs `op` under a time limit. At the limit `op` is cancelled, and the answer is Code::kTimeout once it has unwound.
+// Runs `op` under a time limit. At the limit `op` is cancelled, and the answer is Code::kTimeout once it has unwound (an `op`
+// that succeeds all the same has succeeded).
 Task<Result<>> with_timeout(Task<Result<>> op, std::chrono::milliseconds limit);
 template <class T>
 Task<Result<T>> with_timeout(Task<Result<T>> op, std::chrono::milliseconds limit) {
   Result<T> value = fail(Code::kTimeout, "timed out");
   auto into = [](Task<Result<T>> inner, Result<T>& out) -> Task<Result<>> {
     out = co_await std::move(inner);
+    if (!out) co_return std::unexpected(out.error());
     co_return Result<>{};
   };
   auto done = co_await with_timeout(into(std::move(op), value), limit);
   if (!done) co_return std::unexpected(std::move(done).error());
-  co_return value;
+  co_return std::move(value);
 }
 
 // Threads for calls that block: databases, password hashing, name look-up. At most `queue_limit` calls wait; one more is

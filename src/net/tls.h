@@ -51,6 +51,10 @@ class TlsStream : public Stream {
  public:
   // The peer's proven leaf; none if it showed none.
   virtual const std::optional<crypto::Certificate>& peer() const = 0;
+  // What the peer sent of its chain, leaf first, proven or not: only to show it to a person, who then decides what to believe.
+  virtual std::vector<crypto::Certificate> shown_chain() const {
+    return peer() ? std::vector<crypto::Certificate>{*peer()} : std::vector<crypto::Certificate>();
+  }
   virtual std::string alpn() const = 0;         // empty: none was negotiated
   virtual std::string server_name() const = 0;  // what the client asked for
   // RFC 8446 §7.5; the same at both ends, different for every connection.
