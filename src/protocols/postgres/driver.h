@@ -1,0 +1,15 @@
+// PostgreSQL, protocol 3.0: what the registry needs of it. README.md says what is spoken and what is refused.
+#pragma once
+#include <array>
+
+#include "protocols/driver.h"
+
+namespace portolan::protocols::postgres {
+
+inline constexpr std::array<std::string_view, 4> kSettingNames = {"database", "tls", "tls_ca", "tls_server_name"};
+
+Result<> check(const Settings& settings, std::string_view username);
+std::unique_ptr<Driver> make(Session& session);
+net::Task<> refuse(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit);
+
+}  // namespace portolan::protocols::postgres

@@ -1,0 +1,38 @@
+// The table of protocols. A new one is a folder beside this file and a row here (docs/adding-a-protocol.md).
+#include <algorithm>
+#include <array>
+
+#include "protocols/driver.h"
+#include "protocols/postgres/driver.h"
+#include "protocols/tcp/driver.h"
+
+namespace portolan::protocols {
+namespace {
+
+constexpr std::array<Protocol, 2> kProtocols = {{
+    {.name = "tcp",
+     .default_port = 0,
+     .client_speaks_first = false,
+     .check = tcp::check,
+     .make = tcp::make,
+     .refuse = tcp::refuse,
+     .setting_names = tcp::kSettingNames},
+    {.name = "postgres",
+     .default_port = 5432,
+     .client_speaks_first = true,
+     .check = postgres::check,
+     .make = postgres::make,
+     .refuse = postgres::refuse,
+     .setting_names = postgres::kSettingNames},
+}};
+
+}  // namespace
+
+std::span<const Protocol> registry() { return kProtocols; }
+
+const Protocol* find_protocol(std::string_view name) {
+  const auto* found = std::ranges::find(kProtocols, name, &Protocol::name);
+  return found == kProtocols.end() ? nullptr : found;
+}
+
+}  // namespace portolan::protocols
