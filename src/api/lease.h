@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/result.h"
 
 namespace portolan::api {
 
@@ -39,6 +40,9 @@ struct Lease {
   std::uint64_t life_ms = 0;                     // from its arrival, on the boot clock
 };
 BOOST_DESCRIBE_STRUCT(Lease, (), (version, must_understand, id, account, email, device, resource, node, name, type, host, port, settings, username, password, life_ms))
+
+// What no decoder can know: that this build understands the lease's version and all that it says must be understood.
+Result<> check_lease(const Lease& lease);
 
 // POST /v1/node/sessions: what lives here, on connect and every 60 s; the answer says what must end.
 struct LiveSession {

@@ -2,8 +2,9 @@
 // all of it has been acknowledged. First form: one JSON record a line with a CRC-32, group fsync; the hash chain, encryption and
 // modes come with durable audit, in this same place (docs/architecture.md, "Audit").
 //
-// Written by the node's loop, synced and read by a thread of its own. A torn last line (crash) is cut off at start and logged; an
-// unreadable file is set aside as NAME.bad and the rest goes on.
+// Written by the node's loop, synced and read by a thread of its own (spool_store.h has the files, spool_line.h the form). A torn
+// last line (crash) is cut off at start and logged; a file with a line that cannot be read is set aside as NAME.bad when the
+// reader comes to that line (the records before it have been handed over then), and the rest goes on.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -11,6 +12,8 @@
 #include <functional>
 #include <memory>
 #include <vector>
+
+#include <boost/describe.hpp>
 
 #include "api/audit.h"
 #include "base/result.h"
@@ -31,6 +34,7 @@ struct SpoolPosition {
   std::uint64_t offset = 0;
   auto operator<=>(const SpoolPosition&) const = default;
 };
+BOOST_DESCRIBE_STRUCT(SpoolPosition, (), (segment, offset))
 
 struct SpoolBatch {
   std::vector<api::AuditRecord> records;
@@ -39,14 +43,15 @@ struct SpoolBatch {
 
 class Spool {
  public:
-  // Opens the folder (made if missing) and recovers what is there.
+  // Opens the folder (made if missing) and recovers what is there. Code::kConflict if it is open already, here or elsewhere.
   static Result<std::unique_ptr<Spool>> open(net::Executor executor, SpoolOptions options);
-  virtual ~Spool() = default;   // syncs what was appended
+  virtual ~Spool() = default;   // on the loop; syncs what was appended, and ends a waiting next() with Code::kCancelled
 
   // Appends; the record is in the kernel when this returns, and on the disk at most sync_interval later. An error (disk full,
   // read-only) means that it is not kept: the caller decides what that means for the session.
   virtual Result<> append(const api::AuditRecord& record) = 0;
   // The next unacknowledged, synced records, at most `limit` and 512 KiB of them; waits until there is one.
+  // One at a time; the same ones again until they are acknowledged.
   virtual net::Task<Result<SpoolBatch>> next(std::size_t limit) = 0;
   // Everything up to `end` is taken over: the next next() begins there; finished segments are removed. Survives a restart.
   virtual Result<> acknowledge(SpoolPosition end) = 0;

@@ -1,0 +1,59 @@
+// The files of a spool's folder: segments by number, torn tails, what is set aside, and the lock that keeps a second process out.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace portolan::audit {
+
+// An open descriptor.
+class File {
+ public:
+  explicit File(int descriptor) : descriptor_(descriptor) {}
+  File(File&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  File& operator=(File&& other) noexcept {
+    std::swap(descriptor_, other.descriptor_);
+    return *this;
+  }
+  ~File();
+  int descriptor() const { return descriptor_; }
+
+ private:
+  int descriptor_;
+};
+
+struct SegmentFile {
+  std::uint64_t number = 0;
+  std::filesystem::path path;
+};
+struct FolderContent {
+  std::vector<SegmentFile> segments;  // by number
+  std::uint64_t highest = 0;          // number in use, those set aside among them
+};
+
+std::filesystem::path segment_path(const std::filesystem::path& folder, std::uint64_t number);
+Result<FolderContent> list_folder(const std::filesystem::path& folder);
+// Code::kConflict if another process, or this one, has the folder open. The lock goes with the file.
+Result<File> lock_folder(const std::filesystem::path& folder);
+
+// A new segment, for appending.
+Result<File> create_segment(const std::filesystem::path& path);
+// Cuts off an unfinished last line, syncs the file and gives its length.
+Result<std::uint64_t> recover_segment(const std::filesystem::path& path);
+// All of `bytes`, or nothing: what was written before a failure is cut off again. `size` is the length before.
+// Code::kInternal if even that failed: the file must not be appended to any more.
+Result<> append_whole(const File& file, std::uint64_t size, std::string_view bytes);
+// Up to `limit` bytes from `offset` on. Code::kUnavailable for a lack of descriptors or memory, which says nothing about the file.
+Result<std::string> read_piece(const std::filesystem::path& path, std::uint64_t offset, std::size_t limit);
+// Renames it to NAME.bad and tells the operator why.
+Result<> set_aside(const std::filesystem::path& path, std::string_view why);
+
+Result<> sync_file(const File& file);
+Result<> sync_folder(const std::filesystem::path& folder);
+Result<std::uint64_t> free_bytes(const std::filesystem::path& folder);
+
+}  // namespace portolan::audit
