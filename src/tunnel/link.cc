@@ -1,0 +1,127 @@
+#include "tunnel/link.h"
+
+#include <algorithm>
+#include <array>
+
+namespace portolan::tunnel {
+namespace {
+
+constexpr std::string_view kBindingLabel = "EXPORTER-portolan-binding";
+constexpr std::size_t kBindingBytes = 32;
+
+struct PurposeRules {
+  Purpose purpose;
+  std::string_view alpn;
+  crypto::Profile dialler;     // the acceptor is always a node
+  Mux::Role dialler_role;
+};
+constexpr std::array<PurposeRules, 4> kRules = {{
+    {Purpose::kUser, "portolan-user", crypto::Profile::kUser, Mux::Role::kOpener},
+    {Purpose::kNode, "portolan-node", crypto::Profile::kNode, Mux::Role::kOpener},
+    {Purpose::kReverse, "portolan-reverse", crypto::Profile::kNode, Mux::Role::kAcceptor},
+    {Purpose::kInner, "portolan-inner", crypto::Profile::kUser, Mux::Role::kOpener},
+}};
+
+const PurposeRules& rules_of(Purpose purpose) { return kRules.at(static_cast<std::size_t>(purpose)); }
+
+Mux::Role opposite(Mux::Role role) { return role == Mux::Role::kOpener ? Mux::Role::kAcceptor : Mux::Role::kOpener; }
+
+// The proven leaf's one name, if its profile and the form of its name are those of who may be there.
+Result<std::string> checked_identity(const crypto::Certificate& leaf, crypto::Profile profile) {
+  if (!leaf.has_profile(profile))
+    return fail(Code::kUnauthenticated, "the certificate is not made for this purpose", "wrong_profile");
+  PL_TRY(std::string name, leaf.identity());
+  if (profile == crypto::Profile::kUser) {
+    PL_TRY([[maybe_unused]] auto user, crypto::parse_user_identity(name));
+  } else {
+    PL_TRY([[maybe_unused]] auto node, crypto::parse_node_identity(name));
+  }
+  return name;
+}
+
+Hello our_hello() { return Hello{kOldestVersion, kNewestVersion, 0, "portolan " PORTOLAN_VERSION}; }
+
+// What both sides do once TLS stands; `deadline` is that of the whole handshake.
+net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpose purpose, crypto::Profile peer_profile,
+                                      std::chrono::steady_clock::time_point deadline) {
+  if (!tls->peer()) co_return fail(Code::kUnauthenticated, "the peer showed no certificate");
+  AcceptedLink made{Link{purpose, {}, *tls->peer(), {}, {}, nullptr}, nullptr};
+  CO_TRY(made.link.peer, checked_identity(made.link.certificate, peer_profile));
+  made.link.binding = tls->exporter(kBindingLabel, kBindingBytes);
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  net::Reader reader(*tls);
+  CO_TRY(made.link.agreed,
+         co_await exchange_hello(*tls, reader, our_hello(), std::max(left, std::chrono::milliseconds(1))));
+  Bytes rest = reader.take_rest();
+  made.stream = std::move(tls);
+  if (!rest.empty()) made.stream = net::prepend(std::move(rest), std::move(made.stream));
+  co_return made;
+}
+
+}  // namespace
+
+std::string_view alpn_of(Purpose purpose) { return rules_of(purpose).alpn; }
+
+Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose, std::string wanted_peer) {
+  PL_TRY([[maybe_unused]] auto node, crypto::parse_node_identity(wanted_peer));
+  net::TlsClientOptions options;
+  options.versions = net::TlsVersions::kOnly13;
+  options.alpn = {std::string(alpn_of(purpose))};
+  options.identity = own.identity;
+  options.trust = own.node_trust;
+  options.accept_peer = [wanted = std::move(wanted_peer)](const crypto::Certificate& leaf) -> Result<> {
+    PL_TRY(const std::string name, checked_identity(leaf, crypto::Profile::kNode));
+    if (name != wanted) return fail(Code::kUnauthenticated, "it is " + quoted(name, 160) + ", not " + quoted(wanted, 160), "wrong_peer");
+    return {};
+  };
+  if (options.trust.empty()) return fail(Code::kInvalid, "no authority for nodes is known");
+  return net::TlsClient::make(std::move(options));
+}
+
+Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentity& own, std::vector<Purpose> purposes, Admit admit) {
+  std::vector<net::TlsServerPurpose> served;
+  for (const Purpose purpose : purposes) {
+    const crypto::Profile dialler = rules_of(purpose).dialler;
+    net::TlsServerPurpose one;
+    one.alpn = {std::string(alpn_of(purpose))};
+    one.identity = own.identity;
+    one.require_client_certificate = true;
+    one.client_trust = dialler == crypto::Profile::kUser ? own.user_trust : own.node_trust;
+    if (one.client_trust.empty()) return fail(Code::kInvalid, "no authority is known for links of " + one.alpn.front());
+    one.accept_peer = [dialler, admit](const crypto::Certificate& leaf) -> Result<> {
+      PL_TRY([[maybe_unused]] auto name, checked_identity(leaf, dialler));
+      return admit ? admit(leaf) : Result<>{};
+    };
+    served.push_back(std::move(one));
+  }
+  return net::TlsServer::make(std::move(served));
+}
+
+net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
+                                                   Purpose purpose, LinkOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end) {
+  const auto deadline = std::chrono::steady_clock::now() + options.handshake_limit;
+  CO_TRY(auto stream, co_await tls->connect(std::move(path), options.handshake_limit));
+  if (stream->alpn() != alpn_of(purpose)) co_return fail(Code::kProtocol, "the peer chose another purpose for the link");
+  CO_TRY(auto made, co_await greet(std::move(stream), purpose, crypto::Profile::kNode, deadline));
+  auto link = std::make_unique<Link>(std::move(made.link));
+  link->mux = Mux::make(std::move(made.stream), rules_of(purpose).dialler_role, options.mux, std::move(on_incoming), std::move(on_end));
+  co_return link;
+}
+
+net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsServer> tls, LinkOptions options) {
+  const auto deadline = std::chrono::steady_clock::now() + options.handshake_limit;
+  CO_TRY(auto stream, co_await tls->accept(std::move(path), options.handshake_limit));
+  const std::string alpn = stream->alpn();
+  const auto rules = std::ranges::find(kRules, alpn, &PurposeRules::alpn);
+  if (rules == kRules.end()) co_return fail(Code::kProtocol, "the peer asked for no purpose of ours");
+  co_return co_await greet(std::move(stream), rules->purpose, rules->dialler, deadline);
+}
+
+std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end) {
+  auto link = std::make_unique<Link>(std::move(accepted.link));
+  link->mux = Mux::make(std::move(accepted.stream), opposite(rules_of(link->purpose).dialler_role), options.mux,
+                        std::move(on_incoming), std::move(on_end));
+  return link;
+}
+
+}  // namespace portolan::tunnel

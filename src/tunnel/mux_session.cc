@@ -1,0 +1,313 @@
+// The nghttp2 side of the mux: settings, callbacks, framing. RFC 9113; https://nghttp2.org/documentation/
+//
+// DATA is framed without a copy of nghttp2's own (NO_COPY): try_write() offers its bytes, the data source says how many fit, and the
+// send callback copies them once, behind their frame header, into the outbox. Received DATA goes into the stream's inbox.
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "tunnel/mux_core.h"
+#include "tunnel/refusal.h"
+
+namespace portolan::tunnel {
+namespace {
+
+// With its header of nine bytes, a frame of this size fills one TLS record.
+constexpr std::size_t kFramePayload = 16384 - 9;
+// Until its SETTINGS arrive, a peer is taken to allow as many streams as our default does.
+constexpr std::uint32_t kStreamsBeforeSettings = 4096;
+// Resets of any stream that the acceptor tolerates: all streams of a few clients that are killed, at once.
+constexpr std::uint64_t kResetBurst = 10'000;
+constexpr std::uint64_t kResetsPerSecond = 1'000;
+// Resets before an answer cost the acceptor work for nothing (CVE-2023-44487), so they have a lower limit.
+constexpr double kEarlyResetBurst = 1'000;
+constexpr double kEarlyResetsPerSecond = 100;
+constexpr std::size_t kHeaderCount = 64;
+
+std::string_view text_of(nghttp2_rcbuf* buffer) {
+  const nghttp2_vec v = nghttp2_rcbuf_get_buf(buffer);
+  return {reinterpret_cast<const char*>(v.base), v.len};
+}
+
+ByteView view_of(const std::uint8_t* data, std::size_t size) { return {reinterpret_cast<const std::byte*>(data), size}; }
+
+}  // namespace
+
+struct MuxCore::Callbacks {
+  static MuxCore& core(void* user) { return *static_cast<MuxCore*>(user); }
+  static StreamState* state(nghttp2_session* session, std::int32_t id) {
+    return static_cast<StreamState*>(nghttp2_session_get_stream_user_data(session, id));
+  }
+
+  // ---- sending ----
+
+  static ssize_t read_source(nghttp2_session*, std::int32_t id, std::uint8_t*, std::size_t length, std::uint32_t* flags,
+                             nghttp2_data_source* source, void* user) {
+    auto& s = *static_cast<StreamState*>(source->ptr);
+    const std::size_t n = std::min({length, kFramePayload, s.offered.size()});
+    if (n > 0) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
+      return static_cast<ssize_t>(n);
+    }
+    if (!s.send_ended) return NGHTTP2_ERR_DEFERRED;
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    s.end_framed = true;
+    if (const auto found = core(user).streams_.find(id); found != core(user).streams_.end())
+      core(user).ends_framed_.push_back(found->second);
+    return 0;
+  }
+
+  static int send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t length,
+                       nghttp2_data_source* source, void* user) {
+    auto& s = *static_cast<StreamState*>(source->ptr);
+    core(user).outbox_.append(view_of(head, 9));
+    core(user).outbox_.append(s.offered.first(length));
+    s.offered = s.offered.subspan(length);
+    return 0;
+  }
+
+  // nghttp2 ends the session by itself when the peer breaks HTTP/2; all our own GOAWAYs with a code come from begin_end().
+  static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
+    MuxCore& c = core(user);
+    if (frame->hd.type != NGHTTP2_GOAWAY || frame->goaway.error_code == NGHTTP2_NO_ERROR || c.fault_ || c.ended()) return 0;
+    const std::string words = c.library_words_.empty() ? std::string(nghttp2_http2_strerror(frame->goaway.error_code))
+                                                       : quoted(c.library_words_, 200);
+    c.fault_ = Error{Code::kProtocol, "the peer broke HTTP/2: " + words, {}, Hop::kUnknown};
+    return 0;
+  }
+
+  // ---- receiving ----
+
+  static int begin_headers(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    if (frame->hd.type != NGHTTP2_HEADERS) return 0;
+    MuxCore& c = core(user);
+    if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+      auto s = std::make_shared<StreamState>();
+      s->id = frame->hd.stream_id;
+      s->block = std::make_unique<HeaderBlock>();
+      nghttp2_session_set_stream_user_data(session, s->id, s.get());
+      c.streams_.emplace(s->id, std::move(s));
+    } else if (frame->headers.cat == NGHTTP2_HCAT_RESPONSE) {
+      if (StreamState* s = state(session, frame->hd.stream_id)) s->block = std::make_unique<HeaderBlock>();
+    }
+    return 0;  // trailers are read over
+  }
+
+  static int header(nghttp2_session* session, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
+                    std::uint8_t, void* user) {
+    StreamState* s = state(session, frame->hd.stream_id);
+    if (s == nullptr || !s->block || s->block->too_large) return 0;
+    HeaderBlock& block = *s->block;
+    const std::string_view n = text_of(name);
+    const std::string_view v = text_of(value);
+    block.size += n.size() + v.size() + 32;
+    if (block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount) {
+      block.headers.clear();
+      block.too_large = true;
+    } else if (n == ":method") {
+      block.method = v;
+    } else if (n == ":authority") {
+      block.authority = v;
+    } else if (n == ":status") {
+      block.status = v;
+    } else if (!n.starts_with(kHeaderPrefix) || !block.headers.emplace(n, v).second) {
+      block.foreign = true;
+    }
+    return 0;
+  }
+
+  static int frame_received(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
+    MuxCore& c = core(user);
+    switch (frame->hd.type) {
+      case NGHTTP2_HEADERS: headers_received(c, session, *frame); [[fallthrough]];
+      case NGHTTP2_DATA:
+        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) end_received(c, frame->hd.stream_id);
+        break;
+      case NGHTTP2_WINDOW_UPDATE:
+        if (const auto found = c.streams_.find(frame->hd.stream_id); found != c.streams_.end()) c.enqueue(found->second);
+        break;  // the connection's own: every turn looks at those who wait for it
+      case NGHTTP2_SETTINGS:
+        for (const auto& [id, s] : c.streams_) c.enqueue(s);
+        break;
+      case NGHTTP2_PING:
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK) pong(c, frame->ping.opaque_data);
+        break;
+      case NGHTTP2_GOAWAY: farewell(c, frame->goaway); break;
+      default: break;
+    }
+    return 0;
+  }
+
+  static void headers_received(MuxCore& c, nghttp2_session* session, const nghttp2_frame& frame) {
+    StreamState* s = state(session, frame.hd.stream_id);
+    const auto found = c.streams_.find(frame.hd.stream_id);
+    if (s == nullptr || !s->block || found == c.streams_.end()) return;
+    if (frame.headers.cat == NGHTTP2_HCAT_REQUEST) {
+      c.requests_.push_back(found->second);
+      return;
+    }
+    const std::unique_ptr<HeaderBlock> block = std::move(s->block);
+    const int status = block->status.size() == 3 ? std::atoi(block->status.c_str()) : 0;
+    if (status >= 200 && status < 300 && !block->too_large) {
+      s->answered = true;
+      s->answer = std::move(block->headers);
+    } else if (status >= 300) {
+      c.set_failure(*s, from_refusal(status, block->headers));
+    } else {
+      c.set_failure(*s, Error{Code::kProtocol, "the peer's answer cannot be understood", {}, Hop::kUnknown});
+      nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_PROTOCOL_ERROR);
+    }
+    if (s->answer_event) s->answer_event->set();
+    c.enqueue(found->second);
+  }
+
+  static void end_received(MuxCore& c, std::int32_t id) {
+    const auto found = c.streams_.find(id);
+    if (found == c.streams_.end()) return;
+    found->second->receive_ended = true;
+    c.enqueue(found->second);
+  }
+
+  static int data_received(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size,
+                           void* user) {
+    MuxCore& c = core(user);
+    // The connection's credit goes back on receipt, so that one stopped reader never stalls the rest.
+    nghttp2_session_consume_connection(session, size);
+    const auto found = c.streams_.find(id);
+    if (found == c.streams_.end()) return 0;
+    StreamState& s = *found->second;
+    if (s.failure || s.over_budget) return 0;
+    if (c.buffered_ + size > c.options_.budget) {
+      s.over_budget = true;
+      c.over_budget_.push_back(found->second);
+      return 0;
+    }
+    s.inbox.append(view_of(data, size));
+    c.buffered_ += size;
+    c.enqueue(found->second);
+    return 0;
+  }
+
+  static void pong(MuxCore& c, const std::uint8_t* opaque) {
+    std::uint64_t id = 0;
+    std::memcpy(&id, opaque, sizeof id);
+    const auto found = c.pings_.find(id);
+    if (found == c.pings_.end()) return;
+    found->second->round_trip = std::chrono::duration_cast<std::chrono::microseconds>(Clock::real().boot() - found->second->sent);
+    found->second->event.set();
+    c.pings_.erase(found);
+  }
+
+  static void farewell(MuxCore& c, const nghttp2_goaway& goaway) {
+    c.drain_heard_ = true;
+    if (goaway.error_code == NGHTTP2_NO_ERROR || c.fault_) return;
+    c.fault_ = from_farewell(view_of(goaway.opaque_data, goaway.opaque_data_len));
+  }
+
+  static int stream_closed(nghttp2_session*, std::int32_t id, std::uint32_t code, void* user) {
+    MuxCore& c = core(user);
+    const auto found = c.streams_.find(id);
+    if (found == c.streams_.end()) return 0;
+    const StreamPtr s = std::move(found->second);
+    c.streams_.erase(found);
+    s->closed = true;
+    if (c.role_ == Mux::Role::kAcceptor && !s->answered && !s->reset_here) count_early_reset(c);
+    const bool whole = code == NGHTTP2_NO_ERROR && s->receive_ended && s->end_framed;
+    if (!whole) c.set_failure(*s, c.error_from_reset(code));
+    if (s->answer_event) s->answer_event->set();
+    c.enqueue(s);
+    return 0;
+  }
+
+  static void count_early_reset(MuxCore& c) {
+    const BootTime now = Clock::real().boot();
+    const double elapsed = std::chrono::duration<double>(now - c.reset_tokens_at_).count();
+    c.reset_tokens_ = std::min(kEarlyResetBurst, c.reset_tokens_ + elapsed * kEarlyResetsPerSecond) - 1;
+    c.reset_tokens_at_ = now;
+    if (c.reset_tokens_ >= 0 || c.fault_) return;
+    c.fault_ = Error{Code::kLimit, "the peer opens and resets streams too fast", {}, Hop::kUnknown};
+    c.fault_is_ours_ = true;
+  }
+
+  static int library_error(nghttp2_session*, int, const char* message, std::size_t length, void* user) {
+    core(user).library_words_.assign(message, std::min<std::size_t>(length, 256));
+    return 0;
+  }
+};
+
+void MuxCore::make_session() {
+  nghttp2_session_callbacks* callbacks = nullptr;
+  nghttp2_session_callbacks_new(&callbacks);
+  nghttp2_session_callbacks_set_send_data_callback(callbacks, Callbacks::send_data);
+  nghttp2_session_callbacks_set_on_frame_send_callback(callbacks, Callbacks::frame_sent);
+  nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks, Callbacks::begin_headers);
+  nghttp2_session_callbacks_set_on_header_callback2(callbacks, Callbacks::header);
+  nghttp2_session_callbacks_set_on_frame_recv_callback(callbacks, Callbacks::frame_received);
+  nghttp2_session_callbacks_set_on_data_chunk_recv_callback(callbacks, Callbacks::data_received);
+  nghttp2_session_callbacks_set_on_stream_close_callback(callbacks, Callbacks::stream_closed);
+  nghttp2_session_callbacks_set_error_callback2(callbacks, Callbacks::library_error);
+
+  nghttp2_option* option = nullptr;
+  nghttp2_option_new(&option);
+  nghttp2_option_set_no_auto_window_update(option, 1);
+  nghttp2_option_set_no_closed_streams(option, 1);
+  nghttp2_option_set_peer_max_concurrent_streams(option, kStreamsBeforeSettings);
+  nghttp2_option_set_stream_reset_rate_limit(option, kResetBurst, kResetsPerSecond);
+  const auto make = role_ == Mux::Role::kOpener ? nghttp2_session_client_new2 : nghttp2_session_server_new2;
+  make(&session_, callbacks, this, option);
+  nghttp2_option_del(option);
+  nghttp2_session_callbacks_del(callbacks);
+  reset_tokens_ = kEarlyResetBurst;
+  reset_tokens_at_ = Clock::real().boot();
+
+  std::vector<nghttp2_settings_entry> settings = {
+      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options_.stream_window},
+      {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<std::uint32_t>(options_.header_bytes)},
+      {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+  };
+  if (role_ == Mux::Role::kOpener)
+    settings.push_back({NGHTTP2_SETTINGS_ENABLE_PUSH, 0});
+  else
+    settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options_.max_streams});
+  nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<std::int32_t>(options_.connection_window));
+}
+
+nghttp2_data_provider MuxCore::source_of(StreamState& s) {
+  nghttp2_data_provider provider{};
+  provider.source.ptr = &s;
+  provider.read_callback = Callbacks::read_source;
+  return provider;
+}
+
+void MuxCore::pump_out() {
+  if (session_ == nullptr) return;
+  const std::uint8_t* data = nullptr;
+  ssize_t n = 0;
+  while ((n = nghttp2_session_mem_send(session_, &data)) > 0) outbox_.append(view_of(data, static_cast<std::size_t>(n)));
+  if (n < 0 && !fault_) fault_ = Error{Code::kInternal, std::string("framing failed: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
+  for (const StreamPtr& s : std::exchange(ends_framed_, {})) s->mark = outbox_.appended();
+}
+
+void MuxCore::take_in(ByteView bytes) {
+  const ssize_t n = nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  if (n >= 0 || fault_) return;
+  fault_ = Error{Code::kProtocol, std::string("the peer broke HTTP/2: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
+  fault_is_ours_ = true;
+}
+
+Error MuxCore::error_from_reset(std::uint32_t code) const {
+  switch (code) {
+    case NGHTTP2_REFUSED_STREAM:
+      if (drain_heard_ || drain_sent_) return {Code::kUnavailable, "the link takes no more streams", {}, Hop::kUnknown};
+      return {Code::kLimit, "the peer's limit of open streams is reached", {}, Hop::kUnknown};
+    case NGHTTP2_ENHANCE_YOUR_CALM: return {Code::kLimit, "the peer has no room for what the stream sends", {}, Hop::kUnknown};
+    case NGHTTP2_NO_ERROR:
+    case NGHTTP2_CANCEL: return {Code::kIo, "the peer closed the stream", {}, Hop::kUnknown};
+    case NGHTTP2_INTERNAL_ERROR: return {Code::kInternal, "the stream failed at the peer", {}, Hop::kUnknown};
+    default:
+      return {Code::kProtocol, std::string("the stream was reset: ") + nghttp2_http2_strerror(code), {}, Hop::kUnknown};
+  }
+}
+
+}  // namespace portolan::tunnel

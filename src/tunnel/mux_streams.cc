@@ -1,0 +1,126 @@
+// What one stream of a mux can do: read, write, half-close, reset; and how a CONNECT is answered.
+#include <algorithm>
+
+#include "base/log.h"
+#include "tunnel/fields.h"
+#include "tunnel/mux_core.h"
+#include "tunnel/refusal.h"
+
+namespace portolan::tunnel {
+namespace {
+
+// Credit goes back in steps of this part of the window: at half a window, which is nghttp2's own habit, the second half of every
+// window waits for a round trip.
+constexpr std::uint32_t kCreditSteps = 8;
+
+}  // namespace
+
+Result<net::Chunk> MuxCore::read(StreamState& s) {
+  if (s.answered && !s.inbox.empty()) {
+    net::Buffer buffer = s.inbox.take();
+    buffered_ -= buffer.size();
+    s.credit += static_cast<std::uint32_t>(buffer.size());
+    if (!s.closed && !s.receive_ended && s.credit >= options_.stream_window / kCreditSteps) {
+      nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, s.id, static_cast<std::int32_t>(std::exchange(s.credit, 0)));
+      schedule_flush();
+    }
+    return net::Chunk{net::Chunk::Kind::kData, std::move(buffer)};
+  }
+  if (s.answered && s.receive_ended) return net::Chunk{net::Chunk::Kind::kEnd, {}};
+  if (s.failure) return std::unexpected(*s.failure);
+  return net::Chunk{net::Chunk::Kind::kWait, {}};
+}
+
+Result<std::size_t> MuxCore::write(StreamState& s, ByteView bytes) {
+  if (s.failure) return std::unexpected(*s.failure);
+  if (s.send_ended) return fail(Code::kInvalid, "write after the half-close");
+  const std::size_t room = kBatch - std::min(kBatch, outbox_.pending());
+  const auto window = std::min(nghttp2_session_get_remote_window_size(session_),
+                               nghttp2_session_get_stream_remote_window_size(session_, s.id));
+  const std::size_t share = contended_ ? kShare - std::min(kShare, s.turn_used) : kBatch;
+  const std::size_t n = std::min({bytes.size(), room, share, static_cast<std::size_t>(std::max(window, 0))});
+  if (n == 0) return std::size_t{0};
+  s.offered = bytes.first(n);
+  nghttp2_session_resume_data(session_, s.id);
+  pump_out();
+  const std::size_t accepted = n - std::exchange(s.offered, {}).size();
+  s.mark = outbox_.appended();
+  if (contended_) s.turn_used += accepted;
+  use_promise(s, accepted);
+  schedule_flush();
+  return accepted;
+}
+
+Result<> MuxCore::shutdown_send(StreamState& s) {
+  if (s.failure && !(s.end_framed && unsent(s) == 0)) return std::unexpected(*s.failure);
+  if (s.send_ended) return {};
+  s.send_ended = true;
+  use_promise(s, kShare);
+  nghttp2_session_resume_data(session_, s.id);
+  pump_out();  // if the window is empty, nghttp2 keeps the end back until the peer gives credit
+  schedule_flush();
+  return {};
+}
+
+std::size_t MuxCore::unsent(const StreamState& s) const {
+  const std::size_t framed = s.mark > outbox_.flushed() ? static_cast<std::size_t>(s.mark - outbox_.flushed()) : 0;
+  return framed + (s.send_ended && !s.end_framed ? 1 : 0);
+}
+
+void MuxCore::set_failure(StreamState& s, Error why) {
+  if (!s.failure) s.failure = std::make_unique<Error>(std::move(why));
+}
+
+void MuxCore::drop_inbox(StreamState& s) {
+  buffered_ -= s.inbox.size();
+  s.inbox.clear();
+}
+
+void MuxCore::reset(StreamState& s, Error why, std::uint32_t code) {
+  set_failure(s, std::move(why));
+  drop_inbox(s);
+  s.receive_ended = false;
+  if (s.closed) return;
+  s.reset_here = true;
+  nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id, code);
+  schedule_flush();
+}
+
+void MuxCore::release(StreamState& s) {
+  s.on_readable = nullptr;
+  s.on_writable = nullptr;
+  use_promise(s, kShare);
+  s.answer_event.reset();
+  reset(s, Error{Code::kCancelled, "the stream was closed", {}, Hop::kUnknown}, NGHTTP2_CANCEL);
+}
+
+void MuxCore::accept(StreamState& s, const net::http::Headers& answer) {
+  if (s.failure || s.closed) return;
+  s.answered = true;
+  const auto fit = check_headers(answer, options_.header_bytes);
+  if (!fit) log::error("the answer to a stream was sent without its headers", {{"link", name_}, {"error", fit.error()}});
+  Fields fields(":status", "200");
+  if (fit) fields.add(answer);
+  const nghttp2_data_provider source = source_of(s);
+  nghttp2_submit_response(session_, s.id, fields.data(), fields.size(), &source);
+  schedule_flush();
+}
+
+void MuxCore::refuse(StreamState& s, const Error& why) {
+  drop_inbox(s);
+  if (s.failure || s.closed) return;
+  set_failure(s, why);
+  s.reset_here = true;
+  const Refusal refusal = to_refusal(why);
+  const std::string status = std::to_string(refusal.status);
+  Fields fields(":status", status);
+  fields.add(refusal.headers);
+  nghttp2_submit_response(session_, s.id, fields.data(), fields.size(), nullptr);
+  // The answer must be framed before the reset, or nghttp2 drops it; the reset stops an opener that is still writing
+  // (RFC 9113 §8.1).
+  pump_out();
+  if (!s.closed) nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id, NGHTTP2_NO_ERROR);
+  schedule_flush();
+}
+
+}  // namespace portolan::tunnel
