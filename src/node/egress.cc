@@ -2,6 +2,7 @@
 
 #include "base/id.h"
 #include "base/log.h"
+#include "net/loop.h"
 #include "protocols/driver.h"
 
 namespace portolan::node {

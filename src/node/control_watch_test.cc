@@ -1,0 +1,65 @@
+#include "node/control_watch.h"
+
+#include <gtest/gtest.h>
+
+#include "net/co_test.h"
+#include "node/fake_control.h"
+
+namespace portolan::node {
+namespace {
+using namespace std::chrono_literals;
+
+// The table of architecture §5, partition by partition and at its edges.
+TEST(AwayRules, Table) {
+  struct Row {
+    std::optional<std::chrono::milliseconds> away;
+    std::chrono::milliseconds grace;
+    bool renew, new_on_cached, keep;
+  };
+  for (const Row& row : {Row{std::nullopt, 5min, true, true, true}, Row{0ms, 5min, false, true, true}, Row{14999ms, 5min, false, true, true},
+                         Row{15s, 5min, false, true, true}, Row{299999ms, 5min, false, true, true}, Row{5min, 5min, false, false, false},
+                         Row{1h, 5min, false, false, false}, Row{14999ms, 2s, false, true, true}, Row{15s, 2s, false, false, false}}) {
+    const AwayRules rules = rules_when(row.away, row.grace);
+    EXPECT_EQ(rules.renew, row.renew);
+    EXPECT_EQ(rules.new_on_cached_leases, row.new_on_cached);
+    EXPECT_EQ(rules.keep_live_sessions, row.keep);
+  }
+}
+
+TEST(IndexedView, SaysWhoMayReachWhatAndWhoIsDenied) {
+  const IndexedView view({{}, {{"a-1", {"n-1", "n-2"}}}, {"a-9"}, {"d-9"}, {"ff"}});
+  EXPECT_TRUE(view.account_may_reach("a-1", "n-2"));
+  EXPECT_FALSE(view.account_may_reach("a-1", "n-3"));
+  EXPECT_FALSE(view.account_may_reach("a-2", "n-1"));
+  EXPECT_TRUE(view.denies("a-9", "d-1", "00"));
+  EXPECT_TRUE(view.denies("a-1", "d-9", "00"));
+  EXPECT_TRUE(view.denies("a-1", "d-1", "ff"));
+  EXPECT_FALSE(view.denies("a-1", "d-1", "00"));
+}
+
+CO_TEST(ControlWatch, TellsOfViewsRevocationsAndAbsence) {
+  const auto executor = co_await boost::asio::this_coro::executor;
+  FakeClock clock;
+  testing::FakeControl control([](const std::string&, const std::string&) { return Result<std::string>("{}"); });
+  api::NodeEvent view{"view", "e", 1, api::NodeView{}, std::nullopt, std::nullopt};
+  api::NodeEvent revoke{"revoke", "e", 2, std::nullopt, std::vector<std::string>{"l-1"}, "membership taken away"};
+  control.lines = {json::encode(view), json::encode(revoke), R"({"kind":"of a newer release","epoch":"e","revision":3,"more":1})"};
+  std::vector<std::string> told;
+  net::Event done(executor);
+  ControlWatch watch(executor, control, clock, {},
+                     {[&] { told.push_back("connected"); }, [&] { told.push_back("view"); },
+                      [&](const std::vector<std::string>& leases, const std::string& reason) {
+                        told.push_back(leases.at(0) + " " + reason);
+                        done.set();
+                      }});
+  clock.advance(3s);
+  EXPECT_EQ(watch.away(), 3s);
+  CO_ASSERT_OK(co_await done.wait(5s));
+  EXPECT_EQ(told, (std::vector<std::string>{"view", "connected", "l-1 membership taken away"}));
+  EXPECT_FALSE(watch.away());
+  watch.tasks().cancel();
+  co_await watch.tasks().join();
+}
+
+}  // namespace
+}  // namespace portolan::node

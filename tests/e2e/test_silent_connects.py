@@ -1,0 +1,102 @@
+"""Ten thousand connections that never speak, to each listening port, harm nobody and leave nothing behind."""
+import pathlib
+import resource
+import socket
+import subprocess
+import threading
+
+import harness
+import pytest
+from harness import client_environment, wait_until
+
+CONNECTIONS = 10_000
+
+
+@pytest.fixture
+def own(postgres):
+    with harness.running(harness.Dev({"billing-db": postgres.url()}, "--separate")) as deployment:
+        yield deployment
+
+
+def descriptors(pid):
+    return len(list(pathlib.Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def memory(pid):
+    """Private memory in KiB."""
+    for line in pathlib.Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    raise AssertionError("no RssAnon")
+
+
+def ports_of(dev):
+    base = int(dev.ready["admin_url"].rsplit(":", 1)[1].strip("/"))
+    [gateway] = dev.processes("gateway")
+    return {"control-plane": base, "gateway": int(gateway["address"].rsplit(":", 1)[1]), "agent": dev.port("billing-db"), "status": base + 2}
+
+
+class PsqlLoop(threading.Thread):
+    """A person who goes on working."""
+
+    def __init__(self, dev):
+        super().__init__(daemon=True)
+        self.command = dev.psql_command("billing-db", "-c", "select 1")
+        self.ended = threading.Event()
+        self.errors, self.count = [], 0
+
+    def run(self):
+        while not self.ended.is_set():
+            answer = subprocess.run(self.command, capture_output=True, text=True, env=client_environment(), timeout=60)
+            self.count += 1
+            if answer.returncode != 0:
+                self.errors.append(answer.stderr)
+
+
+def connect_silently(port):
+    """CONNECTIONS connections, at most 2,000 held at a time by us, so that the listener's queue and our own limits hold."""
+    held = []
+    for _ in range(CONNECTIONS):
+        try:
+            held.append(socket.create_connection(("127.0.0.1", port), timeout=10))
+        except OSError:
+            pass  # turned away is as good
+        if len(held) >= 2000:
+            for connection in held[:1000]:
+                connection.close()
+            held = held[1000:]
+    return held
+
+
+def test_silent_connects(own):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    own.psql("billing-db", "-c", "select 1")
+    pids = {process["part"]: process["pid"] for process in own.processes()}
+    worker = PsqlLoop(own)
+    worker.start()
+    ports = ports_of(own)
+    # Once before measuring, so that pools and caches have their working size.
+    for port in ports.values():
+        for connection in connect_silently(port):
+            connection.close()
+    settle = lambda: all(descriptors(pid) < 200 for pid in pids.values())
+    wait_until(settle, 30, "descriptors are back after the first round")
+    before = {part: (descriptors(pid), memory(pid)) for part, pid in pids.items()}
+    held = [connection for port in ports.values() for connection in connect_silently(port)]
+    for connection in held:
+        connection.close()
+
+    def back():
+        # The psql loop's own connections come and go: a few descriptors are theirs.
+        return all(descriptors(pid) <= before[part][0] * 1.05 + 8 and memory(pid) <= before[part][1] * 1.05 + 512 for part, pid in pids.items())
+
+    try:
+        wait_until(back, 30, "descriptors and memory are back")
+    finally:
+        after = {part: (descriptors(pid), memory(pid)) for part, pid in pids.items()}
+        print(f"descriptors and KiB before {before}, after {after}; psql loop {worker.count} times")
+        worker.ended.set()
+        worker.join(timeout=60)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert worker.count > 5 and not worker.errors, worker.errors[:3]
