@@ -1,52 +1,48 @@
-// A timer that never rings by itself serves as the list of waiters: cancelling it wakes them all.
+// The waiters are the tasks themselves, kept by the loop; the list here only knows whom to wake.
 #include "net/event.h"
 
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <cstdint>
-#include <list>
+#include <vector>
+
+#include "net/wait.h"
 
 namespace portolan::net {
 
 struct Event::State {
-  explicit State(const Executor& executor) : executor(executor) {}
-  Executor executor;
-  std::list<boost::asio::steady_timer*> waiters;
-  std::uint64_t generation = 0;
-  bool destroyed = false;
-
-  void wake() {
-    ++generation;
-    for (auto* waiter : std::exchange(waiters, {})) waiter->cancel();
-  }
+  std::vector<std::weak_ptr<Done>> waiters;
 };
 
-Event::Event(const Executor& executor) : state_(std::make_shared<State>(executor)) {}
+namespace {
 
-Event::~Event() {
-  state_->destroyed = true;
-  state_->wake();
+// The waiter belongs to the frame of the task that waits, and goes with it.
+Task<Result<>> wait_in(std::vector<std::weak_ptr<Done>>& waiters) {
+  const auto waiter = std::make_shared<Done>();
+  auto start = [&](Done done) {
+    *waiter = std::move(done);
+    std::erase_if(waiters, [](const auto& each) { return each.expired(); });
+    waiters.push_back(waiter);
+  };
+  co_return co_await wait_for(start, [&] { *waiter = {}; });
 }
 
-void Event::set() { state_->wake(); }
+}  // namespace
+
+Event::Event(const Executor&) : state_(std::make_shared<State>()) {}
+
+Event::~Event() {
+  for (const auto& each : state_->waiters) {
+    if (const auto waiter = each.lock()) *waiter = {};
+  }
+}
+
+void Event::set() {
+  for (const auto& each : std::exchange(state_->waiters, {})) {
+    if (const auto waiter = each.lock()) (*waiter)();
+  }
+}
 
 Task<Result<>> Event::wait(std::chrono::milliseconds limit) {
-  const std::shared_ptr<State> state = state_;
-  const auto cancelled = (co_await boost::asio::this_coro::cancellation_state).cancelled();
-  if (cancelled != boost::asio::cancellation_type::none) co_return fail(Code::kCancelled, "cancelled");
-  boost::asio::steady_timer timer(state->executor, limit);
-  state->waiters.push_back(&timer);
-  const std::uint64_t before = state->generation;
-  const auto [error] = co_await timer.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-  if (state->generation != before) {
-    if (state->destroyed) co_return fail(Code::kCancelled, "cancelled");
-    co_return Result<>{};
-  }
-  state->waiters.remove(&timer);
-  if (error) co_return fail(Code::kCancelled, "cancelled");
-  co_return fail(Code::kTimeout, "timed out");
+  const auto state = state_;
+  co_return co_await with_timeout(wait_in(state->waiters), limit);
 }
 
 }  // namespace portolan::net

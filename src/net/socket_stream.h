@@ -1,0 +1,72 @@
+// A connected socket, TCP or Unix, as a Stream. Asio only tells when it is ready; recv and send are ours, since that is where the
+// throughput is decided (no buffer while waiting, whole blocks, no re-arming while there is more). For net/ only.
+#pragma once
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "net/socket_address.h"
+#include "net/tcp.h"
+
+namespace portolan::net {
+
+// A descriptor that closes itself.
+class UniqueFd {
+ public:
+  explicit UniqueFd(int fd = -1) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(other.release()) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept;
+  ~UniqueFd();
+  int get() const { return fd_; }
+  int release() { return std::exchange(fd_, -1); }
+  explicit operator bool() const { return fd_ >= 0; }
+
+ private:
+  int fd_;
+};
+
+// TCP_NODELAY, and keep-alive probes so that a peer that has vanished is noticed within two minutes.
+void set_tcp_options(int fd);
+
+class SocketStream : public TcpStream {
+ public:
+  // `fd` is non-blocking; `peer_text` is how messages call the other end.
+  SocketStream(const Executor& executor, UniqueFd fd, std::string peer_text);
+  ~SocketStream() override;
+
+  Result<Chunk> try_read() override;
+  // Reads into memory of the caller: number of bytes, 0 for the end; nothing for kWait.
+  Result<std::optional<std::size_t>> try_read_into(std::span<std::byte> into);
+  Result<std::size_t> try_write(ByteView bytes) override;
+  Result<> shutdown_send() override;
+  std::size_t unsent() const override { return 0; }
+  void on_readable(Ready ready) override;
+  void on_writable(Ready ready) override;
+  void cancel_readable() override;
+  void cancel_writable() override;
+  const Executor& executor() const override { return executor_; }
+  std::string describe() const override { return peer_text_; }
+  Endpoint local() const override;
+  Endpoint peer() const override;
+  Result<uid_t> peer_user() const override;
+  int fd() const { return fd_; }
+
+ private:
+  struct Waits;
+  std::unexpected<Error> failed(const char* doing, int error);
+
+  Executor executor_;
+  std::shared_ptr<Waits> waits_;  // owns the descriptor
+  int fd_;
+  std::string peer_text_;
+  std::optional<Error> error_;
+  bool drained_ = false;  // the last read took less than it could: the next would most likely find nothing
+  bool ended_ = false;
+  bool half_closed_ = false;
+};
+
+// The user who owns the other end of a connection within this machine (sock_diag(7)).
+Result<uid_t> user_of_peer(const SocketAddress& local, const SocketAddress& peer);
+
+}  // namespace portolan::net
