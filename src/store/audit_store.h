@@ -23,11 +23,11 @@ namespace portolan::store {
 
 // Empty members do not restrict.
 struct AuditFilter {
-  std::string account;   // id or e-mail
-  std::string resource;  // id or name
-  std::string session;
-  std::optional<WallTime> from;  // sessions started, or queries run, at this time or later
-  std::optional<WallTime> to;    // and before this one
+  std::string account = {};   // id or e-mail
+  std::string resource = {};  // id or name
+  std::string session = {};
+  std::optional<WallTime> from = {};  // sessions started, or queries run, at this time or later
+  std::optional<WallTime> to = {};    // and before this one
 };
 
 class AuditStore {

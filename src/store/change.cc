@@ -1,0 +1,235 @@
+#include "store/change.h"
+
+#include <algorithm>
+
+#include "base/id.h"
+#include "base/json.h"
+#include "store/kinds.h"
+#include "store/rows.h"
+
+namespace portolan::store {
+namespace {
+
+using directory::Snapshot;
+
+// For messages: what people know the object by, and its id.
+template <class Object>
+std::string title(const Object& object) {
+  std::string out(kKind<Object>.label);
+  if constexpr (requires { object.email; }) {
+    out += " " + quoted(object.email);
+  } else if constexpr (requires { object.name; }) {
+    if (!object.name.empty()) out += " " + quoted(object.name);
+  }
+  return out + " (" + object.id + ")";
+}
+
+template <class Object>
+Cell column(const Object& object, std::string_view name) {
+  Cell cell;
+  for_each_column<Object>([&](auto member) {
+    if (member.name == name) cell = to_cell(object.*member.pointer);
+  });
+  return cell;
+}
+
+std::string shown(const Cell& cell) {
+  if (const auto* number = std::get_if<long long>(&cell)) return std::to_string(*number);
+  return quoted(std::holds_alternative<std::string>(cell) ? std::get<std::string>(cell) : "");
+}
+
+// Hashes and sealed secrets are of no use to a reader of activities, and of some to a thief.
+constexpr std::string_view kSecretMembers[] = {"password_hash", "sealed_password", "token_hash"};
+
+template <class Object>
+std::string without_secrets(const Object& object, const Object* before) {
+  boost::json::value json = json::to_value(object);
+  const boost::json::value old = before ? json::to_value(*before) : boost::json::value(boost::json::object());
+  for (const auto name : kSecretMembers) {
+    auto* member = json.get_object().if_contains(name);
+    if (!member || member->get_string().empty()) continue;
+    const auto* old_member = old.get_object().if_contains(name);
+    const bool changed = old_member && !old_member->get_string().empty() && *old_member != *member;
+    *member = changed ? "(changed)" : "(set)";
+  }
+  return json::print(json);
+}
+
+// Ids of the objects whose `member` is `id`.
+template <class Object>
+std::vector<std::string> dependents(const Snapshot& snapshot, std::string Object::* member, std::string_view id) {
+  std::vector<std::string> ids;
+  for (const auto& [key, object] : snapshot.*kObjects<Object>)
+    if (object.*member == id) ids.push_back(key);
+  return ids;
+}
+
+template <class Dependent>
+Result<> remove_dependents(Change& change, std::string Dependent::* member, const std::string& id) {
+  for (const auto& dependent : dependents<Dependent>(change.now(), member, id))
+    PL_CHECK(change.remove<Dependent>(dependent));
+  return {};
+}
+
+template <class Object>
+Result<> prepare_removal(Change&, const Object&) {
+  return {};
+}
+template <>
+Result<> prepare_removal(Change& change, const directory::Account& account) {
+  PL_CHECK(remove_dependents(change, &directory::SignIn::account, account.id));
+  PL_CHECK(remove_dependents(change, &directory::Device::account, account.id));
+  PL_CHECK(remove_dependents(change, &directory::ApiToken::account, account.id));
+  return remove_dependents(change, &directory::Membership::account, account.id);
+}
+template <>
+Result<> prepare_removal(Change& change, const directory::Device& device) {
+  return remove_dependents(change, &directory::SignIn::device, device.id);
+}
+template <>
+Result<> prepare_removal(Change& change, const directory::Role& role) {
+  PL_CHECK(remove_dependents(change, &directory::Membership::role, role.id));
+  return remove_dependents(change, &directory::Grant::role, role.id);
+}
+template <>
+Result<> prepare_removal(Change& change, const directory::Resource& resource) {
+  return remove_dependents(change, &directory::Grant::resource, resource.id);
+}
+template <>
+Result<> prepare_removal(Change& change, const directory::Node& node) {
+  for (const auto& [id, resource] : change.now().resources)
+    if (std::ranges::find(resource.egress_nodes, node.id) != resource.egress_nodes.end())
+      return fail(Code::kConflict, title(node) + " is an egress of " + title(resource) + "; take it out of that resource first");
+  return {};
+}
+
+}  // namespace
+
+Result<> Change::Impl::checked(Result<> result) {
+  if (!result && failure && result.error().code != Code::kConflict) failure = result;
+  return result;
+}
+
+void Change::Impl::apply(Snapshots::Edit edit) {
+  if (!after) {
+    after = snapshots.writable();
+    after->revision = before->revision + 1;
+  }
+  edit(*after);
+  edits.push_back(std::move(edit));
+}
+
+template <class Object>
+void Change::Impl::assign(const Object& object) {
+  apply([object](Snapshot& snapshot) { (snapshot.*kObjects<Object>).insert_or_assign(object.id, object); });
+}
+template <class Object>
+void Change::Impl::erase(const std::string& id) {
+  apply([id](Snapshot& snapshot) { (snapshot.*kObjects<Object>).erase(id); });
+}
+
+Result<> Change::Impl::write_activity(std::string_view kind, std::string_view what, const std::string& object,
+                                      std::string old_json, std::string new_json) {
+  const directory::Activity activity{.id = make_id("ac"),
+                                     .revision = before->revision + 1,
+                                     .time = clock.wall(),
+                                     .actor = actor,
+                                     .verb = std::string(kind) + "." + std::string(what),
+                                     .object = object,
+                                     .before = std::move(old_json),
+                                     .after = std::move(new_json)};
+  Cells cells = to_cells(activity);
+  cells.push_back(integer(++activities));
+  const auto written = database.run("INSERT INTO activities (" + column_list<directory::Activity>() +
+                                        ", number) VALUES (:id, :revision, :time, :actor, :verb, :object, :before, :after, :number)",
+                                    cells);
+  if (!written) return std::unexpected(written.error());
+  return {};
+}
+
+// Says which rule of the database the object broke. Asking again is simpler and surer than reading the database's message, which
+// is another one for every kind of database.
+template <class Object>
+Error Change::Impl::explain_conflict(const Object& object) {
+  const auto& kind = kKind<Object>;
+  for (const UniqueKey& key : kind.unique) {
+    const Cell first = column(object, key.first);
+    std::string sql = std::string("SELECT id FROM ") + kind.table + " WHERE id <> :id AND " + std::string(key.first) + " = :first";
+    Cells values = {text(object.id), first};
+    std::string what = std::string(key.first) + (key.secret ? "" : " " + shown(first));
+    if (!key.second.empty()) {
+      sql += " AND " + std::string(key.second) + " = :second";
+      values.push_back(column(object, key.second));
+      what += " and " + std::string(key.second) + " " + shown(values.back());
+    }
+    auto other = database.select_one(sql, values, "t");
+    if (!other) continue;
+    const auto& objects = now().*kObjects<Object>;
+    const auto found = objects.find(text_in((*other)[0]));
+    if (found != objects.end()) return {Code::kConflict, title(found->second) + " already has " + what};
+  }
+  for (const Reference& reference : kind.references) {
+    const Cell id = column(object, reference.column);
+    if (!database.select_one(std::string("SELECT id FROM ") + reference.table + " WHERE id = :id", {id}, "t"))
+      return {Code::kInvalid, std::string(kind.label) + ": there is no " + std::string(reference.label) + " " + shown(id)};
+  }
+  return {Code::kConflict, title(object) + " conflicts with another object"};
+}
+
+template <class Object>
+Result<> Change::Impl::remove_only(const Object& object) {
+  const auto& kind = kKind<Object>;
+  const auto removed = database.run(std::string("DELETE FROM ") + kind.table + " WHERE id = :id", {text(object.id)});
+  if (!removed) return std::unexpected(removed.error());
+  PL_CHECK(write_activity(kind.verb, "deleted", object.id, without_secrets<Object>(object, nullptr), ""));
+  erase<Object>(std::string(object.id));
+  return {};
+}
+
+const Snapshot& Change::now() const { return impl_.now(); }
+
+template <class Object>
+Result<> Change::put(const Object& object) {
+  const auto& kind = kKind<Object>;
+  PL_CHECK(impl_.failure);
+  if (!is_id(object.id, kind.prefix))
+    return fail(Code::kInvalid, std::string(kind.label) + ": " + quoted(object.id) + " is no id of this kind");
+  const auto& objects = impl_.now().*kObjects<Object>;
+  const auto it = objects.find(object.id);
+  const Object* old = it == objects.end() ? nullptr : &it->second;
+  Cells cells = to_cells(object);
+  if (old && to_cells(*old) == cells) return {};
+
+  std::string sql = insert_into<Object>(kind.table);
+  if (old) {
+    sql = update<Object>(kind.table, "id = :old_id");
+    cells.push_back(text(object.id));
+  }
+  if (auto written = impl_.database.run(sql, cells); !written) {
+    if (written.error().code != Code::kConflict) return impl_.checked(std::unexpected(std::move(written).error()));
+    return std::unexpected(impl_.explain_conflict(object));
+  }
+  PL_CHECK(impl_.checked(impl_.write_activity(kind.verb, old ? "updated" : "created", object.id,
+                                              old ? without_secrets<Object>(*old, nullptr) : "", without_secrets(object, old))));
+  impl_.assign(object);
+  return {};
+}
+
+template <class Object>
+Result<> Change::remove(std::string_view id) {
+  PL_CHECK(impl_.failure);
+  const auto& objects = impl_.now().*kObjects<Object>;
+  const auto it = objects.find(id);
+  if (it == objects.end()) return fail(Code::kNotFound, "there is no " + std::string(kKind<Object>.label) + " " + quoted(id));
+  const Object object = it->second;  // a copy: the snapshot changes below
+  PL_CHECK(prepare_removal(*this, object));
+  return impl_.checked(impl_.remove_only(object));
+}
+
+#define PORTOLAN_STORE_DEFINE(Kind)                                       \
+  template Result<> Change::put<directory::Kind>(const directory::Kind&); \
+  template Result<> Change::remove<directory::Kind>(std::string_view);
+PORTOLAN_STORE_KINDS(PORTOLAN_STORE_DEFINE)
+#undef PORTOLAN_STORE_DEFINE
+
+}  // namespace portolan::store

@@ -1,0 +1,71 @@
+// One connection to a SQLite file by SOCI, and the only place where SOCI's exceptions appear: they become Results here.
+// Internal to store/. Not thread-safe: the stores guard each connection with a mutex.
+//
+// Values are always bound, never pasted into SQL. Errors never repeat bound values (SOCI's what() does).
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/result.h"
+
+namespace soci {
+class session;
+}
+
+namespace portolan::store {
+
+// A value of a row or a parameter: NULL, a number or a text.
+using Cell = std::variant<std::monostate, long long, std::string>;
+using Cells = std::vector<Cell>;
+inline Cell integer(std::uint64_t value) { return static_cast<long long>(value); }
+inline Cell text(std::string_view value) { return std::string(value); }
+inline long long integer_in(const Cell& cell) { return std::holds_alternative<long long>(cell) ? std::get<long long>(cell) : 0; }
+inline std::string text_in(Cell& cell) {
+  return std::holds_alternative<std::string>(cell) ? std::move(std::get<std::string>(cell)) : std::string();
+}
+
+// One numbered step of the schema. Steps that have been released are never edited.
+struct Migration {
+  int number;
+  std::string_view name;
+  std::span<const std::string_view> statements;
+};
+
+class Database {
+ public:
+  // Opens the file or makes it (mode 0600), with write-ahead log, full synchronisation and foreign keys, and applies the
+  // migrations it lacks. `what` begins every error: "directory database".
+  static Result<std::unique_ptr<Database>> open(const std::filesystem::path& path, std::string what,
+                                                std::span<const Migration> migrations, std::chrono::milliseconds busy_timeout);
+  ~Database();
+
+  // Runs one statement and gives the number of rows it touched. A violated constraint is Code::kConflict.
+  Result<std::uint64_t> run(std::string_view sql, const Cells& values = {});
+  // Runs one SELECT. `columns` has a letter for each result: i (integer) or t (text). on_row returns false to stop.
+  Result<> select(std::string_view sql, const Cells& values, std::string_view columns, const std::function<bool(Cells&)>& on_row);
+  // The only row of the result; Code::kNotFound without one.
+  Result<Cells> select_one(std::string_view sql, const Cells& values, std::string_view columns);
+
+  // Runs `body` in a transaction and commits, or undoes all of it and returns its error. Write takes the lock at once: a
+  // transaction that begins by reading and then wants to write could fail half-way.
+  enum class Access { kRead, kWrite };
+  Result<> transaction(Access access, const std::function<Result<>()>& body);
+
+ private:
+  Database(std::unique_ptr<soci::session> session, std::string name);
+  Result<> configure(std::chrono::milliseconds busy_timeout);
+  Result<> migrate(std::span<const Migration> migrations);
+
+  std::unique_ptr<soci::session> session_;
+  std::string name_;  // for messages
+};
+
+}  // namespace portolan::store
