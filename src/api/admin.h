@@ -88,7 +88,8 @@ struct ResourceView {
   std::vector<std::string> egress_nodes;
   WallTime created{};
 };
-BOOST_DESCRIBE_STRUCT(ResourceView, (), (id, name, type, host, port, local_port, settings, username, has_password, egress_nodes, created))
+BOOST_DESCRIBE_STRUCT(ResourceView, (),
+                      (id, name, type, host, port, local_port, settings, username, has_password, egress_nodes, created))
 struct ResourceCreate {
   std::string name;
   std::string type;
@@ -100,7 +101,8 @@ struct ResourceCreate {
   std::optional<Secret> password;
   std::optional<std::vector<std::string>> egress_nodes;
 };
-BOOST_DESCRIBE_STRUCT(ResourceCreate, (), (name, type, host, port, local_port, settings, username, password, egress_nodes))
+BOOST_DESCRIBE_STRUCT(ResourceCreate, (),
+                      (name, type, host, port, local_port, settings, username, password, egress_nodes))
 struct ResourceUpdate {
   std::optional<std::string> name;
   std::optional<std::string> host;
@@ -118,7 +120,7 @@ struct NodeStatusView {
   std::string name;
   std::string kind;
   std::string address;
-  std::string state;                 // "up", "down", "new", "revoked"
+  std::string state;  // "up", "down", "new", "revoked"
   std::optional<WallTime> last_seen;
   std::string version;
   std::uint64_t sessions = 0;
@@ -127,15 +129,15 @@ struct NodeStatusView {
 BOOST_DESCRIBE_STRUCT(NodeStatusView, (), (id, name, kind, address, state, last_seen, version, sessions, created))
 
 struct JoinTokenCreate {
-  std::string kind;                  // "gateway", "relay"
+  std::string kind;  // "gateway", "relay"
   std::optional<std::string> name;
-  std::optional<std::string> life;   // a duration, at most 7d; default 1h
+  std::optional<std::string> life;  // a duration, at most 7d; default 1h
 };
 BOOST_DESCRIBE_STRUCT(JoinTokenCreate, (), (kind, name, life))
 struct JoinTokenMade {
   std::string id;
   std::string kind;
-  Secret token;                      // shown once; contains the server CA's SHA-256
+  Secret token;  // shown once; contains the server CA's SHA-256
   WallTime ends{};
 };
 BOOST_DESCRIBE_STRUCT(JoinTokenMade, (), (id, kind, token, ends))
@@ -165,7 +167,7 @@ struct ExplainView {
   bool allowed = false;
   std::string code;
   std::vector<std::string> reasons;
-  std::vector<std::string> egress;   // names of the nodes that would be used
+  std::vector<std::string> egress;  // names of the nodes that would be used
 };
 BOOST_DESCRIBE_STRUCT(ExplainView, (), (allowed, code, reasons, egress))
 

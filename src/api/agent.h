@@ -25,8 +25,8 @@ struct AgentResource {
   std::string id;
   std::string name;
   std::string type;
-  std::uint16_t port = 0;                 // the loopback port
-  std::vector<std::string> egress;        // node ids, best first
+  std::uint16_t port = 0;           // the loopback port
+  std::vector<std::string> egress;  // node ids, best first
 };
 BOOST_DESCRIBE_STRUCT(AgentResource, (), (id, name, type, port, egress))
 
@@ -39,8 +39,8 @@ struct AgentView {
 };
 BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources))
 
-// One line of the agent's watch. `kind`: "view" (all of it, first and after every change that touches it), "heartbeat" (every 5 s),
-// "end" (the sign-in is over; `reason` says why).
+// One line of the agent's watch. `kind`: "view" (all of it, first and after every change that touches it), "heartbeat"
+// (every 5 s), "end" (the sign-in is over; `reason` says why).
 struct AgentEvent {
   std::string kind;
   std::string epoch;

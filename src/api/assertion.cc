@@ -73,8 +73,8 @@ Result<Parts> split(std::string_view text) {
 
 }  // namespace
 
-Assertion make_assertion(std::string account, std::string device, std::string resource, std::string node, ByteView binding,
-                         WallTime now) {
+Assertion make_assertion(std::string account, std::string device, std::string resource, std::string node,
+                         ByteView binding, WallTime now) {
   Assertion out{.account = std::move(account),
                 .device = std::move(device),
                 .resource = std::move(resource),

@@ -1,9 +1,10 @@
-// Access assertion (architecture §10.4, docs/wire.md "Access assertion"): what a client signs for every stream it opens towards a
-// resource, so that no node can ask for a lease for anyone who is not knocking on it.
+// Access assertion (architecture §10.4, docs/wire.md "Access assertion"): what a client signs for every stream it opens
+// towards a resource, so that no node can ask for a lease for anyone who is not knocking on it.
 //
-// Fixed encoding, signed as a whole: "portolan-assertion-v1\0", then account, device, resource, node (each u16 length + text),
-// binding (32 bytes: exporter of the link's TLS connection), time (u64, ms since 1970), life (u32, ms, at most 60,000), nonce (16 bytes).
-// On the wire: base64url(encoding) "." base64url(DER signature, ECDSA P-256 SHA-256, by the key of the user's certificate).
+// Fixed encoding, signed as a whole: "portolan-assertion-v1\0", then account, device, resource, node (each u16 length +
+// text), binding (32 bytes: exporter of the link's TLS connection), time (u64, ms since 1970), life (u32, ms, at most
+// 60,000), nonce (16 bytes). On the wire: base64url(encoding) "." base64url(DER signature, ECDSA P-256 SHA-256, by the
+// key of the user's certificate).
 #pragma once
 #include <array>
 #include <chrono>
@@ -37,11 +38,13 @@ struct Assertion {
 };
 
 // A fresh nonce; life kAssertionLifeLimit.
-Assertion make_assertion(std::string account, std::string device, std::string resource, std::string node, ByteView binding, WallTime now);
+Assertion make_assertion(std::string account, std::string device, std::string resource, std::string node,
+                         ByteView binding, WallTime now);
 std::string sign_assertion(const Assertion& assertion, const crypto::PrivateKey& key);
 // Form only: at most 2 KiB, exactly this encoding. Proves nothing.
 Result<Assertion> parse_assertion(std::string_view text);
-// Parses, then checks the signature. The caller compares account, device, resource, node and binding with what it knows.
+// Parses, then checks the signature. The caller compares account, device, resource, node and binding with what it
+// knows.
 Result<Assertion> verify_assertion(std::string_view text, const crypto::PublicKey& key);
 // Code::kDenied unless now is within [time - slack, time + life + slack], and life within the limit.
 Result<> check_time(const Assertion& assertion, WallTime now);

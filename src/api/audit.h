@@ -18,8 +18,8 @@ namespace portolan::api {
 struct AuditRecord {
   std::string kind;
   std::string session;
-  std::uint64_t sequence = 0;            // within the session, from 1
-  WallTime time{};                       // start, for a query
+  std::uint64_t sequence = 0;  // within the session, from 1
+  WallTime time{};             // start, for a query
   std::string trace;
   std::optional<std::string> account;
   std::optional<std::string> email;
@@ -28,21 +28,24 @@ struct AuditRecord {
   std::optional<std::string> resource_name;
   std::optional<std::string> type;
   std::optional<std::string> node;
-  std::optional<std::string> client;     // application_name and the like, as the client says
+  std::optional<std::string> client;  // application_name and the like, as the client says
   std::optional<std::string> database;
-  std::optional<std::string> text;       // a query's text, up to the limit
+  std::optional<std::string> text;         // a query's text, up to the limit
   std::optional<std::string> text_sha256;  // of all of it, when `text` is cut
   std::optional<std::uint64_t> text_length;
   std::optional<std::uint64_t> duration_us;
   std::optional<std::uint64_t> rows;
-  std::optional<std::string> tag;        // "SELECT 1"
-  std::optional<std::string> error_code; // SQLSTATE
+  std::optional<std::string> tag;         // "SELECT 1"
+  std::optional<std::string> error_code;  // SQLSTATE
   std::optional<std::string> error;
   std::optional<std::uint64_t> bytes_in;
   std::optional<std::uint64_t> bytes_out;
-  std::optional<std::string> reason;     // why a session ended
+  std::optional<std::string> reason;  // why a session ended
 };
-BOOST_DESCRIBE_STRUCT(AuditRecord, (), (kind, session, sequence, time, trace, account, email, device, resource, resource_name, type, node, client, database, text, text_sha256, text_length, duration_us, rows, tag, error_code, error, bytes_in, bytes_out, reason))
+BOOST_DESCRIBE_STRUCT(AuditRecord, (),
+                      (kind, session, sequence, time, trace, account, email, device, resource, resource_name, type,
+                       node, client, database, text, text_sha256, text_length, duration_us, rows, tag, error_code,
+                       error, bytes_in, bytes_out, reason))
 
 struct AuditBatch {
   std::vector<AuditRecord> records;
@@ -50,8 +53,8 @@ struct AuditBatch {
 BOOST_DESCRIBE_STRUCT(AuditBatch, (), (records))
 // The store has made every record of the batch durable.
 struct AuditAcknowledged {
-  std::uint64_t stored = 0;   // new ones
-  std::uint64_t known = 0;    // (session, sequence) that were there
+  std::uint64_t stored = 0;  // new ones
+  std::uint64_t known = 0;   // (session, sequence) that were there
 };
 BOOST_DESCRIBE_STRUCT(AuditAcknowledged, (), (stored, known))
 
@@ -73,6 +76,8 @@ struct SessionEntry {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
 };
-BOOST_DESCRIBE_STRUCT(SessionEntry, (), (session, account, email, resource, resource_name, type, node, client, trace, started, ended, reason, queries, bytes_in, bytes_out))
+BOOST_DESCRIBE_STRUCT(SessionEntry, (),
+                      (session, account, email, resource, resource_name, type, node, client, trace, started, ended,
+                       reason, queries, bytes_in, bytes_out))
 
 }  // namespace portolan::api

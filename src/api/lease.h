@@ -1,4 +1,5 @@
-// Leases, and the sessions that live on them. Leases are decoded strictly: what a node does not understand it does not serve.
+// Leases, and the sessions that live on them. Leases are decoded strictly: what a node does not understand it does not
+// serve.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -16,30 +17,32 @@ namespace portolan::api {
 
 // ---- leases: POST /v1/leases (node certificate). Decoded strictly. ----
 struct LeaseRequest {
-  std::string assertion;   // as the client sent it
-  std::string request;     // made up by the node; the same request again gets the same answer
+  std::string assertion;  // as the client sent it
+  std::string request;    // made up by the node; the same request again gets the same answer
 };
 BOOST_DESCRIBE_STRUCT(LeaseRequest, (), (assertion, request))
 
 struct Lease {
   std::uint32_t version = 1;
-  std::vector<std::string> must_understand;     // features without which the node must refuse it
-  std::string id;                                // l-…
+  std::vector<std::string> must_understand;  // features without which the node must refuse it
+  std::string id;                            // l-…
   std::string account;
   std::string email;
   std::string device;
   std::string resource;
   std::string node;
-  std::string name;                              // of the resource
+  std::string name;  // of the resource
   std::string type;
   std::string host;
   std::uint16_t port = 0;
   std::map<std::string, std::string> settings;
   std::string username;
   Secret password;
-  std::uint64_t life_ms = 0;                     // from its arrival, on the boot clock
+  std::uint64_t life_ms = 0;  // from its arrival, on the boot clock
 };
-BOOST_DESCRIBE_STRUCT(Lease, (), (version, must_understand, id, account, email, device, resource, node, name, type, host, port, settings, username, password, life_ms))
+BOOST_DESCRIBE_STRUCT(Lease, (),
+                      (version, must_understand, id, account, email, device, resource, node, name, type, host, port,
+                       settings, username, password, life_ms))
 
 // What no decoder can know: that this build understands the lease's version and all that it says must be understood.
 Result<> check_lease(const Lease& lease);

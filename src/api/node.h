@@ -18,7 +18,7 @@ struct JoinRequest {
   Secret token;
   std::string public_key;
   std::string name;
-  std::string address;   // advertised host:port; empty for a relay
+  std::string address;  // advertised host:port; empty for a relay
   std::string version;
 };
 BOOST_DESCRIBE_STRUCT(JoinRequest, (), (token, public_key, name, address, version))
@@ -34,7 +34,8 @@ struct Joined {
   std::string server_ca;
   std::string control_name;
 };
-BOOST_DESCRIBE_STRUCT(Joined, (), (organization, node, name, kind, certificate, node_ca, user_ca, server_ca, control_name))
+BOOST_DESCRIBE_STRUCT(Joined, (),
+                      (organization, node, name, kind, certificate, node_ca, user_ca, server_ca, control_name))
 
 // What a gateway lets an account open.
 struct AccountEgress {
@@ -53,11 +54,11 @@ BOOST_DESCRIBE_STRUCT(PeerNode, (), (id, name, kind, address))
 
 // GET /v1/node?watch=1. Gateways take no people before they have the first view.
 struct NodeView {
-  std::vector<PeerNode> nodes;                  // gateways to dial and relays to expect
-  std::vector<AccountEgress> accounts;          // for gateways
-  std::vector<std::string> denied_accounts;     // suspended or deleted
+  std::vector<PeerNode> nodes;               // gateways to dial and relays to expect
+  std::vector<AccountEgress> accounts;       // for gateways
+  std::vector<std::string> denied_accounts;  // suspended or deleted
   std::vector<std::string> denied_devices;
-  std::vector<std::string> denied_serials;      // certificates taken back (sign-outs, revoked nodes)
+  std::vector<std::string> denied_serials;  // certificates taken back (sign-outs, revoked nodes)
 };
 BOOST_DESCRIBE_STRUCT(NodeView, (), (nodes, accounts, denied_accounts, denied_devices, denied_serials))
 

@@ -17,7 +17,7 @@ namespace portolan::api {
 struct SignInRequest {
   std::string email;
   Secret password;
-  std::string public_key;             // PEM of the device's key
+  std::string public_key;  // PEM of the device's key
   std::string device_name;
   std::optional<std::string> device;  // d-… of an earlier sign-in of this installation, to keep it
 };
@@ -29,20 +29,21 @@ struct SignedIn {
   std::string email;
   bool admin = false;
   std::string device;
-  std::string certificate;   // PEM, the user certificate
-  std::string node_ca;       // PEM
-  std::string server_ca;     // PEM
-  Secret token;              // bearer token for the API, good until `ends`
-  WallTime ends{};           // absolute end of the sign-in
+  std::string certificate;  // PEM, the user certificate
+  std::string node_ca;      // PEM
+  std::string server_ca;    // PEM
+  Secret token;             // bearer token for the API, good until `ends`
+  WallTime ends{};          // absolute end of the sign-in
 };
-BOOST_DESCRIBE_STRUCT(SignedIn, (), (organization, account, email, admin, device, certificate, node_ca, server_ca, token, ends))
+BOOST_DESCRIBE_STRUCT(SignedIn, (),
+                      (organization, account, email, admin, device, certificate, node_ca, server_ca, token, ends))
 
 // GET /v1/trust, for anyone: what a client or node is to pin after comparing the fingerprint.
 struct Trust {
   std::string organization;
   std::string server_ca;
   std::string server_ca_sha256;
-  std::string control_name;   // the internal server name, for ALPN "portolan-control"
+  std::string control_name;  // the internal server name, for ALPN "portolan-control"
   std::string version;
 };
 BOOST_DESCRIBE_STRUCT(Trust, (), (organization, server_ca, server_ca_sha256, control_name, version))

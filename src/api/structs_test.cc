@@ -9,6 +9,7 @@
 #include "api/lease.h"
 #include "api/node.h"
 #include "api/sign_in.h"
+#include "api/token.h"
 #include "base/json.h"
 
 namespace portolan::api {
@@ -48,12 +49,14 @@ struct Filler {
 template <class T>
 class Struct : public testing::Test {};
 
-using Structs = testing::Types<
-    SignInRequest, SignedIn, Trust, AgentGateway, AgentResource, AgentView, AgentEvent, JoinRequest, Joined, AccountEgress,
-    PeerNode, NodeView, NodeEvent, LeaseRequest, Lease, LiveSession, LiveSessions, EndedSession, LiveSessionsAnswer, AuditRecord,
-    AuditBatch, AuditAcknowledged, SessionEntry, AccountView, AccountCreate, AccountUpdate, RoleView, RoleCreate, MembershipView,
-    MembershipCreate, GrantView, GrantCreate, ResourceView, ResourceCreate, ResourceUpdate, NodeStatusView, JoinTokenCreate,
-    JoinTokenMade, JoinTokenView, ActivityView, ExplainView, Page<AccountView>, Page<SessionEntry>, Page<AuditRecord>>;
+using Structs =
+    testing::Types<SignInRequest, SignedIn, Trust, AgentGateway, AgentResource, AgentView, AgentEvent, JoinRequest,
+                   Joined, AccountEgress, PeerNode, NodeView, NodeEvent, LeaseRequest, Lease, LiveSession, LiveSessions,
+                   EndedSession, LiveSessionsAnswer, AuditRecord, AuditBatch, AuditAcknowledged, SessionEntry,
+                   AccountView, AccountCreate, AccountUpdate, RoleView, RoleCreate, MembershipView, MembershipCreate,
+                   GrantView, GrantCreate, ResourceView, ResourceCreate, ResourceUpdate, NodeStatusView,
+                   JoinTokenCreate, JoinTokenMade, JoinTokenView, ApiTokenCreate, ApiTokenMade, ApiTokenView,
+                   ActivityView, ExplainView, Page<AccountView>, Page<SessionEntry>, Page<AuditRecord>>;
 TYPED_TEST_SUITE(Struct, Structs);
 
 TYPED_TEST(Struct, RoundTrips) {
@@ -89,7 +92,8 @@ TEST(Lease, RefusesWhatThisBuildDoesNotUnderstand) {
   const auto checked = check_lease(lease);
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().stable_code(), "lease_not_understood");
-  EXPECT_EQ(checked.error().message, "lease: it demands \"recording\", which this node does not have; update this node");
+  EXPECT_EQ(checked.error().message,
+            "lease: it demands \"recording\", which this node does not have; update this node");
   lease.must_understand.clear();
   for (const std::uint32_t version : {0U, 2U}) {
     lease.version = version;

@@ -20,9 +20,9 @@ struct Query {
   WallTime started{};
   std::chrono::microseconds duration{0};
   std::optional<std::uint64_t> rows;
-  std::optional<std::string> tag;            // the server's command tag
-  std::optional<std::string> error_code;     // SQLSTATE
-  std::optional<std::string> error;          // the server's primary message, at most 1 KiB
+  std::optional<std::string> tag;         // the server's command tag
+  std::optional<std::string> error_code;  // SQLSTATE
+  std::optional<std::string> error;       // the server's primary message, at most 1 KiB
 };
 
 }  // namespace portolan::audit

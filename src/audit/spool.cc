@@ -1,8 +1,9 @@
-// The spool's thread, and how the loop waits for it. The loop only writes to the kernel and asks; whatever can take as long as a
-// disk takes (sync, reading, writing down the position, removing files) is done by the thread, one thing after another.
+// The spool's thread, and how the loop waits for it. The loop only writes to the kernel and asks; whatever can take as
+// long as a disk takes (sync, reading, writing down the position, removing files) is done by the thread, one thing
+// after another.
 //
-// Syncs come in groups: at once if the last one is longer than the interval ago, else when the interval is over, for all that was
-// appended meanwhile. A busy node syncs 20 times a second however many records it writes.
+// Syncs come in groups: at once if the last one is longer than the interval ago, else when the interval is over, for
+// all that was appended meanwhile. A busy node syncs 20 times a second however many records it writes.
 #include "audit/spool.h"
 
 #include <condition_variable>
@@ -26,8 +27,8 @@ struct Request {
   std::size_t limit = 0;
 };
 
-// What the loop and the thread say to each other. Owned by the spool and by a next() that waits; the thread, which the spool
-// outlives, borrows it.
+// What the loop and the thread say to each other. Owned by the spool and by a next() that waits; the thread, which the
+// spool outlives, borrows it.
 struct Shared : std::enable_shared_from_this<Shared> {
   Shared(net::Executor on, std::unique_ptr<SpoolStore> files, std::chrono::milliseconds interval)
       : executor(std::move(on)), store(std::move(files)), sync_interval(interval), answered(executor) {}
@@ -146,7 +147,8 @@ void Shared::save(std::unique_lock<std::mutex>& lock) {
   to_save = false;
   lock.unlock();
   if (const auto saved = store->save(); !saved)
-    log::error("audit spool: cannot write down what was handed over; after a restart it is handed over again", {{"why", saved.error()}});
+    log::error("audit spool: cannot write down what was handed over; after a restart it is handed over again",
+               {{"why", saved.error()}});
   lock.lock();
 }
 
@@ -171,7 +173,8 @@ void Shared::read(std::unique_lock<std::mutex>& lock) {
 // Takes the request back when the task that waits is cancelled.
 class Asked {
  public:
-  Asked(std::shared_ptr<Shared> shared, std::size_t limit) : shared_(std::move(shared)), id_(shared_->ask_batch(limit)) {}
+  Asked(std::shared_ptr<Shared> shared, std::size_t limit)
+      : shared_(std::move(shared)), id_(shared_->ask_batch(limit)) {}
   Asked(const Asked&) = delete;
   Asked& operator=(const Asked&) = delete;
   ~Asked() { shared_->forget(id_); }

@@ -42,7 +42,8 @@ Result<std::uint64_t> size_of(const File& file, const std::filesystem::path& pat
   return static_cast<std::uint64_t>(info.st_size);
 }
 
-Result<std::string> read_at(const File& file, std::uint64_t offset, std::size_t limit, const std::filesystem::path& path) {
+Result<std::string> read_at(const File& file, std::uint64_t offset, std::size_t limit,
+                            const std::filesystem::path& path) {
   std::string out(limit, '\0');
   std::size_t got = 0;
   while (got < limit) {
@@ -69,8 +70,8 @@ std::filesystem::path segment_path(const std::filesystem::path& folder, std::uin
 Result<FolderContent> list_folder(const std::filesystem::path& folder) {
   FolderContent out;
   std::error_code error;
-  for (auto entry = std::filesystem::directory_iterator(folder, error); !error && entry != std::filesystem::directory_iterator();
-       entry.increment(error)) {
+  for (auto entry = std::filesystem::directory_iterator(folder, error);
+       !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
     std::uint64_t number = 0;
     const auto parsed = std::from_chars(name.data(), name.data() + std::min(name.size(), kDigits), number);
@@ -91,7 +92,8 @@ Result<File> lock_folder(const std::filesystem::path& folder) {
   if (file.descriptor() < 0) return system_failure("open", path);
   if (::flock(file.descriptor(), LOCK_EX | LOCK_NB) == 0) return file;
   if (errno == EWOULDBLOCK)
-    return fail(Code::kConflict, "audit spool: " + folder.string() + " is in use by another process; stop it, or give this one a folder of its own");
+    return fail(Code::kConflict, "audit spool: " + folder.string() +
+                                     " is in use by another process; stop it, or give this one a folder of its own");
   return system_failure("lock", path);
 }
 
@@ -128,7 +130,8 @@ Result<> append_whole(const File& file, std::uint64_t size, std::string_view byt
       continue;
     }
     const std::string why = std::strerror(errno);
-    if (::ftruncate(file.descriptor(), static_cast<off_t>(size)) != 0) return fail(Code::kInternal, "audit spool: write: " + why);
+    if (::ftruncate(file.descriptor(), static_cast<off_t>(size)) != 0)
+      return fail(Code::kInternal, "audit spool: write: " + why);
     return fail(Code::kIo, "audit spool: write: " + why);
   }
   return {};

@@ -1,4 +1,5 @@
-// The files of a spool's folder: segments by number, torn tails, what is set aside, and the lock that keeps a second process out.
+// The files of a spool's folder: segments by number, torn tails, what is set aside, and the lock that keeps a second
+// process out.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -47,7 +48,8 @@ Result<std::uint64_t> recover_segment(const std::filesystem::path& path);
 // All of `bytes`, or nothing: what was written before a failure is cut off again. `size` is the length before.
 // Code::kInternal if even that failed: the file must not be appended to any more.
 Result<> append_whole(const File& file, std::uint64_t size, std::string_view bytes);
-// Up to `limit` bytes from `offset` on. Code::kUnavailable for a lack of descriptors or memory, which says nothing about the file.
+// Up to `limit` bytes from `offset` on. Code::kUnavailable for a lack of descriptors or memory, which says nothing
+// about the file.
 Result<std::string> read_piece(const std::filesystem::path& path, std::uint64_t offset, std::size_t limit);
 // Renames it to NAME.bad and tells the operator why.
 Result<> set_aside(const std::filesystem::path& path, std::string_view why);

@@ -1,5 +1,5 @@
-// What a segment holds after the disk altered it: the scan neither crashes nor reads past a broken line, and whatever record is
-// taken can be written and read again.
+// What a segment holds after the disk altered it: the scan neither crashes nor reads past a broken line, and whatever
+// record is taken can be written and read again.
 #include <cstdlib>
 
 #include "audit/spool_line.h"

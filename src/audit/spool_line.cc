@@ -5,8 +5,8 @@
 #include <charconv>
 #include <cstdint>
 
-#include <boost/crc.hpp>
 #include <fmt/format.h>
+#include <boost/crc.hpp>
 
 #include "base/bytes.h"
 #include "base/json.h"
@@ -15,8 +15,8 @@
 namespace portolan::audit {
 namespace {
 
-constexpr std::size_t kHead = 9;                  // CRC and space
-constexpr std::size_t kShortText = 64 * 1024;     // at most six times that in JSON
+constexpr std::size_t kHead = 9;               // CRC and space
+constexpr std::size_t kShortText = 64 * 1024;  // at most six times that in JSON
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
 std::uint32_t crc32(std::string_view bytes) {
@@ -30,7 +30,10 @@ std::size_t character_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char first = byte(0);
   if (first < 0x80) return 1;
-  const std::size_t length = first >= 0xc2 && first <= 0xdf ? 2 : (first & 0xf0) == 0xe0 ? 3 : first >= 0xf0 && first <= 0xf4 ? 4 : 0;
+  const std::size_t length = first >= 0xc2 && first <= 0xdf   ? 2
+                             : (first & 0xf0) == 0xe0         ? 3
+                             : first >= 0xf0 && first <= 0xf4 ? 4
+                                                              : 0;
   if (length == 0 || text.size() < length) return 0;
   const unsigned char low = first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80;
   const unsigned char high = first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf;

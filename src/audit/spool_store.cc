@@ -36,7 +36,8 @@ Result<> SpoolStore::recover_acknowledged() {
   auto text = read_file(path, 4096);
   if (!text && text.error().code == Code::kNotFound) return {};
   if (!text && text.error().code != Code::kLimit) return std::unexpected(std::move(text).error().within("audit spool"));
-  auto position = text ? json::decode<SpoolPosition>(*text, json::Unknown::kIgnore) : Result<SpoolPosition>(std::unexpected(text.error()));
+  auto position = text ? json::decode<SpoolPosition>(*text, json::Unknown::kIgnore)
+                       : Result<SpoolPosition>(std::unexpected(text.error()));
   if (position) {
     acknowledged_ = *position;
   } else {
@@ -78,7 +79,8 @@ Result<> SpoolStore::append(std::string_view line) {
   PL_TRY(const std::uint64_t free, free_bytes(options_.folder));
   if (free < options_.free_floor_bytes)
     return fail(Code::kLimit,
-                "audit spool: only " + std::to_string(free / 1024 / 1024) + " MiB free on the disk of " + options_.folder.string() + "; free some",
+                "audit spool: only " + std::to_string(free / 1024 / 1024) + " MiB free on the disk of " +
+                    options_.folder.string() + "; free some",
                 "audit_disk_full");
   if (!current_ || segments_.rbegin()->second.size + line.size() > options_.segment_bytes) PL_CHECK(start_segment());
   auto& [number, segment] = *segments_.rbegin();
@@ -105,7 +107,8 @@ void SpoolStore::drop_finished() {
   while (!segments_.empty()) {
     const auto& [number, segment] = *segments_.begin();
     const bool last = current_ && segments_.size() == 1;
-    const bool done = number < acknowledged_.segment || (number == acknowledged_.segment && acknowledged_.offset >= segment.size) ||
+    const bool done = number < acknowledged_.segment ||
+                      (number == acknowledged_.segment && acknowledged_.offset >= segment.size) ||
                       (segment.size == 0 && number > acknowledged_.segment);
     if (last || !done) return;
     finished_.push_back(number);
@@ -140,7 +143,8 @@ Result<> SpoolStore::sync() {
   const bool folder = std::exchange(folder_unsynced_, false);
   std::map<std::uint64_t, std::uint64_t> sizes;
   for (const auto& entry : files)
-    if (const auto found = segments_.find(entry.first); found != segments_.end()) sizes[entry.first] = found->second.size;
+    if (const auto found = segments_.find(entry.first); found != segments_.end())
+      sizes[entry.first] = found->second.size;
   guard.unlock();
 
   Result<> outcome;
@@ -171,14 +175,17 @@ Result<SpoolBatch> SpoolStore::read(std::size_t limit) {
     guard.unlock();
     if (!piece) return SpoolBatch{};
     const auto path = segment_path(options_.folder, piece->segment);
-    const auto bytes = read_piece(path, piece->offset, static_cast<std::size_t>(std::min<std::uint64_t>(piece->size, kLineLimit)));
+    const auto bytes =
+        read_piece(path, piece->offset, static_cast<std::size_t>(std::min<std::uint64_t>(piece->size, kLineLimit)));
     if (!bytes && bytes.error().code == Code::kUnavailable) return std::unexpected(bytes.error());
     if (bytes) {
       Scan found = scan(*bytes, std::max<std::size_t>(limit, 1));
-      if (!found.records.empty()) return SpoolBatch{std::move(found.records), {piece->segment, piece->offset + found.used}};
+      if (!found.records.empty())
+        return SpoolBatch{std::move(found.records), {piece->segment, piece->offset + found.used}};
     }
     // What stands here was synced as a whole line of less than the limit, and is no longer one.
-    PL_CHECK(give_up(piece->segment, bytes ? "the record at offset " + std::to_string(piece->offset) + " is broken" : bytes.error().message));
+    PL_CHECK(give_up(piece->segment, bytes ? "the record at offset " + std::to_string(piece->offset) + " is broken"
+                                           : bytes.error().message));
   }
 }
 
@@ -196,7 +203,8 @@ Result<> SpoolStore::save() {
   const SpoolPosition position = acknowledged_;
   const auto finished = std::exchange(finished_, {});
   guard.unlock();
-  if (auto written = write_file(options_.folder / kAcknowledgedFile, json::encode(position) + "\n", Privacy::kPrivate); !written) {
+  if (auto written = write_file(options_.folder / kAcknowledgedFile, json::encode(position) + "\n", Privacy::kPrivate);
+      !written) {
     guard.lock();
     finished_.insert(finished_.end(), finished.begin(), finished.end());
     return written;
@@ -205,7 +213,8 @@ Result<> SpoolStore::save() {
   for (const std::uint64_t number : finished) {
     std::error_code error;
     std::filesystem::remove(segment_path(options_.folder, number), error);
-    if (error) log::warn("audit spool: cannot remove a file that is done with", {{"segment", number}, {"why", error.message()}});
+    if (error)
+      log::warn("audit spool: cannot remove a file that is done with", {{"segment", number}, {"why", error.message()}});
   }
   return {};
 }

@@ -1,8 +1,9 @@
-// The spool's state on disk and in memory, without threads or waiting of its own: what the loop calls and what the spool's thread
-// calls (spool.cc) meet here, under one lock that is never held over a sync or a read.
+// The spool's state on disk and in memory, without threads or waiting of its own: what the loop calls and what the
+// spool's thread calls (spool.cc) meet here, under one lock that is never held over a sync or a read.
 //
-// Segments are numbered and no number is used twice, also over restarts, so that a position says where a record is for good. Every
-// start begins a new segment. Records are read from the acknowledged position on, each time; what is not acknowledged is read again.
+// Segments are numbered and no number is used twice, also over restarts, so that a position says where a record is for
+// good. Every start begins a new segment. Records are read from the acknowledged position on, each time; what is not
+// acknowledged is read again.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -29,8 +30,8 @@ class SpoolStore {
   std::uint64_t backlog() const;
 
   // ---- the spool's thread ----
-  // Puts on the disk what had been appended before the call. After a failure nothing more can be appended, since nobody can say
-  // what the disk kept; what is there is still handed over.
+  // Puts on the disk what had been appended before the call. After a failure nothing more can be appended, since nobody
+  // can say what the disk kept; what is there is still handed over.
   Result<> sync();
   // The next synced records; none if there are none yet.
   Result<SpoolBatch> read(std::size_t limit);

@@ -158,7 +158,8 @@ TEST_F(SpoolStoreTest, RollsOverAndRemovesWhatIsDoneWith) {
   options_.segment_bytes = 3 * line(1).size();
   open();
   append(1, 8);
-  EXPECT_EQ(files(), (std::vector<std::string>{"000000000001.spool", "000000000002.spool", "000000000003.spool", "lock"}));
+  EXPECT_EQ(files(),
+            (std::vector<std::string>{"000000000001.spool", "000000000002.spool", "000000000003.spool", "lock"}));
   auto batch = store_->read(100);
   EXPECT_EQ(numbers(*batch), (Numbers{1, 2, 3}));
   ASSERT_TRUE(store_->acknowledge(batch->end));
@@ -206,7 +207,8 @@ TEST_F(SpoolStoreTest, SetsAFileAsideAtABrokenRecordAndGoesOn) {
   append(1, 8);
   alter(segment(1), 2 * line(1).size() + 30);
   EXPECT_EQ(drain(), (Numbers{1, 2, 5, 6, 7, 8}));
-  EXPECT_EQ(files(), (std::vector<std::string>{"000000000001.spool.bad", "000000000002.spool", "acknowledged", "lock"}));
+  EXPECT_EQ(files(),
+            (std::vector<std::string>{"000000000001.spool.bad", "000000000002.spool", "acknowledged", "lock"}));
   EXPECT_EQ(store_->backlog(), 0U);
   open();
   append(9, 9);
@@ -220,7 +222,8 @@ TEST_F(SpoolStoreTest, SetsTheFileAsideThatIsWrittenTo) {
   EXPECT_TRUE(store_->read(10)->records.empty());
   append(3, 4);  // into a new one
   EXPECT_EQ(drain(), (Numbers{3, 4}));
-  EXPECT_EQ(files(), (std::vector<std::string>{"000000000001.spool.bad", "000000000002.spool", "acknowledged", "lock"}));
+  EXPECT_EQ(files(),
+            (std::vector<std::string>{"000000000001.spool.bad", "000000000002.spool", "acknowledged", "lock"}));
 }
 
 TEST_F(SpoolStoreTest, SetsAsideWhatCannotBeOpenedOrHasNoLines) {
@@ -238,8 +241,9 @@ TEST_F(SpoolStoreTest, SetsAsideWhatCannotBeOpenedOrHasNoLines) {
 TEST_F(SpoolStoreTest, AStrangePositionMeansAgain) {
   append(1, 3);
   const std::string size = std::to_string(line(1).size());
-  for (const std::string& text : {std::string("nonsense"), std::string(), std::string(5000, ' '), std::string(R"({"segment":1,"offset":7})"),
-                                  std::string(R"({"segment":1,"offset":99999})")}) {
+  for (const std::string& text :
+       {std::string("nonsense"), std::string(), std::string(5000, ' '), std::string(R"({"segment":1,"offset":7})"),
+        std::string(R"({"segment":1,"offset":99999})")}) {
     store_.reset();
     std::ofstream(options_.folder / "acknowledged", std::ios::trunc) << text;
     open();

@@ -205,9 +205,11 @@ CO_TEST(Spool, HandsOverAHundredThousandRecords) {
     CO_ASSERT_OK(spool->acknowledge(batch->end));
   }
   const auto end = std::chrono::steady_clock::now();
-  const auto rate = [](auto span) { return static_cast<double>(kRecords) / std::chrono::duration<double>(span).count(); };
-  fmt::print("{} records of {} bytes: {:.0f} appended a second, {:.0f} handed over and acknowledged a second\n", kRecords,
-             bytes / kRecords, rate(appended - begin), rate(end - appended));
+  const auto rate = [](auto span) {
+    return static_cast<double>(kRecords) / std::chrono::duration<double>(span).count();
+  };
+  fmt::print("{} records of {} bytes: {:.0f} appended a second, {:.0f} handed over and acknowledged a second\n",
+             kRecords, bytes / kRecords, rate(appended - begin), rate(end - appended));
 }
 
 }  // namespace

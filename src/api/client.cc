@@ -1,0 +1,233 @@
+// Calls go over one connection that is kept, one after another; each watch has a connection of its own, so that a call
+// never waits behind an endless answer. Whatever keeps an answer from coming (name, TCP, TLS, time, an early end) is
+// one thing to the caller: the control plane could not be reached.
+#include "api/client.h"
+
+#include <arpa/inet.h>
+
+#include "base/clock.h"
+
+namespace portolan::api {
+namespace {
+
+using net::Task;
+namespace http = net::http;
+
+constexpr std::size_t kProblemLimit = 64 * 1024;
+
+bool is_address(const std::string& host) {
+  in6_addr any{};
+  return ::inet_pton(AF_INET, host.c_str(), &any) == 1 || ::inet_pton(AF_INET6, host.c_str(), &any) == 1;
+}
+
+// How connections are made, and why the last one could not be.
+struct Way {
+  std::shared_ptr<const net::TlsClient> tls;
+  net::Endpoint endpoint;
+  ControlLimits limits;
+  std::optional<Error> failure = {};
+};
+
+Task<Result<std::unique_ptr<net::TlsStream>>> connect(std::shared_ptr<const net::TlsClient> tls, net::Endpoint endpoint,
+                                                      std::chrono::milliseconds limit) {
+  CO_TRY(auto tcp, co_await net::dial_tcp(endpoint, limit));
+  co_return co_await tls->connect(std::move(tcp), limit);
+}
+
+Task<Result<std::unique_ptr<net::Stream>>> connect_by(std::shared_ptr<Way> way) {
+  way->failure.reset();
+  const auto limit = way->limits.connect;
+  auto stream = co_await net::with_timeout(connect(way->tls, way->endpoint, limit), limit);
+  if (!stream) {
+    way->failure = stream.error();
+    co_return std::unexpected(std::move(stream).error());
+  }
+  co_return std::unique_ptr<net::Stream>(std::move(*stream));
+}
+
+std::unexpected<Error> unreachable(const net::Endpoint& endpoint, Error error) {
+  if (error.code == Code::kCancelled) return std::unexpected(std::move(error));
+  error.code = Code::kUnavailable;
+  error.hop = Hop::kControlPlane;
+  return std::unexpected(std::move(error).within("could not reach the control plane at " + net::to_text(endpoint)));
+}
+
+// The error of a call that brought no answer.
+std::unexpected<Error> no_answer(Way& way, Error error) {
+  if (way.failure) return unreachable(way.endpoint, *std::exchange(way.failure, std::nullopt));
+  switch (error.code) {
+    case Code::kTimeout:
+    case Code::kEof:
+    case Code::kIo:
+    case Code::kUnavailable:
+    case Code::kCancelled: return unreachable(way.endpoint, std::move(error));
+    default:  // it was reached, and did what it must not: an answer that is too large, or not HTTP
+      return std::unexpected(
+          std::move(error).within("control plane at " + net::to_text(way.endpoint)).at(Hop::kControlPlane));
+  }
+}
+
+Error refusal(const http::Response& response) { return http::error_from(response).at(Hop::kControlPlane); }
+
+class HttpControlClient final : public ControlClient {
+ public:
+  HttpControlClient(std::shared_ptr<Way> way, std::string host, Secret token)
+      : way_(std::move(way)),
+        token_(std::move(token)),
+        http_([by = way_] { return connect_by(by); }, std::move(host),
+              http::Limits{.body_bytes = way_->limits.answer_bytes}) {}
+
+  Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query,
+                                 std::string body) override {
+    auto response = co_await http_.request(
+        request(std::move(method), std::move(path), std::move(query), std::move(body)), way_->limits.call);
+    if (!response) co_return no_answer(*way_, std::move(response).error());
+    if (response->status < 200 || response->status > 299) co_return std::unexpected(refusal(*response));
+    co_return std::move(response->body);
+  }
+
+  Task<Result<>> watch(std::string path, std::map<std::string, std::string> query,
+                       std::function<Result<>(std::string_view line)> on_line) override {
+    auto lines = co_await http_.open(request("GET", std::move(path), std::move(query), ""), way_->limits.call);
+    if (!lines) co_return no_answer(*way_, std::move(lines).error());
+    if ((*lines)->head().status != 200) co_return co_await refused_watch(std::move(*lines));
+    for (;;) {
+      auto line = co_await (*lines)->next(way_->limits.silence, way_->limits.line_bytes);
+      if (!line) co_return end_of_watch(std::move(line).error());
+      CO_CHECK(on_line(*line));
+    }
+  }
+
+ private:
+  http::Request request(std::string method, std::string path, std::map<std::string, std::string> query,
+                        std::string body) const {
+    http::Request out{std::move(method), std::move(path), std::move(query), {}, std::move(body)};
+    out.headers["accept"] = "application/json";
+    out.headers["user-agent"] = "portolan/" PORTOLAN_VERSION;
+    if (!out.body.empty()) out.headers["content-type"] = "application/json";
+    if (!token_.empty()) out.headers["authorization"] = "Bearer " + token_.reveal();
+    return out;
+  }
+
+  Task<Result<>> refused_watch(std::unique_ptr<http::Lines> lines) {
+    http::Response response = lines->head();
+    while (response.body.size() < kProblemLimit) {
+      auto line = co_await lines->next(way_->limits.silence, kProblemLimit);
+      if (!line) break;
+      response.body += *line + "\n";
+    }
+    co_return std::unexpected(refusal(response));
+  }
+
+  std::unexpected<Error> end_of_watch(Error error) {
+    if (error.code == Code::kTimeout) error.message = "silent for " + format_duration(way_->limits.silence);
+    if (error.code == Code::kEof) error.message = "it ended the connection";
+    return no_answer(*way_, std::move(error));
+  }
+
+  const std::shared_ptr<Way> way_;
+  const Secret token_;
+  http::Client http_;
+};
+
+// A connection to the public name of an endpoint.
+net::TlsClientOptions public_name(const net::Endpoint& endpoint) {
+  net::TlsClientOptions options;
+  options.server_name = is_address(endpoint.host) ? "" : endpoint.host;
+  options.verify_host = endpoint.host;
+  return options;
+}
+
+// For first contact only: shows what is there and proves nothing.
+net::TlsClientOptions unproven(const net::Endpoint& endpoint) {
+  net::TlsClientOptions options = public_name(endpoint);
+  options.verify_host.clear();
+  options.verify_chain = false;
+  return options;
+}
+
+Result<net::TlsClientOptions> options_for(const ControlAddress& address) {
+  net::TlsClientOptions options = public_name(address.endpoint);
+  options.trust = address.trust;
+  if (address.identity) {
+    if (address.control_name.empty())
+      return fail(Code::kInvalid, "control plane: its internal name is not known; sign in or join again");
+    options.alpn = {std::string(kControlAlpn)};
+    options.identity = address.identity;
+    options.server_name = options.verify_host = address.control_name;
+  } else {
+    options.system_trust = address.system_trust;
+  }
+  if (options.trust.empty() && !options.system_trust)
+    return fail(Code::kInvalid,
+                "control plane at " + net::to_text(address.endpoint) + ": no certificate authority to trust is given");
+  return options;
+}
+
+Task<Result<Trust>> ask_for_trust(net::Endpoint endpoint, net::TlsClientOptions options) {
+  CO_TRY(auto tls, net::TlsClient::make(std::move(options)));
+  const auto way = std::make_shared<Way>(Way{std::move(tls), endpoint, {}});
+  HttpControlClient client(way, net::to_text(endpoint), Secret());
+  co_return co_await client.get<Trust>("/v1/trust");
+}
+
+// The authority that the trust names, if it is the one with this fingerprint.
+Result<crypto::Certificate> authority_of(const Trust& trust, const std::string& ca_sha256,
+                                         const net::Endpoint& endpoint) {
+  auto authority = crypto::Certificate::from_pem(trust.server_ca);
+  if (!authority || authority->fingerprint() != ca_sha256)
+    return fail(Code::kDenied,
+                "control plane at " + net::to_text(endpoint) +
+                    ": its certificate authority is not the expected one (SHA-256 " + ca_sha256 +
+                    "); somebody may be in between, or the fingerprint is another control plane's",
+                "untrusted_control_plane");
+  return *authority;
+}
+
+std::string normal_fingerprint(std::string_view text) {
+  std::string out;
+  for (const char c : text)
+    if (c != ':') out += c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+  return out;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ControlClient>> ControlClient::make(ControlAddress address, Secret bearer_token,
+                                                           ControlLimits limits) {
+  PL_TRY(auto options, options_for(address));
+  PL_TRY(auto tls, net::TlsClient::make(std::move(options)));
+  std::string host = address.identity ? address.control_name : net::to_text(address.endpoint);
+  auto way = std::make_shared<Way>(Way{std::move(tls), std::move(address.endpoint), limits});
+  return std::make_unique<HttpControlClient>(std::move(way), std::move(host), std::move(bearer_token));
+}
+
+Task<Result<>> ControlClient::remove(std::string path) {
+  const auto answer = co_await call("DELETE", std::move(path), {}, "");
+  if (!answer) co_return std::unexpected(answer.error());
+  co_return Result<>{};
+}
+
+Task<Result<std::vector<crypto::Certificate>>> look_at_certificate(net::Endpoint endpoint) {
+  CO_TRY(auto tls, net::TlsClient::make(unproven(endpoint)));
+  const auto limit = ControlLimits().connect;
+  auto stream = co_await net::with_timeout(connect(std::move(tls), endpoint, limit), limit);
+  if (!stream) co_return unreachable(endpoint, std::move(stream).error());
+  co_return (*stream)->shown_chain();
+}
+
+Task<Result<Trust>> fetch_trust(net::Endpoint endpoint, std::string ca_sha256) {
+  ca_sha256 = normal_fingerprint(ca_sha256);
+  // Of this first answer, which anybody in between could have given, nothing is taken but the authority with that
+  // fingerprint.
+  CO_TRY(const Trust hearsay, co_await ask_for_trust(endpoint, unproven(endpoint)));
+  CO_TRY(const crypto::Certificate authority, authority_of(hearsay, ca_sha256, endpoint));
+  auto proven = public_name(endpoint);
+  proven.trust = {authority};
+  CO_TRY(Trust trust, co_await ask_for_trust(endpoint, std::move(proven)));
+  CO_CHECK(authority_of(trust, ca_sha256, endpoint));
+  trust.server_ca_sha256 = ca_sha256;
+  co_return trust;
+}
+
+}  // namespace portolan::api
