@@ -1,1 +1,143 @@
-// in progress
+#include "protocols/postgres/client_side.h"
+
+#include "protocols/postgres/test_peer.h"
+
+namespace portolan::protocols::postgres {
+namespace {
+
+TEST(ClientSide, Databases) {
+  struct Case {
+    std::string_view pinned, wish, user;
+    std::optional<std::string> opened;
+  };
+  const Case cases[] = {
+      {"", "", "alice", ""},
+      {"", "sales", "alice", "sales"},
+      {"", "alice", "alice", "alice"},
+      {"main", "", "alice", "main"},
+      {"main", "main", "alice", "main"},
+      {"main", "alice", "alice", "main"},    // what psql asks for when the person names none
+      {"main", "billing", "alice", "main"},  // the resource's name
+      {"main", "sales", "alice", std::nullopt},
+  };
+  for (const Case& c : cases) {
+    Startup asked{0, {{"user", std::string(c.user)}}};
+    if (!c.wish.empty()) asked.parameters.emplace_back("database", c.wish);
+    Granted granted;
+    granted.name = "billing";
+    if (!c.pinned.empty()) granted.settings["database"] = c.pinned;
+    const auto chosen = choose_database(asked, granted);
+    EXPECT_EQ(chosen.has_value(), c.opened.has_value()) << c.pinned << " " << c.wish;
+    if (chosen && c.opened) {
+      EXPECT_EQ(*chosen, *c.opened);
+    }
+    if (chosen) continue;
+    EXPECT_EQ(chosen.error().reason, "sqlstate_3D000");
+    expect_contains(chosen.error().message, {"billing", "main", "sales"});
+  }
+}
+
+TEST(ClientSide, ForwardedParameters) {
+  const Startup asked{0,
+                      {{"user", "alice"},
+                       {"database", "d"},
+                       {"application_name", "psql"},
+                       {"_pq_.new", "1"},
+                       {"replication", "off"},
+                       {"options", "-c geqo=off"}}};
+  const auto forwarded = forwarded_parameters(asked);
+  ASSERT_TRUE(forwarded);
+  EXPECT_EQ(*forwarded, (Parameters{{"application_name", "psql"}, {"options", "-c geqo=off"}}));
+  for (std::string_view value : {"true", "on", "1", "database", "anything"}) {
+    const auto refused = forwarded_parameters({0, {{"user", "alice"}, {"replication", std::string(value)}}});
+    ASSERT_FALSE(refused) << value;
+    EXPECT_EQ(refused.error().reason, "sqlstate_0A000");
+  }
+}
+
+TEST(ClientSide, Versions) {
+  EXPECT_TRUE(version_answer({0, {{"user", "a"}}}).empty());
+  EXPECT_EQ(version_answer({2, {{"user", "a"}}}), negotiate_version({}));
+  EXPECT_EQ(version_answer({0, {{"user", "a"}, {"_pq_.x", "1"}}}), negotiate_version({"_pq_.x"}));
+}
+
+TEST(ClientSide, RefusalsSayAllThatHelps) {
+  struct Case {
+    Error why;
+    std::string_view sqlstate;
+    std::string_view hint;
+  };
+  const Case cases[] = {
+      {{Code::kDenied, "no grant", "no_grant", Hop::kControlPlane}, "28000", "will not help"},
+      {{Code::kUnauthenticated, "no", {}, Hop::kEgress}, "28000", "will not help"},
+      {{Code::kUnavailable, "away", {}, Hop::kAgent}, "08006", "can help"},
+      {{Code::kTimeout, "slow", {}, Hop::kResource}, "08006", "can help"},
+      {{Code::kIo, "refused", {}, Hop::kResource}, "08006", "can help"},
+      {{Code::kLimit, "too many", {}, Hop::kGateway}, "53300", "can help"},
+      {{Code::kProtocol, "what", {}, Hop::kEgress}, "08P01", "will not help"},
+      {{Code::kInternal, "bug", {}, Hop::kEgress}, "XX000", "will not help"},
+      {{Code::kNotFound, "no db", "sqlstate_3D000", Hop::kResource}, "3D000", "will not help"},
+  };
+  for (const Case& c : cases) {
+    const std::string text = text_of(refusal(c.why, "t-123"));
+    expect_contains(text, {"SFATAL\0"sv, z("C"s + std::string(c.sqlstate)), z("MPortolan: " + c.why.message), name_of(c.why.hop), c.why.stable_code(),
+                           "t-123", c.hint});
+  }
+  expect_contains(text_of(termination({Code::kDenied, "access was taken away", "revoked", Hop::kControlPlane}, "t-123")),
+                  {"C57P01\0"sv, "terminating connection: Portolan: access was taken away\0"sv, "revoked", "t-123"});
+  EXPECT_FALSE(text_of(refusal({Code::kDenied, "no"}, "")).contains("trace"));
+}
+
+struct Refused {
+  std::unique_ptr<Peer> client;
+  net::TaskGroup group;
+  Refused(const net::Executor& executor, Error why, std::chrono::milliseconds limit) : group(executor) {
+    auto [ours, theirs] = net::memory_pair(executor);
+    client = std::make_unique<Peer>(std::move(ours));
+    group.spawn("refuse", refuse(std::move(theirs), std::move(why), "t-9", limit));
+  }
+};
+
+const Error kNoGrant{Code::kDenied, "no grant for billing", "no_grant", Hop::kEgress};
+
+CO_TEST(Refuse, TellsWhoeverAsksToComeIn) {
+  for (const bool asks_for_tls : {false, true}) {
+    Refused refused(co_await boost::asio::this_coro::executor, kNoGrant, 5s);
+    if (asks_for_tls) {
+      co_await refused.client->send(text_of(ssl_request()));
+      const std::string answer = co_await refused.client->raw(1);
+      EXPECT_EQ(answer, "N");
+    }
+    co_await refused.client->send(startup({{"user", "alice"}}));
+    const std::string said = co_await refused.client->next();
+    expect_contains(said, {"28000", "Portolan: no grant for billing", "no_grant", "egress", "t-9"});
+    const std::string end = co_await refused.client->next();
+    EXPECT_EQ(end, "end");
+    refused.client->disconnect();
+    co_await refused.group.join();
+  }
+}
+
+CO_TEST(Refuse, SaysNothingToOthers) {
+  const std::string beginnings[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\n\r\n", text_of(cancel_request({1, 2}))};
+  for (const std::string& begin : beginnings) {
+    Refused refused(co_await boost::asio::this_coro::executor, kNoGrant, 5s);
+    co_await refused.client->send(begin);
+    const std::string end = co_await refused.client->raw(1);
+    EXPECT_EQ(end, "");
+    co_await refused.group.join();
+  }
+}
+
+CO_TEST(Refuse, DoesNotWaitLongerThanItMay) {
+  Refused silent(co_await boost::asio::this_coro::executor, kNoGrant, 20ms);
+  const std::string end = co_await silent.client->raw(1);
+  EXPECT_EQ(end, "");
+  co_await silent.group.join();
+  Refused gone(co_await boost::asio::this_coro::executor, kNoGrant, 5s);
+  gone.client->half_close();
+  co_await gone.group.join();
+}
+
+}  // namespace
+}  // namespace portolan::protocols::postgres

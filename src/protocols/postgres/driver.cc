@@ -72,7 +72,7 @@ class PostgresDriver final : public Driver {
     CO_CHECK(co_await net::with_timeout(net::write(*client, welcome), kStartLimit));
     auto from_client = net::prepend(reader.take_rest(), std::move(client));
     auto from_server = net::prepend(std::move(in.rest), std::move(*server));
-    co_return co_await carry(*from_client, *from_server);
+    co_return co_await carry(std::move(from_client), std::move(from_server));
   }
 
  private:
@@ -116,25 +116,23 @@ class PostgresDriver final : public Driver {
     return out;
   }
 
-  net::Task<Result<>> carry(net::Stream& client, net::Stream& server) {
+  net::Task<Result<>> carry(std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream> server) {
     Tap tap(session_);
-    net::Joined joined = co_await net::join(client, server, {.inspector = &tap, .stop = &session_.stop()});
+    net::StopSignal& stop = session_.stop();
+    net::Joined joined = co_await net::join(*client, *server, {.inspector = &tap, .stop = &stop});
     session_.count_bytes(joined.forward, joined.backward);
-    if (session_.stop().stopped() && joined.backward == tap.inspected()) {
-      [[maybe_unused]] const auto whole = co_await net::with_timeout(end_of_message(client, server, tap, joined.backward), kLastMessageTime);
+    if (stop.stopped() && joined.backward == tap.inspected()) {
+      auto rest = end_of_message(*client, *server, tap, joined.backward);
+      [[maybe_unused]] const auto whole = co_await net::with_timeout(std::move(rest), kLastMessageTime);
     }
+    server.reset();  // at once: what the client may no longer do ends here, before any goodbye
     auto lost = tap.inspect().connection_lost();
-    if (session_.stop().stopped()) {
-      Error why = *session_.stop().reason();
-      if (tap.may_speak_after(joined.backward)) co_await say_goodbye(client, termination(why, session_.trace()));
-      co_return std::unexpected(std::move(why));
-    }
-    if (!joined.outcome) {
-      Error why = std::move(joined.outcome).error().at(Hop::kEgress);
-      if (tap.may_speak_after(joined.backward)) co_await say_goodbye(client, refusal(why, session_.trace()));
-      co_return std::unexpected(std::move(why));
-    }
-    co_return lost;
+    if (!stop.stopped() && joined.outcome) co_return lost;
+
+    Error why = stop.stopped() ? *stop.reason() : std::move(joined.outcome).error().at(Hop::kEgress);
+    Bytes last = stop.stopped() ? termination(why, session_.trace()) : refusal(why, session_.trace());
+    if (tap.may_speak_after(joined.backward)) co_await say_goodbye(*client, std::move(last));
+    co_return std::unexpected(std::move(why));
   }
 
   // Carries the rest of the server's message that was under way, so that a message of ours can follow it.

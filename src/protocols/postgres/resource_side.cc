@@ -107,6 +107,8 @@ class Conversation {
         CO_CHECK(co_await send_secret(password_message(md5_answer(asked.data))));
       } else if (asked.kind == Authentication::kSasl) {
         CO_CHECK(co_await scram(asked.data));
+      } else if (asked.kind == Authentication::kSaslContinue || asked.kind == Authentication::kSaslFinal) {
+        co_return fail(Code::kProtocol, "the server goes on with a SASL exchange that did not begin");
       } else {
         co_return fail(Code::kInvalid, fmt::format("the server asks for authentication method {}, which is not supported; let pg_hba.conf ask "
                                                    "for scram-sha-256", asked.kind));
