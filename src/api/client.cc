@@ -39,7 +39,7 @@ Task<Result<std::unique_ptr<net::Stream>>> connect_by(std::shared_ptr<Way> way) 
   const auto limit = way->limits.connect;
   auto stream = co_await net::with_timeout(connect(way->tls, way->endpoint, limit), limit);
   if (!stream) {
-    way->failure = stream.error();
+    if (stream.error().code != Code::kCancelled) way->failure = stream.error();
     co_return std::unexpected(std::move(stream).error());
   }
   co_return std::unique_ptr<net::Stream>(std::move(*stream));

@@ -7,6 +7,7 @@
 #include "api/agent.h"
 #include "api/audit.h"
 #include "api/lease.h"
+#include "api/local.h"
 #include "api/node.h"
 #include "api/sign_in.h"
 #include "api/token.h"
@@ -56,7 +57,8 @@ using Structs =
                    AccountView, AccountCreate, AccountUpdate, RoleView, RoleCreate, MembershipView, MembershipCreate,
                    GrantView, GrantCreate, ResourceView, ResourceCreate, ResourceUpdate, NodeStatusView,
                    JoinTokenCreate, JoinTokenMade, JoinTokenView, ApiTokenCreate, ApiTokenMade, ApiTokenView,
-                   ActivityView, ExplainView, Page<AccountView>, Page<SessionEntry>, Page<AuditRecord>>;
+                   LocalResource, LocalGateway, LocalPath, AgentStatus, ConnectRequest, ActivityView, ExplainView,
+                   Page<AccountView>, Page<SessionEntry>, Page<AuditRecord>>;
 TYPED_TEST_SUITE(Struct, Structs);
 
 TYPED_TEST(Struct, RoundTrips) {
