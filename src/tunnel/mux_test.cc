@@ -87,7 +87,7 @@ net::Task<> read_forever(net::Stream& stream, std::size_t& got, std::size_t unti
 
 CO_TEST(Mux, StoppedReaderStopsItsWriterAndNoOther) {
   const net::Executor executor = co_await boost::asio::this_coro::executor;
-  MuxPair pair(executor);
+  MuxPair pair(executor, {}, MuxOptions{.connection_window = 300'000});
   auto [stopped_near, stopped_far] = co_await pair.stream();
   auto [near, far] = co_await pair.stream();
   net::Event reached(executor);
