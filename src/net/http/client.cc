@@ -4,8 +4,8 @@
 #include <array>
 #include <limits>
 
-#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
+#include <boost/asio/this_coro.hpp>
 
 #include "net/event.h"
 #include "net/http/codec.h"
@@ -63,9 +63,9 @@ struct Client::Impl {
   Connect connect;
   std::string host;
   Limits limits;
-  std::unique_ptr<Wire> kept = {};     // idle, between two requests
+  std::unique_ptr<Wire> kept = {};  // idle, between two requests
   bool busy = false;
-  std::unique_ptr<Event> idle = {};    // set when a request has ended and another may begin
+  std::unique_ptr<Event> idle = {};  // set when a request has ended and another may begin
 
   // Whose request it is. Ends with its destruction, so also when the task is cancelled.
   class Turn {

@@ -17,8 +17,9 @@ class Lines {
  public:
   virtual ~Lines() = default;
   virtual const Response& head() const = 0;
-  // The next line without its end; Code::kEof at the end of the body, Code::kIo if it breaks off; longer than `limit` bytes is
-  // Code::kLimit; nothing for `silence` is Code::kTimeout (a watch sends heartbeats), after which it may be called again.
+  // The next line without its end; Code::kEof at the end of the body, Code::kIo if it breaks off; longer than `limit`
+  // bytes is Code::kLimit; nothing for `silence` is Code::kTimeout (a watch sends heartbeats), after which it may be
+  // called again.
   virtual Task<Result<std::string>> next(std::chrono::milliseconds silence, std::size_t limit) = 0;
 };
 
@@ -31,10 +32,12 @@ class Client {
   Client& operator=(const Client&) = delete;
   ~Client();
 
-  // Sends and reads the whole answer within `limit`. A kept connection that turns out closed before any byte of the answer is
-  // replaced once, for methods that may be repeated (GET, HEAD, PUT, DELETE) or requests with an Idempotency-Key.
+  // Sends and reads the whole answer within `limit`. A kept connection that turns out closed before any byte of the
+  // answer is replaced once, for methods that may be repeated (GET, HEAD, PUT, DELETE) or requests with an
+  // Idempotency-Key.
   Task<Result<Response>> request(Request request, std::chrono::milliseconds limit);
-  // Opens a streamed answer on a connection of its own. A status other than 200 is returned as the head with its body as lines.
+  // Opens a streamed answer on a connection of its own. A status other than 200 is returned as the head with its body
+  // as lines.
   Task<Result<std::unique_ptr<Lines>>> open(Request request, std::chrono::milliseconds limit);
 
  private:

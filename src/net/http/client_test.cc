@@ -14,8 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-using ::testing::StartsWith;
 using testing::Served;
+using ::testing::StartsWith;
 
 constexpr auto kLimit = 5s;
 
@@ -57,7 +57,8 @@ struct Site {
   TaskGroup group;
 };
 
-// A server that plays a part: for each connection in turn, the answers to its requests, after the last of which it goes away.
+// A server that plays a part: for each connection in turn, the answers to its requests, after the last of which it goes
+// away.
 struct Script {
   using Answers = std::deque<std::string>;
   Script(const Executor& executor, std::deque<Answers> parts) : connections(std::move(parts)), group(executor) {}
@@ -166,12 +167,36 @@ CO_TEST(HttpClient, ReplacesAConnectionThatClosedMeanwhile) {
   co_await script.group.join();
 }
 
+// A connection on which the server half-closes, or speaks out of turn, while it is idle.
+CO_TEST(HttpClient, DistrustsAKeptConnectionThatIsNotQuiet) {
+  const Executor executor = co_await boost::asio::this_coro::executor;
+  for (const std::string& unasked : {std::string(), kOk}) {
+    std::vector<StreamPair> pairs;
+    for (int i = 0; i < 2; ++i) pairs.push_back(memory_pair(executor));
+    std::size_t used = 0;
+    const auto next = [](std::vector<StreamPair>& from, std::size_t& n) -> Task<Result<std::unique_ptr<Stream>>> {
+      co_return std::move(from.at(n++).first);
+    };
+    Client client([&] { return next(pairs, used); }, "h");
+    co_await testing::write_text(*pairs[0].second, kOk);
+    const auto first = co_await client.request(post("1"), kLimit);
+    CO_ASSERT_OK(first);
+    co_await testing::write_text(*pairs[0].second, unasked);
+    if (unasked.empty()) CO_ASSERT_OK(pairs[0].second->shutdown_send());
+    co_await testing::write_text(*pairs[1].second, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nfresh");
+    const auto second = co_await client.request(post("2"), kLimit);
+    CO_ASSERT_OK(second);
+    EXPECT_EQ(second->body, "fresh");
+  }
+}
+
 // The connection ends when the request is already on its way: it has perhaps been carried out.
 CO_TEST(HttpClient, RepeatsOnlyWhatMayBeRepeated) {
   const Executor executor = co_await boost::asio::this_coro::executor;
   Request with_key = post("2");
   with_key.headers["idempotency-key"] = "k";
-  for (const auto& [request, repeated] : std::vector<std::pair<Request, bool>>{{get("/a"), true}, {with_key, true}, {post("2"), false}}) {
+  for (const auto& [request, repeated] :
+       std::vector<std::pair<Request, bool>>{{get("/a"), true}, {with_key, true}, {post("2"), false}}) {
     Script script(executor, {{kOk, ""}, {kOk}});
     Client client(script.connector(), "h");
     const auto first = co_await client.request(post("1"), kLimit);
@@ -234,7 +259,8 @@ CO_TEST(HttpClient, TakesOnlyProperAnswers) {
 }
 
 CO_TEST(HttpClient, PassesOverInterimAnswers) {
-  Script script(co_await boost::asio::this_coro::executor, {{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" + kOk}});
+  Script script(co_await boost::asio::this_coro::executor,
+                {{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" + kOk}});
   Client client(script.connector(), "h");
   const auto answer = co_await client.request(get("/"), kLimit);
   CO_ASSERT_OK(answer);
@@ -343,7 +369,8 @@ CO_TEST(HttpLines, LimitsALineAndSilence) {
   const Executor executor = co_await boost::asio::this_coro::executor;
   Raw raw(executor);
   Client client(raw.connector(), "h");
-  co_await testing::write_text(*raw.pair.second, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab\ncd\r\n");
+  co_await testing::write_text(*raw.pair.second,
+                               "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab\ncd\r\n");
   auto lines = co_await client.open(get("/"), kLimit);
   CO_ASSERT_OK(lines);
   const auto first = co_await (*lines)->next(30ms, 3);

@@ -5,14 +5,14 @@
 #include <chrono>
 #include <functional>
 
+#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <boost/beast/core/buffers_range.hpp>
 #include <boost/beast/http/empty_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/rfc7230.hpp>
 #include <boost/beast/http/serializer.hpp>
 #include <boost/beast/http/status.hpp>
-#include <fmt/chrono.h>
-#include <fmt/format.h>
 
 #include "base/clock.h"
 
@@ -22,8 +22,8 @@ namespace {
 namespace beast = boost::beast;
 using boost::system::error_code;
 
-constexpr std::size_t kMostHeaderBytes = 60'000;    // Beast counts a field's length in 16 bits
-constexpr std::size_t kMostChunkLine = 16 * 1024;   // a chunk's size with its extensions, or all trailers
+constexpr std::size_t kMostHeaderBytes = 60'000;   // Beast counts a field's length in 16 bits
+constexpr std::size_t kMostChunkLine = 16 * 1024;  // a chunk's size with its extensions, or all trailers
 constexpr std::array<std::string_view, 5> kSingular = {"host", "content-length", "transfer-encoding", "authorization",
                                                        "content-type"};
 
@@ -188,7 +188,8 @@ template <class Message>
 Result<> copy_headers(const Headers& headers, Message& message) {
   for (const auto& [name, value] : headers) {
     if (!is_token(name) || !is_field_value(value)) return fail(Code::kInvalid, "bad header " + quoted(name));
-    if (name.size() + value.size() > kMostHeaderBytes) return fail(Code::kLimit, "header " + quoted(name) + " is too long");
+    if (name.size() + value.size() > kMostHeaderBytes)
+      return fail(Code::kLimit, "header " + quoted(name) + " is too long");
     const bool ours = std::ranges::find(kOurs, lower(name)) != kOurs.end();
     if (!ours) message.insert({name.data(), name.size()}, {value.data(), value.size()});
   }
@@ -226,7 +227,8 @@ std::string print(beast::http::message<isRequest, beast::http::empty_body>& mess
 Result<std::optional<std::size_t>> HeadScanner::scan(std::string_view data) {
   for (; seen_ < data.size(); ++seen_) {
     if (seen_ >= header_limit(limits_))
-      return fail(Code::kLimit, fmt::format("header is longer than {} bytes", header_limit(limits_)), "headers_too_large");
+      return fail(Code::kLimit, fmt::format("header is longer than {} bytes", header_limit(limits_)),
+                  "headers_too_large");
     const char c = data[seen_];
     const bool after_return = seen_ > 0 && data[seen_ - 1] == '\r';
     if ((c == '\n') != after_return) return broken("a line does not end with CR LF");
@@ -326,7 +328,8 @@ Result<std::string> encode_head(const Request& request, std::string_view host, P
   message.set(beast::http::field::host, {host.data(), host.size()});
   PL_CHECK(copy_headers(request.headers, message));
   if (persist == Persist::kClose) message.set(beast::http::field::connection, "close");
-  const bool announces = !request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
+  const bool announces =
+      !request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH";
   if (announces) message.set(beast::http::field::content_length, std::to_string(request.body.size()));
   return print(message);
 }

@@ -1,6 +1,6 @@
-// Inside net/http/ only: bytes to messages and back (RFC 9112). Boost.Beast's parser does the grammar, fed by hand; before it
-// come the rules that it is lenient about and that decide where a message ends, which two readers must never see differently:
-// one line ending, no folding, one length. Beast's headers stay in codec.cc.
+// Inside net/http/ only: bytes to messages and back (RFC 9112). Boost.Beast's parser does the grammar, fed by hand;
+// before it come the rules that it is lenient about and that decide where a message ends, which two readers must never
+// see differently: one line ending, no folding, one length. Beast's headers stay in codec.cc.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -17,7 +17,7 @@ namespace portolan::net::http {
 struct Head {
   std::string method;  // of a request
   std::string target;
-  int status = 0;      // of a response
+  int status = 0;  // of a response
   bool http_1_1 = true;
   bool keep_alive = true;
   Headers headers = {};
@@ -65,8 +65,8 @@ std::string_view reason_phrase(int status);
 enum class Framing { kLength, kChunked, kUntilClose };
 enum class Persist { kKeep, kClose };
 
-// Refuse what would not come out as the same message at the other end: bad names, line breaks in values, statuses out of range.
-// Framing headers in the message are replaced. The body is not included.
+// Refuse what would not come out as the same message at the other end: bad names, line breaks in values, statuses out
+// of range. Framing headers in the message are replaced. The body is not included.
 Result<std::string> encode_head(const Response& response, Framing framing, Persist persist);
 Result<std::string> encode_head(const Request& request, std::string_view host, Persist persist);
 bool may_have_body(int status);

@@ -54,7 +54,8 @@ Result<Parsed> parse_response(std::string_view text, Parser::Body body = Parser:
 }
 
 TEST(Codec, ReadsARequest) {
-  const auto in = parse_request("POST /a?b HTTP/1.1\r\nHost: h\r\nX-A:  1 \r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabcrest");
+  const auto in =
+      parse_request("POST /a?b HTTP/1.1\r\nHost: h\r\nX-A:  1 \r\nx-a: 2\r\nContent-Length: 3\r\n\r\nabcrest");
   ASSERT_TRUE(in) << in.error().message;
   EXPECT_EQ(in->head.method, "POST");
   EXPECT_EQ(in->head.target, "/a?b");
@@ -78,36 +79,53 @@ TEST(Codec, RefusesAmbiguousFraming) {
   const std::string length = "Content-Length: 3\r\n";
   for (const std::string& lines :
        {chunked + length, length + chunked, length + length, length + "content-length: 4\r\n", chunked + chunked,
-        std::string("Content-Length: 3, 3\r\n"), std::string("Content-Length: +3\r\n"), std::string("Content-Length: -1\r\n"),
-        std::string("Content-Length: 0x3\r\n"), std::string("Content-Length: 3 3\r\n"), std::string("Content-Length:\r\n"),
+        std::string("Content-Length: 3, 3\r\n"), std::string("Content-Length: +3\r\n"),
+        std::string("Content-Length: -1\r\n"), std::string("Content-Length: 0x3\r\n"),
+        std::string("Content-Length: 3 3\r\n"), std::string("Content-Length:\r\n"),
         std::string("Content-Length: 99999999999999999999999\r\n"), std::string("Content-Length : 3\r\n"),
         std::string("Transfer-Encoding: xchunked\r\n"), std::string("Transfer-Encoding: gzip, chunked\r\n"),
         std::string("Transfer-Encoding: chunked, identity\r\n"), std::string("Transfer-Encoding: identity\r\n"),
-        std::string("Transfer-Encoding:\r\n"), std::string("Transfer-Encoding:\x0b""chunked\r\n")}) {
+        std::string("Transfer-Encoding:\r\n"),
+        std::string("Transfer-Encoding:\x0b"
+                    "chunked\r\n")}) {
     EXPECT_FALSE(parse_request("POST / HTTP/1.1\r\nHost: h\r\n" + lines + "\r\nabc")) << lines;
   }
   EXPECT_FALSE(parse_request("POST / HTTP/1.0\r\n" + chunked + "\r\n0\r\n\r\n"));
 }
 
 TEST(Codec, RefusesMalformedHeads) {
-  for (const std::string_view text :
-       {"GET / HTTP/1.1\nHost: h\n\n", "GET / HTTP/1.1\r\nHost: h\n\r\n", "GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\n\tfolded\r\n\r\n", "GET / HTTP/1.1\r\n Host: h\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\n: y\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nX\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: a\r\nauthorization: b\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: h\r\nX: \x01\r\n\r\n", "GET  / HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/1.1 \r\nHost: h\r\n\r\n",
-        "GET /\r\n\r\n", "\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n", "G@T / HTTP/1.1\r\nHost: h\r\n\r\n", "GET / HTTP/2.0\r\nHost: h\r\n\r\n",
-        "GET / http/1.1\r\nHost: h\r\n\r\n", "PRI * HTTP/2.0\r\n\r\n", "GET / HTTP/1.1\r\nHost: h\r\nConnection: ,;\r\n\r\n"})
+  for (const std::string_view text : {"GET / HTTP/1.1\nHost: h\n\n",
+                                      "GET / HTTP/1.1\r\nHost: h\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\rX: y\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\n folded\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\n\tfolded\r\n\r\n",
+                                      "GET / HTTP/1.1\r\n Host: h\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\nX : y\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\n: y\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\nX\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\nHost: i\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\nAuthorization: a\r\nauthorization: b\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\nX: \x01\r\n\r\n",
+                                      "GET  / HTTP/1.1\r\nHost: h\r\n\r\n",
+                                      "GET / HTTP/1.1 \r\nHost: h\r\n\r\n",
+                                      "GET /\r\n\r\n",
+                                      "\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n",
+                                      "G@T / HTTP/1.1\r\nHost: h\r\n\r\n",
+                                      "GET / HTTP/2.0\r\nHost: h\r\n\r\n",
+                                      "GET / http/1.1\r\nHost: h\r\n\r\n",
+                                      "PRI * HTTP/2.0\r\n\r\n",
+                                      "GET / HTTP/1.1\r\nHost: h\r\nConnection: ,;\r\n\r\n"})
     EXPECT_FALSE(parse_request(text)) << text;
   EXPECT_FALSE(parse_request(std::string_view("GET / HTTP/1.1\r\nX: \0\r\n\r\n", 25)));
 }
 
 TEST(Codec, RefusesBadChunks) {
   for (const std::string_view body :
-       {"x\r\n", "-1\r\n", "3\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n", "0x3\r\nabc\r\n0\r\n\r\n",
-        "ffffffffffffffff1\r\nabc", "3;\"a\r\nabc\r\n", "3;a=\"\nb\"\r\nabc\r\n0\r\n\r\n", "3\r\nabc0\r\n\r\n",
-        "0\r\nbad trailer\r\n\r\n", "0\r\nContent-Length: 3\r\n\r\n", ";\r\n", "3\r\nabc\r\n"})
-    EXPECT_FALSE(parse_request("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body))) << body;
+       {"x\r\n", "-1\r\n", "3\nabc\r\n0\r\n\r\n", "3\r\nabcd\r\n0\r\n\r\n", "3 \r\nabc\r\n0\r\n\r\n",
+        "0x3\r\nabc\r\n0\r\n\r\n", "ffffffffffffffff1\r\nabc", "3;\"a\r\nabc\r\n", "3;a=\"\nb\"\r\nabc\r\n0\r\n\r\n",
+        "3\r\nabc0\r\n\r\n", "0\r\nbad trailer\r\n\r\n", "0\r\nContent-Length: 3\r\n\r\n", ";\r\n", "3\r\nabc\r\n"})
+    EXPECT_FALSE(parse_request("POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + std::string(body)))
+        << body;
 }
 
 TEST(Codec, LimitsWhatItTakes) {
@@ -159,15 +177,17 @@ TEST(Codec, ReadsResponses) {
 
 TEST(Codec, RefusesBadResponses) {
   for (const std::string_view text :
-       {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 999 X\r\n\r\n", "HTTP/1.1 20 X\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", "SSH-2.0-x\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"})
+       {"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", "HTTP/1.1 999 X\r\n\r\n",
+        "HTTP/1.1 20 X\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok",
+        "SSH-2.0-x\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1000000000000\r\n\r\n"})
     EXPECT_FALSE(parse_response(text)) << text;
 }
 
 TEST(Codec, WritesHeads) {
-  const Response response{200, {{"x-a", "b"}, {"content-length", "99"}, {"connection", "upgrade"}, {"transfer-encoding", "x"}}, "abc"};
+  const Response response{
+      200, {{"x-a", "b"}, {"content-length", "99"}, {"connection", "upgrade"}, {"transfer-encoding", "x"}}, "abc"};
   const auto text = encode_head(response, Framing::kLength, Persist::kKeep);
   ASSERT_TRUE(text);
   EXPECT_TRUE(text->starts_with("HTTP/1.1 200 OK\r\n")) << *text;
@@ -185,7 +205,12 @@ TEST(Codec, WritesHeads) {
 }
 
 TEST(Codec, RefusesToWriteWhatWouldReadDifferently) {
-  for (const auto& [name, value] : Headers{{"a b", "x"}, {"a:", "x"}, {"", "x"}, {"a", "x\r\nSet-Cookie: y"}, {"b", "\n"}, {"c", std::string(1, '\0')}}) {
+  for (const auto& [name, value] : Headers{{"a b", "x"},
+                                           {"a:", "x"},
+                                           {"", "x"},
+                                           {"a", "x\r\nSet-Cookie: y"},
+                                           {"b", "\n"},
+                                           {"c", std::string(1, '\0')}}) {
     EXPECT_FALSE(encode_head(Response{200, {{name, value}}, {}}, Framing::kLength, Persist::kKeep)) << name;
     EXPECT_FALSE(encode_head(Request{.headers = {{name, value}}}, "h", Persist::kKeep)) << name;
   }

@@ -1,5 +1,5 @@
-// Bytes of a stranger against the whole server: parser, targets, routing, streamed answers. The first byte says how they are
-// cut into writes. What a connection answers must be responses of its own parser's grammar.
+// Bytes of a stranger against the whole server: parser, targets, routing, streamed answers. The first byte says how
+// they are cut into writes. What a connection answers must be responses of its own parser's grammar.
 #include <cstdlib>
 #include <string>
 
@@ -73,7 +73,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t cut = data[0] < 64 ? data[0] + 1u : 100'000u;
   Loop loop;
   TaskGroup tasks(loop.executor());
-  tasks.spawn("fuzz", http::play(std::string(reinterpret_cast<const char*>(data) + 1, size - 1), cut, router, options, loop));
+  tasks.spawn("fuzz",
+              http::play(std::string(reinterpret_cast<const char*>(data) + 1, size - 1), cut, router, options, loop));
   loop.run();
   return 0;
 }

@@ -1,5 +1,5 @@
-// HTTP/1.1 requests and responses as values (RFC 9110, RFC 9112), for our own API: small bodies, read whole, within limits.
-// What passes through to web resources is not handled here.
+// HTTP/1.1 requests and responses as values (RFC 9110, RFC 9112), for our own API: small bodies, read whole, within
+// limits. What passes through to web resources is not handled here.
 #pragma once
 #include <cstdint>
 #include <map>
@@ -12,14 +12,14 @@
 
 namespace portolan::net::http {
 
-// Names are lower case. Repeated fields are joined with ", " (RFC 9110 §5.3), except where that is a defect: a repeated
-// host, content-length, transfer-encoding, authorization or content-type is refused.
+// Names are lower case. Repeated fields are joined with ", " (RFC 9110 §5.3), except where that is a defect: a
+// repeated host, content-length, transfer-encoding, authorization or content-type is refused.
 using Headers = std::map<std::string, std::string, std::less<>>;
 
 struct Request {
   std::string method = "GET";
-  std::string path = "/";                        // percent-decoded; "." and ".." segments and NUL are refused by the server
-  std::map<std::string, std::string> query = {}; // decoded; a repeated name is refused by the server
+  std::string path = "/";  // percent-decoded; "." and ".." segments and NUL are refused by the server
+  std::map<std::string, std::string> query = {};  // decoded; a repeated name is refused by the server
   Headers headers = {};
   std::string body = {};
 
@@ -37,8 +37,8 @@ struct Response {
 // "/v1/a b?x=1&y=%20" from its parts, percent-encoded.
 std::string to_target(const Request& request);
 
-// What an answer with a status from 400 on says went wrong: the error that problem() (server.h) made it from, as far as it tells.
-// Its text came over the network and is fit for a terminal: without control characters and of limited length.
+// What an answer with a status from 400 on says went wrong: the error that problem() (server.h) made it from, as far as
+// it tells. Its text came over the network and is fit for a terminal: without control characters and of limited length.
 Error error_from(const Response& response);
 
 struct Limits {

@@ -29,10 +29,12 @@ TEST(Target, TakesTheAbsoluteForm) {
 }
 
 TEST(Target, RefusesWhatHides) {
-  for (const char* text : {"", "*", "a", "host:80", "http://", "http:///a", "/a#b", "/a b", "/\x01", "/\xc3\xbc", "/a\x7f",
-                           "/%", "/%4", "/%4g", "/%00", "/%0a", "/%7f", "/a%2fb", "/a%2Fb", "/..", "/../a", "/a/..", "/a/./b", "/%2e%2E/a",
-                           "/%2e", "/%ff", "/%c0%af", "/%ed%a0%80", "/%f4%90%80%80", "/a?x=%00", "/a?x=%zz", "/a?x=%ff", "/a?x=1&x=2",
-                           "/a?x=1&%78=2", "/a?x&x"}) {
+  for (const char* text : {"",         "*",        "a",          "host:80",      "http://",       "http:///a",
+                           "/a#b",     "/a b",     "/\x01",      "/\xc3\xbc",    "/a\x7f",        "/%",
+                           "/%4",      "/%4g",     "/%00",       "/%0a",         "/%7f",          "/a%2fb",
+                           "/a%2Fb",   "/..",      "/../a",      "/a/..",        "/a/./b",        "/%2e%2E/a",
+                           "/%2e",     "/%ff",     "/%c0%af",    "/%ed%a0%80",   "/%f4%90%80%80", "/a?x=%00",
+                           "/a?x=%zz", "/a?x=%ff", "/a?x=1&x=2", "/a?x=1&%78=2", "/a?x&x"}) {
     const auto target = parse_target(text);
     EXPECT_FALSE(target) << text;
     if (!target) {
@@ -46,13 +48,16 @@ TEST(Target, HostNames) {
   EXPECT_EQ(*host_name("app.example:443"), "app.example");
   EXPECT_EQ(*host_name("127.0.0.1:8080"), "127.0.0.1");
   EXPECT_EQ(*host_name("[::1]:5000"), "[::1]");
-  for (const char* text : {"", ":80", "a:b", "a:", "a:80x", "a:99999", "a b", "a/b", "a@b", "a,b", "[::1", "[]", "::1", "[::1]x", "a:80:80"})
+  for (const char* text : {"", ":80", "a:b", "a:", "a:80x", "a:99999", "a b", "a/b", "a@b", "a,b", "[::1", "[]", "::1",
+                           "[::1]x", "a:80:80"})
     EXPECT_FALSE(host_name(text)) << text;
 }
 
 TEST(Target, Utf8) {
-  for (const char* text : {"", "abc", "ü", "€", "\xf0\x9f\x9a\xa2", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"}) EXPECT_TRUE(is_utf8(text)) << text;
-  for (const char* text : {"\x80", "\xc3", "\xc1\x81", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf5\x80\x80\x80", "\xe2\x82", "a\xff"})
+  for (const char* text : {"", "abc", "ü", "€", "\xf0\x9f\x9a\xa2", "\xed\x9f\xbf", "\xf4\x8f\xbf\xbf"})
+    EXPECT_TRUE(is_utf8(text)) << text;
+  for (const char* text : {"\x80", "\xc3", "\xc1\x81", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xf0\x8f\xbf\xbf",
+                           "\xf5\x80\x80\x80", "\xe2\x82", "a\xff"})
     EXPECT_FALSE(is_utf8(text)) << text;
 }
 

@@ -113,7 +113,8 @@ Response json_response(int status, std::string body) {
 
 Error error_from(const Response& response) {
   Error error{code_of(response.status), {}, {}, Hop::kUnknown};
-  error.message = "the server answered " + std::to_string(response.status) + " " + std::string(reason_phrase(response.status));
+  error.message =
+      "the server answered " + std::to_string(response.status) + " " + std::string(reason_phrase(response.status));
   if (!response.header("content-type").starts_with("application/problem+json")) return error;
   const auto problem = json::decode<SparseProblem>(response.body, json::Unknown::kIgnore);
   if (!problem) return error;

@@ -15,9 +15,11 @@ TEST(Problem, SaysWhatRfc9457Asks) {
 }
 
 TEST(Problem, ComesBackAsTheError) {
-  for (const Error& in : {Error{Code::kDenied, "no grant", "no_grant", Hop::kControlPlane}, Error{Code::kNotFound, "no such role", "", Hop::kUnknown},
-                          Error{Code::kIo, "disk", "", Hop::kEgress}, Error{Code::kLimit, "too many", "rate", Hop::kGateway},
-                          Error{Code::kTimeout, "slow", "", Hop::kResource}, Error{Code::kUnavailable, "away", "store_away", Hop::kAgent}}) {
+  for (const Error& in :
+       {Error{Code::kDenied, "no grant", "no_grant", Hop::kControlPlane},
+        Error{Code::kNotFound, "no such role", "", Hop::kUnknown}, Error{Code::kIo, "disk", "", Hop::kEgress},
+        Error{Code::kLimit, "too many", "rate", Hop::kGateway}, Error{Code::kTimeout, "slow", "", Hop::kResource},
+        Error{Code::kUnavailable, "away", "store_away", Hop::kAgent}}) {
     const Error out = error_from(problem(in));
     EXPECT_EQ(out.code, in.code) << in.message;
     EXPECT_EQ(out.message, in.message);
@@ -39,9 +41,11 @@ TEST(Problem, TakesAnswersOfOthers) {
   EXPECT_EQ(page.message, "the server answered 502 Bad Gateway");
   const Error broken = error_from({404, {{"content-type", "application/problem+json"}}, "{"});
   EXPECT_EQ(broken.code, Code::kNotFound);
-  const Error hostile = error_from({400, {{"content-type", "application/problem+json"}},
-                                    json::encode(std::map<std::string, std::string>{
-                                        {"detail", "\x1b[2J" + std::string(5000, 'x')}, {"code", "a\nb"}, {"hop", "moon"}})});
+  const Error hostile =
+      error_from({400,
+                  {{"content-type", "application/problem+json"}},
+                  json::encode(std::map<std::string, std::string>{
+                      {"detail", "\x1b[2J" + std::string(5000, 'x')}, {"code", "a\nb"}, {"hop", "moon"}})});
   EXPECT_EQ(hostile.message.size(), 1000u);
   EXPECT_EQ(hostile.message.front(), ' ');
   EXPECT_EQ(hostile.reason, "");

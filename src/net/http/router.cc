@@ -49,7 +49,8 @@ std::vector<std::string> Router::routes() const {
   return out;
 }
 
-// The path alone selects the most literal of the patterns that fit; the method then selects among the routes of that shape.
+// The path alone selects the most literal of the patterns that fit; the method then selects among the routes of that
+// shape.
 Router::Match Router::match(std::string_view method, std::string_view path) const {
   const auto segments = split(path);
   std::vector<const Route*> best;
@@ -60,7 +61,8 @@ Router::Match Router::match(std::string_view method, std::string_view path) cons
     best.push_back(&route);
   }
   const auto with_method = [&](std::string_view wanted) {
-    const auto found = std::ranges::find(best, wanted, [](const Route* route) { return std::string_view(route->method); });
+    const auto found =
+        std::ranges::find(best, wanted, [](const Route* route) { return std::string_view(route->method); });
     return found == best.end() ? nullptr : *found;
   };
   const Route* chosen = with_method(method);

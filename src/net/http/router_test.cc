@@ -67,7 +67,9 @@ TEST_F(Routes, CanBeWalked) {
   EXPECT_EQ(router.routes().size(), 8u);
 }
 
-TEST_F(Routes, RefusesAPatternThatNothingCanMatch) { EXPECT_THROW(router.add("GET", "v1", handler()), std::logic_error); }
+TEST_F(Routes, RefusesAPatternThatNothingCanMatch) {
+  EXPECT_THROW(router.add("GET", "v1", handler()), std::logic_error);
+}
 
 }  // namespace
 }  // namespace portolan::net::http

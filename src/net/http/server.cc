@@ -1,5 +1,5 @@
-// One connection, one request after the other: what is pipelined waits in the Reader and is answered in its order. Whatever
-// makes it doubtful where the next request begins ends the connection with its answer.
+// One connection, one request after the other: what is pipelined waits in the Reader and is answered in its order.
+// Whatever makes it doubtful where the next request begins ends the connection with its answer.
 #include "net/http/server.h"
 
 #include <algorithm>
@@ -18,16 +18,16 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// After an answer that ends the connection, what the client still sends is read and dropped for so long and so far: closing on
-// unread bytes makes the system send a reset, which can overtake the answer (RFC 9112 §9.6).
+// After an answer that ends the connection, what the client still sends is read and dropped for so long and so far:
+// closing on unread bytes makes the system send a reset, which can overtake the answer (RFC 9112 §9.6).
 constexpr milliseconds kLinger = std::chrono::seconds(1);
 constexpr std::size_t kLingerBytes = 256 * 1024;
 
 enum class Next {
-  kRequest,   // the connection goes on
-  kGoodbye,   // an answer said that it ends
-  kEnd,       // the client has ended it, or stays silent
-  kBroken,    // nothing more can be said
+  kRequest,  // the connection goes on
+  kGoodbye,  // an answer said that it ends
+  kEnd,      // the client has ended it, or stays silent
+  kBroken,   // nothing more can be said
 };
 
 // What an exception would end in: the coroutine that awaits a handler must neither die of it nor show it to a stranger.
@@ -61,7 +61,9 @@ Task<Outcome<Result<>>> run_handler(const StreamHandler& handler, Call call, Sin
   co_return outcome;
 }
 
-Response nothing_to_tell() { return problem(500, name_of(Code::kInternal), "the server could not answer; its log says why"); }
+Response nothing_to_tell() {
+  return problem(500, name_of(Code::kInternal), "the server could not answer; its log says why");
+}
 
 Response not_routed(const Request& request, const std::vector<std::string>& allowed) {
   if (allowed.empty()) return problem(404, name_of(Code::kNotFound), "nothing is at " + quoted(request.path, 256));
@@ -72,8 +74,13 @@ Response not_routed(const Request& request, const std::vector<std::string>& allo
 
 class ServedConnection {
  public:
-  ServedConnection(std::unique_ptr<Stream> stream, Connection connection, const Router& router, const ServerOptions& options)
-      : stream_(std::move(stream)), reader_(*stream_), connection_(std::move(connection)), router_(router), options_(options) {}
+  ServedConnection(std::unique_ptr<Stream> stream, Connection connection, const Router& router,
+                   const ServerOptions& options)
+      : stream_(std::move(stream)),
+        reader_(*stream_),
+        connection_(std::move(connection)),
+        router_(router),
+        options_(options) {}
 
   Task<> run() {
     Next next = Next::kRequest;
@@ -98,7 +105,8 @@ class ServedConnection {
     const bool first = std::exchange(first_, false);
     const BootTime began = Clock::real().boot();
     if (reader_.empty()) {
-      const auto arrived = co_await with_timeout(reader_.fill(1), first ? options_.header_timeout : options_.idle_timeout);
+      const auto arrived =
+          co_await with_timeout(reader_.fill(1), first ? options_.header_timeout : options_.idle_timeout);
       if (!arrived) co_return Next::kEnd;
     }
     // The first request's time runs from the accept, so that silence before it buys none.
@@ -138,7 +146,8 @@ class ServedConnection {
       }
     }
     const bool known = options_.hosts.empty() || std::ranges::find(options_.hosts, host) != options_.hosts.end();
-    PL_TRY(const std::string expected, connection_.server_name.empty() ? Result<std::string>(host) : host_name(connection_.server_name));
+    PL_TRY(const std::string expected,
+           connection_.server_name.empty() ? Result<std::string>(host) : host_name(connection_.server_name));
     if (!known || host != expected)
       return fail(Code::kInvalid, "this server does not answer for the host " + quoted(host), "misdirected");
     return {};
@@ -242,7 +251,8 @@ class ServedConnection {
 
 }  // namespace
 
-Task<> serve_connection(std::unique_ptr<Stream> stream, Connection connection, const Router& router, const ServerOptions& options) {
+Task<> serve_connection(std::unique_ptr<Stream> stream, Connection connection, const Router& router,
+                        const ServerOptions& options) {
   ServedConnection served(std::move(stream), std::move(connection), router, options);
   co_await served.run();
 }

@@ -1,14 +1,15 @@
-// An HTTP/1.1 server over any Stream: parses with Boost.Beast's parser, routes, limits, answers. Used by the control plane (over
-// TLS), the agent's status API (over TCP and a Unix socket), and health and metrics. Ambiguous framing (both Content-Length and
-// Transfer-Encoding, repeated or malformed lengths, bare CR, obsolete folding) is refused with 400 and the connection closed.
+// An HTTP/1.1 server over any Stream: parses with Boost.Beast's parser, routes, limits, answers. Used by the control
+// plane (over TLS), the agent's status API (over TCP and a Unix socket), and health and metrics. Ambiguous framing
+// (both Content-Length and Transfer-Encoding, repeated or malformed lengths, bare CR, obsolete folding) is refused with
+// 400 and the connection closed.
 #pragma once
+#include <sys/types.h>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <sys/types.h>
 #include <vector>
 
 #include "crypto/certificate.h"
@@ -19,11 +20,11 @@ namespace portolan::net::http {
 
 // What is known of a connection before its first request.
 struct Connection {
-  std::string peer;                                    // for logs and limits: an address without its port
-  std::optional<crypto::Certificate> certificate = {}; // proven
-  std::string server_name = {};                        // TLS server name; a Host that differs gets 421 when it is set
+  std::string peer;                                     // for logs and limits: an address without its port
+  std::optional<crypto::Certificate> certificate = {};  // proven
+  std::string server_name = {};                         // TLS server name; a Host that differs gets 421 when it is set
   std::string alpn = {};
-  std::optional<uid_t> user = {};                      // of a Unix socket's peer
+  std::optional<uid_t> user = {};  // of a Unix socket's peer
 };
 
 // Writes a response of unknown length piece by piece (chunked), such as a watch. Valid until its handler returns.
@@ -47,8 +48,8 @@ struct Call {
 using Handler = std::function<Task<Response>(Call call)>;
 using StreamHandler = std::function<Task<Result<>>(Call call, Sink& sink)>;
 
-// Routes are "METHOD /path/{argument}/…"; the literal segment wins over an argument. An unknown path is 404, a known one with
-// another method 405 with Allow, both as RFC 9457 problem objects. HEAD is answered where GET is.
+// Routes are "METHOD /path/{argument}/…"; the literal segment wins over an argument. An unknown path is 404, a known
+// one with another method 405 with Allow, both as RFC 9457 problem objects. HEAD is answered where GET is.
 class Router {
  public:
   void add(std::string_view method, std::string_view pattern, Handler handler);
@@ -77,9 +78,10 @@ class Router {
 
 struct ServerOptions {
   Limits limits = {};
-  std::chrono::milliseconds header_timeout = std::chrono::seconds(10);  // from the first byte of a request, or from the accept
+  std::chrono::milliseconds header_timeout =
+      std::chrono::seconds(10);  // from the first byte of a request, or from the accept
   std::chrono::milliseconds body_timeout = std::chrono::seconds(30);
-  std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);    // between requests
+  std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);  // between requests
   std::chrono::milliseconds write_timeout = std::chrono::seconds(30);
   // Host names that are answered (lower case, without port); empty: any. Others get 421. Guards against DNS rebinding.
   std::vector<std::string> hosts = {};
@@ -87,7 +89,8 @@ struct ServerOptions {
 
 // Serves one connection until it ends. An exception or nothing from a handler is a 500 without details and a log line.
 // The router and options outlive the task.
-Task<> serve_connection(std::unique_ptr<Stream> stream, Connection connection, const Router& router, const ServerOptions& options);
+Task<> serve_connection(std::unique_ptr<Stream> stream, Connection connection, const Router& router,
+                        const ServerOptions& options);
 
 // RFC 9457: {"type": "about:blank", "title", "status", "detail", "code", "hop", "retry"}; status from the error's code.
 Response problem(const Error& error);

@@ -13,12 +13,12 @@ namespace portolan::net::http {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::count;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
-using ::testing::StartsWith;
-using testing::count;
 using testing::Served;
+using ::testing::StartsWith;
 
 constexpr std::string_view kGet = "GET /watch HTTP/1.1\r\nHost: h\r\n\r\n";
 
@@ -81,8 +81,12 @@ Router routes(Seen& seen) {
   router.add_stream("GET", "/both", [](Call, Sink& sink) { return watch_then_answer(sink); });
   router.add_stream("GET", "/break", [](Call, Sink& sink) { return fails_after(sink, false); });
   router.add_stream("GET", "/throw", [](Call, Sink& sink) { return fails_after(sink, true); });
-  router.add_stream("GET", "/refuse", [](Call, Sink&) -> Task<Result<>> { co_return fail(Code::kDenied, "no", "no_grant"); });
-  router.add_stream("GET", "/throw-first", [](Call, Sink&) -> Task<Result<>> { throw std::runtime_error("swordfish"); co_return Result<>{}; });
+  router.add_stream("GET", "/refuse",
+                    [](Call, Sink&) -> Task<Result<>> { co_return fail(Code::kDenied, "no", "no_grant"); });
+  router.add_stream("GET", "/throw-first", [](Call, Sink&) -> Task<Result<>> {
+    throw std::runtime_error("swordfish");
+    co_return Result<>{};
+  });
   router.add_stream("GET", "/silent", [](Call, Sink&) -> Task<Result<>> { co_return Result<>{}; });
   router.add_stream("GET", "/early", [](Call, Sink& sink) { return sink.send("x"); });
   return router;
@@ -109,7 +113,8 @@ CO_TEST(HttpStream, HeadAndHttp10) {
   const Router router = routes(seen);
   const ServerOptions options;
   Served head(executor, router, options);
-  const std::string no_body = co_await head.talk("HEAD /watch HTTP/1.1\r\nHost: h\r\n\r\nHEAD /until HTTP/1.1\r\nHost: h\r\n\r\n");
+  const std::string no_body =
+      co_await head.talk("HEAD /watch HTTP/1.1\r\nHost: h\r\n\r\nHEAD /until HTTP/1.1\r\nHost: h\r\n\r\n");
   EXPECT_EQ(count(no_body, "HTTP/1.1 200"), 2u);
   EXPECT_THAT(no_body, Not(HasSubstr("one")));
   Served old(executor, router, options);
@@ -186,10 +191,10 @@ CO_TEST(HttpStream, RequestsThatComeMeanwhileWait) {
   co_await testing::write_text(*served.client, get("/both"));
   const auto second = co_await served.ask(get("/watch"));
   CO_ASSERT_TRUE(second.has_value());
-  EXPECT_EQ(second->response.body, "still open");
+  EXPECT_EQ(second->body, "still open");
   const auto next = co_await testing::receive(*served.reader);
   CO_ASSERT_TRUE(next.has_value());
-  EXPECT_EQ(next->response.body, "one\ntwo\nthree\n");
+  EXPECT_EQ(next->body, "one\ntwo\nthree\n");
   co_await served.leave();
 }
 
@@ -211,7 +216,8 @@ CO_TEST(HttpStream, FailuresBeforeTheBeginningAreProblems) {
   const Router router = routes(seen);
   const ServerOptions options;
   Served served(executor, router, options);
-  const std::string all = co_await served.talk(get("/refuse") + get("/throw-first") + get("/silent") + get("/early") + get("/watch"));
+  const std::string all =
+      co_await served.talk(get("/refuse") + get("/throw-first") + get("/silent") + get("/early") + get("/watch"));
   EXPECT_THAT(all, StartsWith("HTTP/1.1 403 Forbidden\r\n"));
   EXPECT_THAT(all, HasSubstr(R"("code":"no_grant")"));
   EXPECT_EQ(count(all, "HTTP/1.1 500"), 3u);

@@ -6,9 +6,7 @@
 namespace portolan::net::http {
 namespace {
 
-bool is_letter_or_digit(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
-}
+bool is_letter_or_digit(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -145,7 +143,8 @@ std::string percent_encode(std::string_view text, std::string_view also_kept) {
   return out;
 }
 
-// Unicode 15, table 3-7: the second byte is narrower after e0, ed, f0 and f4 (no overlong forms, no surrogates, no end beyond).
+// Unicode 15, table 3-7: the second byte is narrower after e0, ed, f0 and f4 (no overlong forms, no surrogates, no end
+// beyond).
 bool is_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto first = static_cast<unsigned char>(text[i]);

@@ -1,5 +1,6 @@
-// The target of a request line (RFC 9112 §3.2) and the Host header, taken apart strictly: two readers of the same bytes, such as
-// a proxy before us and we, must not come to different paths. So whatever a path could hide behind its encoding is refused.
+// The target of a request line (RFC 9112 §3.2) and the Host header, taken apart strictly: two readers of the same
+// bytes, such as a proxy before us and we, must not come to different paths. So whatever a path could hide behind its
+// encoding is refused.
 #pragma once
 #include <map>
 #include <string>
@@ -15,7 +16,8 @@ struct Target {
   std::map<std::string, std::string> query;
 };
 
-// Refuses bad percent escapes, text that is not UTF-8, control characters and encoded slashes in the path, segments "." and
+// Refuses bad percent escapes, text that is not UTF-8, control characters and encoded slashes in the path, segments "."
+// and
 // "..", a fragment, and a repeated query name.
 Result<Target> parse_target(std::string_view text);
 

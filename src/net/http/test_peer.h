@@ -28,16 +28,11 @@ inline Task<> write_text(Stream& stream, std::string text) {
   static_cast<void>(written);
 }
 
-struct Received {
-  Response response;
-  std::vector<std::string> pieces;  // of the body, as they came
-};
-
-inline Task<Result<Received>> receive(Reader& reader, Parser::Body body = Parser::Body::kAsFramed) {
+inline Task<Result<Response>> receive(Reader& reader, Parser::Body body = Parser::Body::kAsFramed) {
   const auto parser = Parser::of_response({}, body);
   CO_TRY(auto head, co_await read_head(reader, *parser, {}));
-  Received out{{head.status, std::move(head.headers), {}}, {}};
-  CO_CHECK(co_await read_body(reader, *parser, out.response.body));
+  Response out{head.status, std::move(head.headers), {}};
+  CO_CHECK(co_await read_body(reader, *parser, out.body));
   co_return out;
 }
 
@@ -58,7 +53,7 @@ struct Served {
     static_cast<void>(shut);
     co_return co_await read_all(*client);
   }
-  Task<Result<Received>> ask(std::string bytes, Parser::Body body = Parser::Body::kAsFramed) {
+  Task<Result<Response>> ask(std::string bytes, Parser::Body body = Parser::Body::kAsFramed) {
     co_await write_text(*client, std::move(bytes));
     co_return co_await receive(*reader, body);
   }
