@@ -29,7 +29,8 @@ TEST(Registry, UnknownSettingsAreRefusedByName) {
     ASSERT_FALSE(checked) << protocol.name;
     EXPECT_EQ(checked.error().code, Code::kInvalid);
     EXPECT_TRUE(checked.error().message.contains("no_such_setting")) << checked.error().message;
-    for (std::string_view name : protocol.setting_names) EXPECT_TRUE(checked.error().message.contains(name)) << checked.error().message;
+    for (std::string_view name : protocol.setting_names)
+      EXPECT_TRUE(checked.error().message.contains(name)) << checked.error().message;
   }
 }
 

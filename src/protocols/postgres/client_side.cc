@@ -35,7 +35,8 @@ Bytes error_of(const Error& why, std::string sqlstate, std::string_view prefix, 
   if (why.hop != Hop::kUnknown) fields.detail = fmt::format("hop: {}; ", name_of(why.hop));
   fields.detail += fmt::format("code: {}", why.stable_code());
   if (!trace.empty()) fields.detail += fmt::format("; trace: {}", trace);
-  fields.hint = why.retry_can_help() ? "Trying again can help." : "Trying again will not help until the cause is removed.";
+  fields.hint =
+      why.retry_can_help() ? "Trying again can help." : "Trying again will not help until the cause is removed.";
   return error_response(fields);
 }
 
@@ -57,7 +58,8 @@ net::Task<Result<>> write_and_drain(net::Stream& client, ByteView last) {
 net::Task<Result<Arrival>> receive_start(net::Stream& client, net::Reader& reader) {
   for (int i = 0; i < kPacketsBeforeStart; ++i) {
     CO_CHECK(co_await reader.fill(4));
-    if (begins_like_http(reader.data())) co_return fail(Code::kProtocol, "the client speaks HTTP, not PostgreSQL", std::string(kHttpRequest));
+    if (begins_like_http(reader.data()))
+      co_return fail(Code::kProtocol, "the client speaks HTTP, not PostgreSQL", std::string(kHttpRequest));
     CO_TRY(const std::size_t size, first_packet_size(reader.data().first(4)));
     CO_TRY(const Bytes packet, co_await reader.take(size));
     CO_TRY(FirstPacket first, parse_first_packet(packet));
@@ -80,7 +82,8 @@ Result<std::string> choose_database(const Startup& startup, const Granted& grant
   const auto pinned = granted.settings.find("database");
   if (pinned == granted.settings.end() || pinned->second.empty()) return std::string(wish);
   // The client's own user name is what clients ask for when the person named no database.
-  if (wish.empty() || wish == pinned->second || wish == startup.find("user") || wish == granted.name) return pinned->second;
+  if (wish.empty() || wish == pinned->second || wish == startup.find("user") || wish == granted.name)
+    return pinned->second;
   return fail(Code::kDenied,
               fmt::format("resource {} opens only the database {}, not {}; connect to that one", quoted(granted.name),
                           quoted(pinned->second), quoted(wish)),
@@ -93,7 +96,8 @@ Result<Parameters> forwarded_parameters(const Startup& startup) {
     return fail(Code::kDenied, "replication connections are not allowed through Portolan", "sqlstate_0A000");
   Parameters out;
   for (const auto& [name, value] : startup.parameters)
-    if (name != "user" && name != "database" && name != "replication" && !name.starts_with("_pq_.")) out.emplace_back(name, value);
+    if (name != "user" && name != "database" && name != "replication" && !name.starts_with("_pq_."))
+      out.emplace_back(name, value);
   return out;
 }
 

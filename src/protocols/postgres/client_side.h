@@ -17,8 +17,8 @@ inline constexpr std::string_view kHttpRequest = "http_request";
 
 using Arrival = std::variant<Startup, BackendKey>;
 
-// Reads up to the StartupMessage or CancelRequest. Encryption, which the path to here has already, is answered with 'N'. The caller
-// sets the deadline.
+// Reads up to the StartupMessage or CancelRequest. Encryption, which the path to here has already, is answered with
+// 'N'. The caller sets the deadline.
 net::Task<Result<Arrival>> receive_start(net::Stream& client, net::Reader& reader);
 
 // What to tell a client of a newer minor version, or with protocol options that we do not know; empty: nothing.
@@ -34,9 +34,8 @@ Bytes refusal(const Error& why, std::string_view trace);
 // The same for a session that was in use and must end.
 Bytes termination(const Error& why, std::string_view trace);
 
-// Writes `last`, half-closes and reads on for a moment what the client still sends, so that the message is not lost to a
-// reset. Takes at most a few seconds; failures do not matter any more.
+// Writes `last`, half-closes and reads on for a moment what the client still sends, so that the message is not lost to
+// a reset. Takes at most a few seconds; failures do not matter any more.
 net::Task<> say_goodbye(net::Stream& client, Bytes last);
-
 
 }  // namespace portolan::protocols::postgres

@@ -80,11 +80,12 @@ TEST(ClientSide, RefusalsSayAllThatHelps) {
   };
   for (const Case& c : cases) {
     const std::string text = text_of(refusal(c.why, "t-123"));
-    expect_contains(text, {"SFATAL\0"sv, z("C"s + std::string(c.sqlstate)), z("MPortolan: " + c.why.message), name_of(c.why.hop), c.why.stable_code(),
-                           "t-123", c.hint});
+    expect_contains(text, {"SFATAL\0"sv, z("C"s + std::string(c.sqlstate)), z("MPortolan: " + c.why.message),
+                           name_of(c.why.hop), c.why.stable_code(), "t-123", c.hint});
   }
-  expect_contains(text_of(termination({Code::kDenied, "access was taken away", "revoked", Hop::kControlPlane}, "t-123")),
-                  {"C57P01\0"sv, "terminating connection: Portolan: access was taken away\0"sv, "revoked", "t-123"});
+  expect_contains(
+      text_of(termination({Code::kDenied, "access was taken away", "revoked", Hop::kControlPlane}, "t-123")),
+      {"C57P01\0"sv, "terminating connection: Portolan: access was taken away\0"sv, "revoked", "t-123"});
   EXPECT_FALSE(text_of(refusal({Code::kDenied, "no"}, "")).contains("trace"));
 }
 
@@ -119,7 +120,8 @@ CO_TEST(Refuse, TellsWhoeverAsksToComeIn) {
 }
 
 CO_TEST(Refuse, SaysNothingToOthers) {
-  const std::string beginnings[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\n\r\n", text_of(cancel_request({1, 2}))};
+  const std::string beginnings[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\n\r\n",
+                                    text_of(cancel_request({1, 2}))};
   for (const std::string& begin : beginnings) {
     Refused refused(co_await boost::asio::this_coro::executor, kNoGrant, 5s);
     co_await refused.client->send(begin);

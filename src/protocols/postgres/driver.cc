@@ -61,7 +61,8 @@ class PostgresDriver final : public Driver {
     net::Reader reader(*client);
     auto arrival = co_await net::with_timeout(receive_start(*client, reader), kStartLimit);
     if (!arrival) co_return co_await turn_away(*client, std::move(arrival).error());
-    if (const auto* key = std::get_if<BackendKey>(&*arrival)) co_return co_await session_.cancel({key->process, key->secret});
+    if (const auto* key = std::get_if<BackendKey>(&*arrival))
+      co_return co_await session_.cancel({key->process, key->secret});
     const Startup startup = std::get<Startup>(std::move(*arrival));
 
     SignedIn in;
@@ -79,7 +80,8 @@ class PostgresDriver final : public Driver {
   // Says why, and gives the reason on. A stranger that is silent, gone or a web page is told nothing.
   net::Task<Result<>> turn_away(net::Stream& client, Error why) {
     why = std::move(why).at(Hop::kEgress);
-    const bool silent = why.reason == kHttpRequest || (why.hop == Hop::kEgress && (why.code == Code::kTimeout || why.code == Code::kEof));
+    const bool silent = why.reason == kHttpRequest ||
+                        (why.hop == Hop::kEgress && (why.code == Code::kTimeout || why.code == Code::kEof));
     if (!silent) co_await say_goodbye(client, refusal(why, session_.trace()));
     co_return std::unexpected(std::move(why));
   }
@@ -90,19 +92,23 @@ class PostgresDriver final : public Driver {
     CO_TRY(as.database, choose_database(startup, granted));
     CO_TRY(as.parameters, forwarded_parameters(startup));
     CO_TRY(const TlsChoice tls, tls_choice(granted.settings, granted.host));
-    session_.describe_client(std::string(startup.find("application_name")), as.database.empty() ? as.user : as.database);
+    session_.describe_client(std::string(startup.find("application_name")),
+                             as.database.empty() ? as.user : as.database);
     CO_TRY(auto raw, co_await session_.dial());
     auto leg = co_await protect(std::move(raw), tls, kSignInLimit);
     if (!leg) co_return at_resource(std::move(leg).error(), "reach");
     auto done = co_await net::with_timeout(sign_in(*leg->stream, leg->encrypted, as), kSignInLimit);
     if (!done) co_return at_resource(std::move(done).error(), fmt::format("sign in as {} to", quoted(as.user)));
     in = std::move(*done);
-    offered_ = session_.offer_cancel([host = granted.host, port = granted.port, tls, key = in.key] { return cancel_at(host, port, tls, key); });
+    offered_ = session_.offer_cancel(
+        [host = granted.host, port = granted.port, tls, key = in.key] { return cancel_at(host, port, tls, key); });
     co_return std::move(leg->stream);
   }
 
   std::unexpected<Error> at_resource(Error error, std::string_view doing) const {
-    return std::unexpected(std::move(error).within(fmt::format("{} resource {}", doing, quoted(session_.granted().name))).at(Hop::kResource));
+    return std::unexpected(std::move(error)
+                               .within(fmt::format("{} resource {}", doing, quoted(session_.granted().name)))
+                               .at(Hop::kResource));
   }
 
   Bytes welcome_of(const Startup& startup, const SignedIn& in) const {
@@ -159,7 +165,8 @@ class PostgresDriver final : public Driver {
 Result<> check(const Settings& settings, std::string_view username) {
   for (const auto& [name, value] : settings) {
     if (std::ranges::find(kSettingNames, name) == kSettingNames.end())
-      return fail(Code::kInvalid, fmt::format("unknown setting {} for postgres; known are {}", quoted(name), fmt::join(kSettingNames, ", ")));
+      return fail(Code::kInvalid, fmt::format("unknown setting {} for postgres; known are {}", quoted(name),
+                                              fmt::join(kSettingNames, ", ")));
     if (value.contains('\0')) return fail(Code::kInvalid, "setting " + quoted(name) + " holds a zero byte");
   }
   if (username.empty()) return fail(Code::kInvalid, "postgres needs a user name to sign in to the server with");

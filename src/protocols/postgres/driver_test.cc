@@ -23,16 +23,21 @@ CO_TEST(Driver, CarriesASessionAndPutsItsQueriesOnRecord) {
   EXPECT_EQ(setup.session.client_, "psql");
   EXPECT_EQ(setup.session.database_, "main");
 
-  const std::string version = msg('S', "server_version\0" "15.1\0"sv);
+  const std::string version = msg('S',
+                                  "server_version\0"
+                                  "15.1\0"sv);
   co_await setup.server->send(kAuthenticationOk + version + msg('K', "\0\0\0\7secr"sv) + kReady);
   std::string got = co_await setup.client->next();
   EXPECT_EQ(got, "R\0\0\0\0"sv);
   got = co_await setup.client->next();
-  EXPECT_EQ(got, "Sserver_version\0" "15.1\0"sv);
+  EXPECT_EQ(got,
+            "Sserver_version\0"
+            "15.1\0"sv);
   got = co_await setup.client->next();
-  CO_ASSERT_EQ(setup.session.cancels_.size(), 1u);
-  const CancelKey offered = setup.session.cancels_.begin()->first;
-  EXPECT_EQ(got, "K" + text_of(backend_key_data({offered.process, offered.secret})).substr(5)) << "ours, not the server's";
+  CO_ASSERT_EQ(setup.session.cancels_->size(), 1u);
+  const CancelKey offered = setup.session.cancels_->begin()->first;
+  EXPECT_EQ(got, "K" + text_of(backend_key_data({offered.process, offered.secret})).substr(5))
+      << "ours, not the server's";
   got = co_await setup.client->next();
   EXPECT_EQ(got, "ZI");
 
@@ -93,7 +98,9 @@ CO_TEST(Driver, MalformedStartUpPackets) {
     writer.u32(196608);
     packets.push_back(text_of(writer.take()) + std::string(1000, 'x'));
   }
-  for (int i = 0; i < 4; ++i) packets.push_back(text_of(ssl_request()) + text_of(ssl_request()) + text_of(ssl_request()) + text_of(ssl_request()));
+  for (int i = 0; i < 4; ++i)
+    packets.push_back(text_of(ssl_request()) + text_of(ssl_request()) + text_of(ssl_request()) +
+                      text_of(ssl_request()));
   for (const std::string& packet : packets) {
     Setup setup(executor);
     co_await setup.client->send(packet);
@@ -147,9 +154,15 @@ CO_TEST(Driver, FailuresAtTheResourceReachTheClient) {
     std::vector<std::string_view> said;
   };
   const Case cases[] = {
-      {"wrong password", "disable", msg('E', "SFATAL\0C28P01\0Mpassword authentication failed\0\0"sv),
-       {"28P01", "Portolan: sign in as \"app\" to resource \"billing\"", "password authentication failed", "hop: resource", "trace-test"}},
-      {"no such database", "disable", kAuthenticationOk + msg('E', "SFATAL\0C3D000\0Mdatabase \"x\" does not exist\0\0"sv), {"3D000", "does not exist"}},
+      {"wrong password",
+       "disable",
+       msg('E', "SFATAL\0C28P01\0Mpassword authentication failed\0\0"sv),
+       {"28P01", "Portolan: sign in as \"app\" to resource \"billing\"", "password authentication failed",
+        "hop: resource", "trace-test"}},
+      {"no such database",
+       "disable",
+       kAuthenticationOk + msg('E', "SFATAL\0C3D000\0Mdatabase \"x\" does not exist\0\0"sv),
+       {"3D000", "does not exist"}},
       {"no TLS", "require", "N", {"28000", "reach resource \"billing\"", "does not speak TLS", "hop: resource"}},
       {"bytes before TLS", "require", "S" + kAuthenticationOk, {"08P01", "before the TLS handshake"}},
       {"neither yes nor no", "prefer", "X", {"08P01", "request for TLS"}},
@@ -201,7 +214,8 @@ CO_TEST(Driver, StoppedWhileIdle) {
   co_await setup.sign_in();
   setup.session.stop_.stop(kRevoked);
   const std::string said = co_await setup.client->next();
-  expect_contains(said, {"FATAL", "57P01", "terminating connection: Portolan: access to \"billing\" was taken away", "revoked", "control-plane"});
+  expect_contains(said, {"FATAL", "57P01", "terminating connection: Portolan: access to \"billing\" was taken away",
+                         "revoked", "control-plane"});
   const std::string end = co_await setup.client->next();
   EXPECT_EQ(end, "end");
   setup.client->disconnect();
@@ -348,8 +362,8 @@ CO_TEST(Driver, TheOfferedCancelSendsTheServersOwnKey) {
   setup.session.granted_.host = "127.0.0.1";
   setup.session.granted_.port = (*listener)->local().port;
   co_await setup.sign_in();
-  CO_ASSERT_EQ(setup.session.cancels_.size(), 1u);
-  const auto cancel = setup.session.cancels_.begin()->second;
+  CO_ASSERT_EQ(setup.session.cancels_->size(), 1u);
+  const auto cancel = setup.session.cancels_->begin()->second;
   co_await until_done(setup);  // it may still be called
   const auto done = co_await cancel();
   CO_ASSERT_OK(done);

@@ -36,7 +36,8 @@ Error out_of_order(char type) {
 Result<> NamedTexts::put(const std::string& name, Shared text) {
   erase(name);
   if (texts_.size() >= kNamesLimit)
-    return fail(Code::kLimit, fmt::format("more than {} named statements or portals at a time", kNamesLimit), "sqlstate_54000");
+    return fail(Code::kLimit, fmt::format("more than {} named statements or portals at a time", kNamesLimit),
+                "sqlstate_54000");
   if (bytes_ + text->kept.size() > kTextsBytes) text = std::make_shared<const Text>(text->shortened(kShortText));
   bytes_ += text->kept.size();
   texts_.emplace(name, std::move(text));
@@ -107,12 +108,16 @@ Result<> Inspect::on_request(Request request) {
   }
   switch (request.type) {
     case 'Q': return enqueue({.kind = Kind::kQuery, .text = shared(std::move(request.text))});
-    case 'P': return enqueue({.kind = Kind::kParse, .name = std::move(request.name), .text = shared(std::move(request.text))});
+    case 'P':
+      return enqueue({.kind = Kind::kParse, .name = std::move(request.name), .text = shared(std::move(request.text))});
     case 'B': return enqueue({.kind = Kind::kBind, .name = std::move(request.name), .from = std::move(request.from)});
-    case 'D': return enqueue({.kind = Kind::kDescribe, .of_portal = request.of_portal, .name = std::move(request.name)});
+    case 'D':
+      return enqueue({.kind = Kind::kDescribe, .of_portal = request.of_portal, .name = std::move(request.name)});
     case 'C': return enqueue({.kind = Kind::kClose, .of_portal = request.of_portal, .name = std::move(request.name)});
     case 'E': return enqueue({.kind = Kind::kExecute, .of_portal = true, .name = std::move(request.name)});
-    case 'F': return enqueue({.kind = Kind::kFunction, .text = shared({fmt::format("(call of function {})", request.function)})});
+    case 'F':
+      return enqueue(
+          {.kind = Kind::kFunction, .text = shared({fmt::format("(call of function {})", request.function)})});
     case 'S': return copying_in_ ? Result<>() : enqueue({.kind = Kind::kSync});
     case 'c':
     case 'f':
@@ -177,7 +182,8 @@ Result<> Inspect::on_confirmed(Pending::Kind kind) {
   return {};
 }
 
-// CommandComplete and its like. A simple query may hold several statements; each is recorded, the next begins with this end.
+// CommandComplete and its like. A simple query may hold several statements; each is recorded, the next begins with this
+// end.
 Result<> Inspect::on_complete(Outcome outcome) {
   using Kind = Pending::Kind;
   Pending* at = front();
@@ -240,7 +246,8 @@ Result<> Inspect::on_ready(char transaction) {
   return {};
 }
 
-// The server now takes CopyData, and ignores Sync and Flush until CopyDone or CopyFail: those already sent get no answer.
+// The server now takes CopyData, and ignores Sync and Flush until CopyDone or CopyFail: those already sent get no
+// answer.
 void Inspect::on_copy_in() {
   if (front() == nullptr) return;
   auto next = std::next(pending_.begin());
@@ -254,11 +261,13 @@ void Inspect::on_copy_in() {
 NamedTexts::Shared Inspect::text_of(const Pending& pending) const {
   using Kind = Pending::Kind;
   if (pending.text) return pending.text;
-  if (pending.kind == Kind::kSync) return std::make_shared<const Text>(Text{"(commit at the end of an implicit transaction)"});
+  if (pending.kind == Kind::kSync)
+    return std::make_shared<const Text>(Text{"(commit at the end of an implicit transaction)"});
   const bool portal = pending.kind != Kind::kBind && pending.of_portal;
   const std::string& name = pending.kind == Kind::kBind ? pending.from : pending.name;
   if (auto known = (portal ? portals_ : statements_).find(name)) return known;
-  return std::make_shared<const Text>(Text{fmt::format("({} {}, made by SQL)", portal ? "cursor" : "prepared statement", quoted(name))});
+  return std::make_shared<const Text>(
+      Text{fmt::format("({} {}, made by SQL)", portal ? "cursor" : "prepared statement", quoted(name))});
 }
 
 Result<> Inspect::record(const Pending& pending, Outcome outcome) {

@@ -1,11 +1,14 @@
-// What of a session's traffic becomes audit records. Pure: bytes of both directions and a clock in, records out; no stream.
+// What of a session's traffic becomes audit records. Pure: bytes of both directions and a clock in, records out; no
+// stream.
 //
-// The server answers requests in the order in which they were sent, so the requests that wait for an answer are a queue, and each
-// answer belongs to its front. Statements and portals get their meaning when the server has confirmed them, not when the client
-// asks: a Parse that fails must not change what a later Execute is recorded as. After an error the server skips all up to
-// the next Sync, and so does the queue. A record is made when an outcome has been read, before the client sees it.
+// The server answers requests in the order in which they were sent, so the requests that wait for an answer are a
+// queue, and each answer belongs to its front. Statements and portals get their meaning when the server has confirmed
+// them, not when the client asks: a Parse that fails must not change what a later Execute is recorded as. After an
+// error the server skips all up to the next Sync, and so does the queue. A record is made when an outcome has been
+// read, before the client sees it.
 //
-// Not seen here: what SQL itself does with names (PREPARE, DECLARE, DEALLOCATE); those statements are on record with their text.
+// Not seen here: what SQL itself does with names (PREPARE, DECLARE, DEALLOCATE); those statements are on record with
+// their text.
 #pragma once
 #include <deque>
 #include <functional>
@@ -107,9 +110,9 @@ class Inspect {
   std::deque<Pending> pending_;
   NamedTexts statements_;
   NamedTexts portals_;
-  std::uint64_t rows_ = 0;        // DataRows of the front
-  bool skipping_ = false;         // an error was answered whose Sync has not been sent yet
-  bool copying_in_ = false;       // the server takes CopyData and ignores Sync until the client ends it
+  std::uint64_t rows_ = 0;   // DataRows of the front
+  bool skipping_ = false;    // an error was answered whose Sync has not been sent yet
+  bool copying_in_ = false;  // the server takes CopyData and ignores Sync until the client ends it
 };
 
 }  // namespace portolan::protocols::postgres

@@ -1,5 +1,5 @@
-// Both directions of a session, from any bytes: each input is cut into pieces, of which the first byte says direction and size.
-// The same bytes in one piece or in many must give the same records.
+// Both directions of a session, from any bytes: each input is cut into pieces, of which the first byte says direction
+// and size. The same bytes in one piece or in many must give the same records.
 #include <cstdlib>
 
 #include "protocols/postgres/inspect.h"

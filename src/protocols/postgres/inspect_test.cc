@@ -13,10 +13,12 @@ std::string z(std::string_view text) { return std::string(text) + '\0'; }
 
 // The client's messages.
 std::string query(std::string_view sql) { return msg('Q', z(sql)); }
-std::string parse(std::string_view name, std::string_view sql) { return msg('P', z(name) + z(sql) + std::string(2, '\0')); }
+std::string parse(std::string_view name, std::string_view sql) {
+  return msg('P', z(name) + z(sql) + std::string(2, '\0'));
+}
 std::string bind(std::string_view portal, std::string_view statement, std::string_view value = "") {
-  return msg('B', z(portal) + z(statement) + std::string(2, '\0') + "\0\1"s + std::string("\0\0\0", 3) + static_cast<char>(value.size()) +
-                      std::string(value) + std::string(2, '\0'));
+  return msg('B', z(portal) + z(statement) + std::string(2, '\0') + "\0\1"s + std::string("\0\0\0", 3) +
+                      static_cast<char>(value.size()) + std::string(value) + std::string(2, '\0'));
 }
 std::string describe(char kind, std::string_view name) { return msg('D', kind + z(name)); }
 std::string execute(std::string_view portal) { return msg('E', z(portal) + std::string(4, '\0')); }
@@ -55,8 +57,10 @@ Ran run(const Script& script, std::size_t cut = 1'000'000) {
     return {};
   });
   for (const Piece& piece : script) {
-    for (std::string_view rest = piece.bytes; !rest.empty() && out.outcome; rest.remove_prefix(std::min(cut, rest.size())))
-      out.outcome = piece.from == 'c' ? inspect.from_client(as_bytes(rest.substr(0, cut))) : inspect.from_server(as_bytes(rest.substr(0, cut)));
+    for (std::string_view rest = piece.bytes; !rest.empty() && out.outcome;
+         rest.remove_prefix(std::min(cut, rest.size())))
+      out.outcome = piece.from == 'c' ? inspect.from_client(as_bytes(rest.substr(0, cut)))
+                                      : inspect.from_server(as_bytes(rest.substr(0, cut)));
     clock.advance(std::chrono::milliseconds(10));
   }
   const auto lost = inspect.connection_lost();
@@ -66,8 +70,8 @@ Ran run(const Script& script, std::size_t cut = 1'000'000) {
 
 // One record in a line: text|tag|rows|code|error, "-" for what is absent.
 std::string line(const audit::Query& q) {
-  return q.text + "|" + q.tag.value_or("-") + "|" + (q.rows ? std::to_string(*q.rows) : "-") + "|" + q.error_code.value_or("-") + "|" +
-         q.error.value_or("-");
+  return q.text + "|" + q.tag.value_or("-") + "|" + (q.rows ? std::to_string(*q.rows) : "-") + "|" +
+         q.error_code.value_or("-") + "|" + q.error.value_or("-");
 }
 std::vector<std::string> lines(const Ran& ran) {
   std::vector<std::string> out;
@@ -84,13 +88,19 @@ struct Case {
 std::vector<Case> cases() {
   const std::string bad = error("42601", "syntax error");
   return {
-      {"simple", {{'c', query("select 1")}, {'s', description() + row() + complete("SELECT 1") + ready()}}, {"select 1|SELECT 1|1|-|-"}},
+      {"simple",
+       {{'c', query("select 1")}, {'s', description() + row() + complete("SELECT 1") + ready()}},
+       {"select 1|SELECT 1|1|-|-"}},
       {"empty", {{'c', query("")}, {'s', msg('I') + ready()}}, {"|-|-|-|-"}},
       {"several statements in one query",
-       {{'c', query("insert into t values (1); select 2")}, {'s', complete("INSERT 0 1") + description() + row() + complete("SELECT 1") + ready()}},
+       {{'c', query("insert into t values (1); select 2")},
+        {'s', complete("INSERT 0 1") + description() + row() + complete("SELECT 1") + ready()}},
        {"insert into t values (1); select 2|INSERT 0 1|1|-|-", "insert into t values (1); select 2|SELECT 1|1|-|-"}},
       {"an error in the middle",
-       {{'c', query("begin; boom; commit")}, {'s', complete("BEGIN") + bad + ready('E')}, {'c', query("rollback")}, {'s', complete("ROLLBACK") + ready()}},
+       {{'c', query("begin; boom; commit")},
+        {'s', complete("BEGIN") + bad + ready('E')},
+        {'c', query("rollback")},
+        {'s', complete("ROLLBACK") + ready()}},
        {"begin; boom; commit|BEGIN|-|-|-", "begin; boom; commit|-|-|42601|syntax error", "rollback|ROLLBACK|-|-|-"}},
       {"extended, unnamed",
        {{'c', parse("", "select $1") + bind("", "", "7") + describe('P', "") + execute("") + sync()},
@@ -109,9 +119,10 @@ std::vector<Case> cases() {
         {'s', row() + complete("SELECT 1") + closed() + ready()}},
        {"select * from t|-|2|-|-", "select * from t|SELECT 1|1|-|-"}},
       {"pipelined; what follows an error up to Sync is not run",
-       {{'c', parse("", "a") + bind("", "") + execute("") + parse("", "b") + bind("", "") + execute("") + parse("", "c") + bind("", "") +
-                  execute("") + sync() + query("d")},
-        {'s', parsed() + bound() + complete("INSERT 0 1") + parsed() + bound() + error("23505", "duplicate key") + ready() + complete("D") + ready()}},
+       {{'c', parse("", "a") + bind("", "") + execute("") + parse("", "b") + bind("", "") + execute("") +
+                  parse("", "c") + bind("", "") + execute("") + sync() + query("d")},
+        {'s', parsed() + bound() + complete("INSERT 0 1") + parsed() + bound() + error("23505", "duplicate key") +
+                  ready() + complete("D") + ready()}},
        {"a|INSERT 0 1|1|-|-", "b|-|-|23505|duplicate key", "d|D|-|-|-"}},
       {"an error before the client has sent what it skips",
        {{'c', parse("", "boom") + msg('H')},
@@ -133,17 +144,27 @@ std::vector<Case> cases() {
        {"select $1::int|-|-|22P02|invalid input"}},
       {"the commit at Sync fails",
        {{'c', parse("", "insert") + bind("", "") + execute("") + sync() + query("next")},
-        {'s', parsed() + bound() + complete("INSERT 0 1") + error("40001", "serialize") + ready() + complete("NEXT") + ready()}},
-       {"insert|INSERT 0 1|1|-|-", "(commit at the end of an implicit transaction)|-|-|40001|serialize", "next|NEXT|-|-|-"}},
+        {'s', parsed() + bound() + complete("INSERT 0 1") + error("40001", "serialize") + ready() + complete("NEXT") +
+                  ready()}},
+       {"insert|INSERT 0 1|1|-|-", "(commit at the end of an implicit transaction)|-|-|40001|serialize",
+        "next|NEXT|-|-|-"}},
       {"names that SQL made",
-       {{'c', bind("", "s9") + execute("") + execute("cur") + sync()}, {'s', bound() + complete("SELECT 0") + complete("FETCH 2") + ready()}},
+       {{'c', bind("", "s9") + execute("") + execute("cur") + sync()},
+        {'s', bound() + complete("SELECT 0") + complete("FETCH 2") + ready()}},
        {"(prepared statement \"s9\", made by SQL)|SELECT 0|0|-|-", "(cursor \"cur\", made by SQL)|FETCH 2|2|-|-"}},
       {"closed names, and the unnamed ones after a simple query",
        {{'c', parse("s", "a") + close('S', "s") + bind("", "s") + sync()},
         {'s', parsed() + closed() + error("26000", "no such") + ready()},
         {'c', parse("", "b") + query("c") + bind("", "") + execute("") + sync()},
         {'s', parsed() + complete("C") + ready() + error("26000", "gone") + ready()}},
-       {"(prepared statement \"s\", made by SQL)|-|-|26000|no such", "c|C|-|-|-", "(prepared statement \"\", made by SQL)|-|-|26000|gone"}},
+       {"(prepared statement \"s\", made by SQL)|-|-|26000|no such", "c|C|-|-|-",
+        "(prepared statement \"\", made by SQL)|-|-|26000|gone"}},
+      {"portals end with their transaction",
+       {{'c', parse("", "a") + bind("p", "") + sync() + execute("p") + sync()},
+        {'s', parsed() + bound() + ready('T') + complete("A") + ready('I')},
+        {'c', execute("p") + sync()},
+        {'s', error("34000", "no such portal") + ready()}},
+       {"a|A|-|-|-", "(cursor \"p\", made by SQL)|-|-|34000|no such portal"}},
       {"DISCARD ALL",
        {{'c', parse("s", "a") + query("discard all") + bind("", "s") + sync()},
         {'s', parsed() + complete("DISCARD ALL") + ready() + error("26000", "gone") + ready()}},
@@ -163,7 +184,15 @@ std::vector<Case> cases() {
         {'s', complete("COPY 1") + msg('G', "\0\0\0"sv)},
         {'c', msg('f', z("no more"))},
         {'s', error("57014", "COPY from stdin failed") + ready()}},
-       {"copy a from stdin; copy b from stdin|COPY 1|1|-|-", "copy a from stdin; copy b from stdin|-|-|57014|COPY from stdin failed"}},
+       {"copy a from stdin; copy b from stdin|COPY 1|1|-|-",
+        "copy a from stdin; copy b from stdin|-|-|57014|COPY from stdin failed"}},
+      {"two copies in one query, the first sent ahead, a Sync within the second",
+       {{'c', query("copy a from stdin; copy b from stdin") + msg('d', "1\n") + msg('c')},
+        {'s', msg('G', "\0\0\0"sv) + complete("COPY 1") + msg('G', "\0\0\0"sv)},
+        {'c', sync() + msg('c') + query("next")},
+        {'s', complete("COPY 0") + ready() + complete("NEXT") + ready()}},
+       {"copy a from stdin; copy b from stdin|COPY 1|1|-|-", "copy a from stdin; copy b from stdin|COPY 0|0|-|-",
+        "next|NEXT|-|-|-"}},
       {"copy in, extended: the Sync sent before the copy began is ignored by the server",
        {{'c', parse("", "copy t from stdin") + bind("", "") + execute("") + sync()},
         {'s', parsed() + bound() + msg('G', "\0\0\0"sv)},
@@ -173,7 +202,8 @@ std::vector<Case> cases() {
         {'s', complete("NEXT") + ready()}},
        {"copy t from stdin|COPY 1|1|-|-", "next|NEXT|-|-|-"}},
       {"copy in, all sent ahead",
-       {{'c', parse("", "copy t from stdin") + bind("", "") + execute("") + msg('d', "1\n") + msg('c') + sync() + query("next")},
+       {{'c', parse("", "copy t from stdin") + bind("", "") + execute("") + msg('d', "1\n") + msg('c') + sync() +
+                  query("next")},
         {'s', parsed() + bound() + msg('G', "\0\0\0"sv) + complete("COPY 1") + ready() + complete("NEXT") + ready()}},
        {"copy t from stdin|COPY 1|1|-|-", "next|NEXT|-|-|-"}},
       {"copy in that fails at the server while the client still sends",
@@ -193,12 +223,14 @@ std::vector<Case> cases() {
         {'s', ready() + complete("NEXT") + ready()}},
        {"copy t from stdin|-|-|22P02|invalid input", "next|NEXT|-|-|-"}},
       {"copy out",
-       {{'c', query("copy t to stdout")}, {'s', msg('H', "\0\0\0"sv) + msg('d', "1\n") + msg('d', "2\n") + msg('c') + complete("COPY 2") + ready()}},
+       {{'c', query("copy t to stdout")},
+        {'s', msg('H', "\0\0\0"sv) + msg('d', "1\n") + msg('d', "2\n") + msg('c') + complete("COPY 2") + ready()}},
        {"copy t to stdout|COPY 2|2|-|-"}},
       {"notifications, notices and parameters in between",
        {{'s', msg('A', "\0\0\0\1ch\0\0"sv)},
         {'c', query("set x")},
-        {'s', msg('N', "SNOTICE\0\0"sv) + msg('S', "a\0b\0"sv) + complete("SET") + msg('A', "\0\0\0\1ch\0\0"sv) + ready() + msg('A', "\0\0\0\1ch\0\0"sv)}},
+        {'s', msg('N', "SNOTICE\0\0"sv) + msg('S', "a\0b\0"sv) + complete("SET") + msg('A', "\0\0\0\1ch\0\0"sv) +
+                  ready() + msg('A', "\0\0\0\1ch\0\0"sv)}},
        {"set x|SET|-|-|-"}},
       {"function call",
        {{'c', msg('F', "\0\0\x04\xd2\0\0\0\0\0\0"sv)}, {'s', msg('V', "\xff\xff\xff\xff"sv) + ready()}},
@@ -208,10 +240,15 @@ std::vector<Case> cases() {
        {"(call of function 1234)|-|-|42883|no such function"}},
       {"the server ends the session while nothing runs", {{'s', error("57P01", "shutting down")}}, {}},
       {"lost while it runs, and behind it",
-       {{'c', query("select pg_sleep(9)") + parse("", "insert") + bind("", "") + execute("") + sync()}, {'s', description()}},
+       {{'c', query("select pg_sleep(9)") + parse("", "insert") + bind("", "") + execute("") + sync()},
+        {'s', description()}},
        {"select pg_sleep(9)|-|-|-|connection lost", "insert|-|-|-|connection lost"}},
-      {"lost after its error", {{'c', query("boom")}, {'s', error("57P01", "terminated")}}, {"boom|-|-|57P01|terminated"}},
-      {"lost half-way through the next message", {{'c', query("a")}, {'s', complete("A") + ready()}, {'c', query("delete from t").substr(0, 12)}}, {"a|A|-|-|-"}},
+      {"lost after its error",
+       {{'c', query("boom")}, {'s', error("57P01", "terminated")}},
+       {"boom|-|-|57P01|terminated"}},
+      {"lost half-way through the next message",
+       {{'c', query("a")}, {'s', complete("A") + ready()}, {'c', query("delete from t").substr(0, 12)}},
+       {"a|A|-|-|-"}},
       {"terminate", {{'c', query("a") + msg('X')}, {'s', complete("A") + ready()}}, {"a|A|-|-|-"}},
   };
 }
@@ -226,7 +263,8 @@ TEST(Inspect, Records) {
 
 TEST(Inspect, HoweverItIsCut) {
   for (const Case& c : cases())
-    for (std::size_t cut : {1uz, 2uz, 3uz, 5uz, 7uz, 11uz, 64uz}) EXPECT_EQ(lines(run(c.script, cut)), c.expected) << c.name << " cut at " << cut;
+    for (std::size_t cut : {1uz, 2uz, 3uz, 5uz, 7uz, 11uz, 64uz})
+      EXPECT_EQ(lines(run(c.script, cut)), c.expected) << c.name << " cut at " << cut;
 }
 
 TEST(Inspect, SplitAtEveryByte) {
@@ -235,7 +273,8 @@ TEST(Inspect, SplitAtEveryByte) {
       for (std::size_t at = 1; at < c.script[i].bytes.size(); ++at) {
         Script split = c.script;
         split[i].bytes = c.script[i].bytes.substr(0, at);
-        split.insert(split.begin() + static_cast<std::ptrdiff_t>(i) + 1, {c.script[i].from, c.script[i].bytes.substr(at)});
+        split.insert(split.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                     {c.script[i].from, c.script[i].bytes.substr(at)});
         ASSERT_EQ(lines(run(split)), c.expected) << c.name << " piece " << i << " at " << at;
       }
     }
@@ -243,7 +282,8 @@ TEST(Inspect, SplitAtEveryByte) {
 }
 
 TEST(Inspect, Times) {
-  const auto ran = run({{'c', query("a; b")}, {'s', description()}, {'s', complete("A")}, {'s', complete("B") + ready()}});
+  const auto ran =
+      run({{'c', query("a; b")}, {'s', description()}, {'s', complete("A")}, {'s', complete("B") + ready()}});
   ASSERT_EQ(ran.records.size(), 2u);
   const FakeClock start;
   EXPECT_EQ(ran.records[0].started, start.wall());

@@ -54,7 +54,8 @@ Result<std::size_t> first_packet_size(ByteView length) {
   ByteReader reader(length);
   const std::uint32_t size = reader.u32();
   if (!reader.ok() || size < 8 || size > kFirstPacketLimit)
-    return fail(Code::kProtocol, fmt::format("start-up packet: its length {} is not within 8 to {}", size, kFirstPacketLimit));
+    return fail(Code::kProtocol,
+                fmt::format("start-up packet: its length {} is not within 8 to {}", size, kFirstPacketLimit));
   return size;
 }
 
@@ -62,7 +63,8 @@ Result<FirstPacket> parse_first_packet(ByteView packet) {
   ByteReader reader(packet);
   const std::uint32_t size = reader.u32();
   const std::uint32_t code = reader.u32();
-  if (!reader.ok() || size != packet.size()) return fail(Code::kProtocol, "start-up packet: it is not of its own length");
+  if (!reader.ok() || size != packet.size())
+    return fail(Code::kProtocol, "start-up packet: it is not of its own length");
   const bool bare = packet.size() == 8;
   if (code == kSslCode && bare) return SslRequest{};
   if (code == kGssCode && bare) return GssRequest{};
@@ -75,9 +77,11 @@ Result<FirstPacket> parse_first_packet(ByteView packet) {
     PL_TRY(Startup startup, parse_startup(code, reader));
     return startup;
   }
-  if (code >> 16 == 1234) return fail(Code::kProtocol, fmt::format("start-up packet: unknown request {}", code & 0xffff));
+  if (code >> 16 == 1234)
+    return fail(Code::kProtocol, fmt::format("start-up packet: unknown request {}", code & 0xffff));
   return fail(Code::kInvalid,
-              fmt::format("PostgreSQL protocol {}.{} is not supported; use a client that speaks 3.0", code >> 16, code & 0xffff),
+              fmt::format("PostgreSQL protocol {}.{} is not supported; use a client that speaks 3.0", code >> 16,
+                          code & 0xffff),
               "sqlstate_0A000");
 }
 
@@ -114,7 +118,8 @@ Result<Header> parse_header(ByteView header, std::uint32_t limit) {
   const char type = static_cast<char>(reader.u8());
   const std::uint32_t length = reader.u32();
   if (!reader.ok() || length < 4 || length > limit)
-    return fail(Code::kProtocol, fmt::format("message {}: its length {} is not within 4 to {}", quoted_type(type), length, limit));
+    return fail(Code::kProtocol,
+                fmt::format("message {}: its length {} is not within 4 to {}", quoted_type(type), length, limit));
   return Header{type, length - 4};
 }
 
@@ -142,7 +147,8 @@ Result<bool> offers_mechanism(ByteView list, std::string_view mechanism) {
   bool offered = false;
   for (std::string_view name = reader.zero_terminated(); reader.ok() && !name.empty(); name = reader.zero_terminated())
     offered = offered || name == mechanism;
-  if (!reader.at_end()) return fail(Code::kProtocol, "authentication request: its list of SASL mechanisms is malformed");
+  if (!reader.at_end())
+    return fail(Code::kProtocol, "authentication request: its list of SASL mechanisms is malformed");
   return offered;
 }
 

@@ -1,6 +1,7 @@
 // PostgreSQL's messages, protocol 3.0, as far as Portolan itself reads or writes them: bytes to structs and back, pure.
 // https://www.postgresql.org/docs/current/protocol-message-formats.html
-// Everything here comes from a peer that may be hostile: a length is checked before memory is taken for what it announces.
+// Everything here comes from a peer that may be hostile: a length is checked before memory is taken for what it
+// announces.
 #pragma once
 #include <cstdint>
 #include <optional>

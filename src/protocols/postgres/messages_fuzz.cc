@@ -16,7 +16,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (!again || std::get<Startup>(*again).parameters != startup->parameters) std::abort();
     }
   }
-  if (const auto length = first_packet_size(bytes.first(std::min<std::size_t>(size, 4))); length && *length > kFirstPacketLimit) std::abort();
+  if (const auto length = first_packet_size(bytes.first(std::min<std::size_t>(size, 4)));
+      length && *length > kFirstPacketLimit)
+    std::abort();
   (void)begins_like_http(bytes);
   (void)parse_header(bytes);
   (void)parse_authentication(bytes);

@@ -21,8 +21,17 @@ TEST(FirstPacket, Sizes) {
     std::uint32_t size;
     bool ok;
   };
-  for (const Case& c : {Case{0, false}, {3, false}, {4, false}, {7, false}, {8, true}, {9, true}, {10'000, true}, {10'001, false},
-                        {0x7fffffff, false}, {0x80000000, false}, {0xffffffff, false}}) {
+  for (const Case& c : {Case{0, false},
+                        {3, false},
+                        {4, false},
+                        {7, false},
+                        {8, true},
+                        {9, true},
+                        {10'000, true},
+                        {10'001, false},
+                        {0x7fffffff, false},
+                        {0x80000000, false},
+                        {0xffffffff, false}}) {
     ByteWriter writer;
     writer.u32(c.size);
     const auto size = first_packet_size(writer.view());
@@ -81,9 +90,11 @@ TEST(FirstPacket, Malformed) {
 }
 
 TEST(FirstPacket, Http) {
-  for (std::string_view text : {"GET /", "POST /", "PUT /", "HEAD /", "OPTIONS *", "DELETE /", "PATCH /", "CONNECT x", "PRI * HTTP/2.0"})
+  for (std::string_view text :
+       {"GET /", "POST /", "PUT /", "HEAD /", "OPTIONS *", "DELETE /", "PATCH /", "CONNECT x", "PRI * HTTP/2.0"})
     EXPECT_TRUE(begins_like_http(as_bytes(text))) << text;
-  for (std::string_view text : {"", "GET", "get /", "\0\0\0\x08"}) EXPECT_FALSE(begins_like_http(as_bytes(text))) << text;
+  for (std::string_view text : {"", "GET", "get /", "\0\0\0\x08"})
+    EXPECT_FALSE(begins_like_http(as_bytes(text))) << text;
 }
 
 TEST(Messages, Headers) {
@@ -91,7 +102,13 @@ TEST(Messages, Headers) {
     std::uint32_t length;
     bool ok;
   };
-  for (const Case& c : {Case{0, false}, {3, false}, {4, true}, {5, true}, {1u << 30, true}, {(1u << 30) + 1, false}, {1u << 31, false},
+  for (const Case& c : {Case{0, false},
+                        {3, false},
+                        {4, true},
+                        {5, true},
+                        {1u << 30, true},
+                        {(1u << 30) + 1, false},
+                        {1u << 31, false},
                         {0xffffffff, false}}) {
     ByteWriter writer;
     writer.u8('Q');
@@ -119,7 +136,8 @@ TEST(Messages, Authentication) {
   EXPECT_FALSE(parse_authentication(as_bytes("\0\0\0"sv)));
   EXPECT_TRUE(*offers_mechanism(as_bytes("SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"sv), "SCRAM-SHA-256"));
   EXPECT_FALSE(*offers_mechanism(as_bytes("SCRAM-SHA-256-PLUS\0\0"sv), "SCRAM-SHA-256"));
-  for (std::string_view bad : {""sv, "SCRAM"sv, "SCRAM\0"sv, "SCRAM\0\0x"sv}) EXPECT_FALSE(offers_mechanism(as_bytes(bad), "SCRAM"));
+  for (std::string_view bad : {""sv, "SCRAM"sv, "SCRAM\0"sv, "SCRAM\0\0x"sv})
+    EXPECT_FALSE(offers_mechanism(as_bytes(bad), "SCRAM"));
   EXPECT_TRUE(parse_backend_key(as_bytes("12345678")));
   EXPECT_FALSE(parse_backend_key(as_bytes("1234567")));
   EXPECT_FALSE(parse_backend_key(as_bytes("123456789")));
@@ -132,11 +150,13 @@ TEST(Messages, ServerErrors) {
   EXPECT_EQ(whole.message, "no such table");
   EXPECT_EQ(parse_server_error(as_bytes("SFATAL\0C57P01\0\0"sv)).severity, "FATAL") << "before 9.6";
   EXPECT_EQ(parse_server_error(as_bytes("C42P01\0Mno such ta"sv)).message, "no such ta") << "cut";
-  for (std::string_view odd : {""sv, "\0"sv, "M"sv, "\0\0\0"sv}) EXPECT_EQ(parse_server_error(as_bytes(odd)).message, "");
+  for (std::string_view odd : {""sv, "\0"sv, "M"sv, "\0\0\0"sv})
+    EXPECT_EQ(parse_server_error(as_bytes(odd)).message, "");
 }
 
 TEST(Messages, OurErrorsCannotBeExtendedByForeignText) {
-  const Bytes built = error_response({.code = "28000", .message = std::string("no\0Cevil", 8), .detail = "d", .hint = "h"});
+  const Bytes built =
+      error_response({.code = "28000", .message = std::string("no\0Cevil", 8), .detail = "d", .hint = "h"});
   const auto header = parse_header(ByteView(built).first(kHeaderSize));
   ASSERT_TRUE(header);
   EXPECT_EQ(header->type, 'E');
@@ -149,8 +169,17 @@ TEST(Messages, RowsOfTags) {
     std::string_view tag;
     std::optional<std::uint64_t> rows;
   };
-  for (const Case& c : {Case{"INSERT 0 5", 5}, {"SELECT 3", 3}, {"COPY 100", 100}, {"UPDATE 0", 0}, {"MERGE 2", 2}, {"CREATE TABLE", {}},
-                        {"BEGIN", {}}, {"", {}}, {"SELECT ", {}}, {"SELECT -1", {}}, {"SELECT 99999999999999999999", {}}})
+  for (const Case& c : {Case{"INSERT 0 5", 5},
+                        {"SELECT 3", 3},
+                        {"COPY 100", 100},
+                        {"UPDATE 0", 0},
+                        {"MERGE 2", 2},
+                        {"CREATE TABLE", {}},
+                        {"BEGIN", {}},
+                        {"", {}},
+                        {"SELECT ", {}},
+                        {"SELECT -1", {}},
+                        {"SELECT 99999999999999999999", {}}})
     EXPECT_EQ(rows_of_tag(c.tag), c.rows) << c.tag;
 }
 

@@ -8,7 +8,8 @@ namespace {
 // Names longer than this are known by their hash.
 constexpr std::size_t kNameLimit = 256;
 
-// A message's body: bytes of fixed size, then texts ended by a zero byte, then a tail of which only the size may matter.
+// A message's body: bytes of fixed size, then texts ended by a zero byte, then a tail of which only the size may
+// matter.
 struct Layout {
   char type;
   std::size_t fixed;
@@ -39,7 +40,8 @@ RequestReader::RequestReader() : name_(kNameLimit), text_(audit::kTextLimit) {}
 
 Result<> RequestReader::begin(Header header) {
   const auto* layout = std::ranges::find(kLayouts, header.type, &Layout::type);
-  if (layout == kLayouts.end()) return fail(Code::kProtocol, "unknown message type " + quoted_type(header.type) + " from the client");
+  if (layout == kLayouts.end())
+    return fail(Code::kProtocol, "unknown message type " + quoted_type(header.type) + " from the client");
   request_.type = header.type;
   fixed_left_ = layout->fixed;
   fixed_ = 0;
@@ -79,7 +81,8 @@ void RequestReader::end_field() {
 Result<Request> RequestReader::end() {
   const char type = request_.type;
   const bool names_kind = type == 'D' || type == 'C';
-  if (fixed_left_ > 0 || field_ < fields_ || (exact_tail_ && tail_ != *exact_tail_) || (names_kind && fixed_ != 'S' && fixed_ != 'P'))
+  if (fixed_left_ > 0 || field_ < fields_ || (exact_tail_ && tail_ != *exact_tail_) ||
+      (names_kind && fixed_ != 'S' && fixed_ != 'P'))
     return fail(Code::kProtocol, "malformed message of type " + quoted_type(type) + " from the client");
   request_.of_portal = names_kind && fixed_ == 'P';
   request_.function = type == 'F' ? fixed_ : 0;

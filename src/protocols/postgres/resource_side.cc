@@ -1,8 +1,8 @@
 #include "protocols/postgres/resource_side.h"
 
+#include <arpa/inet.h>
 #include <algorithm>
 #include <array>
-#include <arpa/inet.h>
 
 #include <fmt/format.h>
 
@@ -37,12 +37,15 @@ std::string_view setting(const Settings& settings, const std::string& name) {
 
 bool is_address(const std::string& host) {
   std::array<unsigned char, 16> ignored{};
-  return inet_pton(AF_INET, host.c_str(), ignored.data()) == 1 || inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
+  return inet_pton(AF_INET, host.c_str(), ignored.data()) == 1 ||
+         inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
 }
 
 Error error_from(const ServerError& said) {
   Error error{Code::kUnavailable, "the server says: " + to_utf8(said.message, 512)};
-  const bool proper = said.code.size() == 5 && std::ranges::all_of(said.code, [](char c) { return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z'); });
+  const bool proper = said.code.size() == 5 && std::ranges::all_of(said.code, [](char c) {
+                        return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+                      });
   error.reason = "sqlstate_" + (proper ? said.code : "XX000");
   if (said.code.starts_with("28")) error.code = Code::kUnauthenticated;
   if (said.code.starts_with("3D")) error.code = Code::kNotFound;
@@ -59,7 +62,8 @@ struct Incoming {
 // Speaks with the server during sign-in: whole messages, within the limits of this phase.
 class Conversation {
  public:
-  Conversation(net::Stream& server, bool encrypted, const SignIn& as) : server_(server), reader_(server), encrypted_(encrypted), as_(as) {}
+  Conversation(net::Stream& server, bool encrypted, const SignIn& as)
+      : server_(server), reader_(server), encrypted_(encrypted), as_(as) {}
 
   net::Task<Result<SignedIn>> run() {
     Parameters parameters = {{"user", as_.user}};
@@ -101,7 +105,9 @@ class Conversation {
       if (std::exchange(answered, true)) co_return fail(Code::kProtocol, "the server asks for authentication twice");
       if (asked.kind == Authentication::kCleartext) {
         if (!encrypted_)
-          co_return fail(Code::kDenied, "the server wants the password in clear text on a connection without TLS; set tls to require or more");
+          co_return fail(
+              Code::kDenied,
+              "the server wants the password in clear text on a connection without TLS; set tls to require or more");
         CO_CHECK(co_await send_secret(password_message(as_.password.reveal())));
       } else if (asked.kind == Authentication::kMd5) {
         CO_CHECK(co_await send_secret(password_message(md5_answer(asked.data))));
@@ -110,8 +116,11 @@ class Conversation {
       } else if (asked.kind == Authentication::kSaslContinue || asked.kind == Authentication::kSaslFinal) {
         co_return fail(Code::kProtocol, "the server goes on with a SASL exchange that did not begin");
       } else {
-        co_return fail(Code::kInvalid, fmt::format("the server asks for authentication method {}, which is not supported; let pg_hba.conf ask "
-                                                   "for scram-sha-256", asked.kind));
+        co_return fail(
+            Code::kInvalid,
+            fmt::format("the server asks for authentication method {}, which is not supported; let pg_hba.conf ask "
+                        "for scram-sha-256",
+                        asked.kind));
       }
     }
   }
@@ -132,7 +141,8 @@ class Conversation {
 
   net::Task<Result<>> scram(ByteView mechanisms) {
     CO_TRY(const bool offered, offers_mechanism(mechanisms, kScramSha256));
-    if (!offered) co_return fail(Code::kInvalid, "the server offers no SASL mechanism that Portolan knows (SCRAM-SHA-256)");
+    if (!offered)
+      co_return fail(Code::kInvalid, "the server offers no SASL mechanism that Portolan knows (SCRAM-SHA-256)");
     Scram scram(make_token(18));
     const Bytes first = sasl_initial_response(kScramSha256, scram.first());
     CO_CHECK(co_await net::write(server_, first));
@@ -219,12 +229,14 @@ Result<TlsChoice> tls_choice(const Settings& settings, const std::string& host) 
   if (!name.empty()) {
     const auto* found = std::ranges::find(kModes, name, &ModeName::name);
     if (found == kModes.end())
-      return fail(Code::kInvalid, "setting \"tls\": unknown value " + quoted(name) + "; known are disable, prefer, require, verify-ca, verify-full");
+      return fail(Code::kInvalid, "setting \"tls\": unknown value " + quoted(name) +
+                                      "; known are disable, prefer, require, verify-ca, verify-full");
     choice.mode = found->mode;
   }
   const bool verifies = choice.mode == TlsChoice::Mode::kVerifyCa || choice.mode == TlsChoice::Mode::kVerifyFull;
   const std::string_view ca = setting(settings, "tls_ca");
-  if (!ca.empty() && !verifies) return fail(Code::kInvalid, "setting \"tls_ca\" has no effect unless \"tls\" is verify-ca or verify-full");
+  if (!ca.empty() && !verifies)
+    return fail(Code::kInvalid, "setting \"tls_ca\" has no effect unless \"tls\" is verify-ca or verify-full");
   if (!ca.empty()) {
     auto trust = crypto::Certificate::all_from_pem(ca);
     if (!trust) return std::unexpected(std::move(trust).error().within("setting \"tls_ca\""));
@@ -246,7 +258,8 @@ net::Task<Result<Leg>> protect(std::unique_ptr<net::Stream> raw, TlsChoice choic
   if (choice.mode == TlsChoice::Mode::kDisable) co_return Leg{std::move(raw), false};
   CO_TRY(const bool speaks_tls, co_await net::with_timeout(ask_for_tls(*raw), limit));
   if (!speaks_tls && choice.mode == TlsChoice::Mode::kPrefer) co_return Leg{std::move(raw), false};
-  if (!speaks_tls) co_return fail(Code::kDenied, "the server does not speak TLS, which the resource's settings require");
+  if (!speaks_tls)
+    co_return fail(Code::kDenied, "the server does not speak TLS, which the resource's settings require");
   CO_TRY(const auto client, net::TlsClient::make(std::move(choice.options)));
   CO_TRY(auto stream, co_await client->connect(std::move(raw), limit));
   co_return Leg{std::move(stream), true};

@@ -34,16 +34,16 @@ struct SignIn {
   Parameters parameters;
 };
 struct SignedIn {
-  Bytes greeting;   // for the client: ParameterStatus and NoticeResponse messages as they came
-  BackendKey key;   // the server's own; zeros if it gave none
-  Bytes ready;      // its ReadyForQuery
-  Bytes rest;       // what it sent after that
+  Bytes greeting;  // for the client: ParameterStatus and NoticeResponse messages as they came
+  BackendKey key;  // the server's own; zeros if it gave none
+  Bytes ready;     // its ReadyForQuery
+  Bytes rest;      // what it sent after that
 };
 // On an open leg; the caller sets the deadline. An ErrorResponse becomes an Error with reason "sqlstate_…".
 net::Task<Result<SignedIn>> sign_in(net::Stream& server, bool encrypted, const SignIn& as);
 
-// Opens a connection of its own to the resource, sends a CancelRequest and waits until the server has taken it. Owns all that it
-// uses, since it may outlive the session.
+// Opens a connection of its own to the resource, sends a CancelRequest and waits until the server has taken it. Owns
+// all that it uses, since it may outlive the session.
 net::Task<Result<>> cancel_at(std::string host, std::uint16_t port, TlsChoice choice, BackendKey key);
 
 }  // namespace portolan::protocols::postgres

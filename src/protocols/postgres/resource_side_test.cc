@@ -22,7 +22,13 @@ TEST(TlsChoice, FromSettings) {
       {{{"tls", "verify-ca"}}, "db.example", Mode::kVerifyCa, true, true, "db.example", ""},
       {{{"tls", "verify-full"}}, "db.example", Mode::kVerifyFull, true, true, "db.example", "db.example"},
       {{{"tls", "verify-full"}}, "::1", Mode::kVerifyFull, true, true, "", "::1"},
-      {{{"tls", "verify-full"}, {"tls_server_name", "pg.internal"}}, "10.0.0.1", Mode::kVerifyFull, true, true, "pg.internal", "pg.internal"},
+      {{{"tls", "verify-full"}, {"tls_server_name", "pg.internal"}},
+       "10.0.0.1",
+       Mode::kVerifyFull,
+       true,
+       true,
+       "pg.internal",
+       "pg.internal"},
   };
   for (const Case& c : cases) {
     const auto choice = tls_choice(c.settings, c.host);
@@ -64,7 +70,9 @@ struct SigningIn {
 
 CO_TEST(SignIn, ByTrust) {
   SigningIn in(co_await boost::asio::this_coro::executor);
-  const std::string version = msg('S', "server_version\0" "15.1\0"sv);
+  const std::string version = msg('S',
+                                  "server_version\0"
+                                  "15.1\0"sv);
   const std::string notice = msg('N', "SWARNING\0Mlook out\0\0"sv);
   co_await in.answer(notice + kAuthenticationOk + version + notice + msg('K', "\0\0\0\7secr"sv) + kReady + "more");
   co_await in.group.join();
@@ -110,7 +118,8 @@ const std::string kSaslStart = sasl(10, "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"s
 // The server's half of SCRAM, worked out from the messages alone.
 struct ScramServer {
   std::string client_bare, server_first, expected_proof, server_final;
-  explicit ScramServer(std::string_view client_first, unsigned iterations) : client_bare(client_first.substr(client_first.find("n="))) {
+  explicit ScramServer(std::string_view client_first, unsigned iterations)
+      : client_bare(client_first.substr(client_first.find("n="))) {
     const std::string nonce = client_bare.substr(client_bare.find("r=") + 2) + "SERVER";
     server_first = "r=" + nonce + ",s=" + base64(as_bytes("saltsalt")) + ",i=" + std::to_string(iterations);
     const auto salted = crypto::pbkdf2_sha256("pencil", as_bytes("saltsalt"), iterations);
@@ -119,7 +128,8 @@ struct ScramServer {
     const auto signature = crypto::hmac_sha256(crypto::sha256(proof), as_bytes(all));
     for (std::size_t i = 0; i < proof.size(); ++i) proof[i] ^= signature[i];
     expected_proof = "pc=biws,r=" + nonce + ",p=" + base64(proof);
-    server_final = "v=" + base64(crypto::hmac_sha256(crypto::hmac_sha256(salted, as_bytes("Server Key")), as_bytes(all)));
+    server_final =
+        "v=" + base64(crypto::hmac_sha256(crypto::hmac_sha256(salted, as_bytes("Server Key")), as_bytes(all)));
   }
 };
 
@@ -140,7 +150,8 @@ CO_TEST(SignIn, ByScramOnTheLoopAndOnAThread) {
 }
 
 CO_TEST(SignIn, AServerThatFailsToProveItselfIsRefused) {
-  for (const std::string& last : {sasl(12, "v=AAAA"), kAuthenticationOk, sasl(11, "r=x"), msg('R', "\0\0\0\3"sv), kReady}) {
+  for (const std::string& last :
+       {sasl(12, "v=AAAA"), kAuthenticationOk, sasl(11, "r=x"), msg('R', "\0\0\0\3"sv), kReady}) {
     SigningIn in(co_await boost::asio::this_coro::executor);
     co_await in.answer(kSaslStart);
     const std::string first = co_await in.server->next();
@@ -187,7 +198,8 @@ CO_TEST(SignIn, ServersThatLie) {
       {"a second authentication", kAuthenticationOk + kAuthenticationOk},
       {"a cancellation key of three bytes", kAuthenticationOk + msg('K', "abc")},
       {"notices without end", flood},
-      {"an error after it let us in", kAuthenticationOk + msg('E', "SFATAL\0C3D000\0Mno such database\0\0"sv), Code::kNotFound},
+      {"an error after it let us in", kAuthenticationOk + msg('E', "SFATAL\0C3D000\0Mno such database\0\0"sv),
+       Code::kNotFound},
       {"an error with a malformed code", msg('E', "SFATAL\0Cx\0Mno\0\0"sv), Code::kUnavailable},
       {"it hangs up", "", Code::kEof},
       {"it hangs up in mid-message", "R\0\0\0\x08\0"s, Code::kEof},

@@ -47,8 +47,10 @@ Result<Scram::Challenge> Scram::challenge(std::string_view server_first) {
   PL_TRY(const std::string_view count, take_attribute(rest, 'i'));
   unsigned iterations = 0;
   const auto [end, error] = std::from_chars(count.data(), count.data() + count.size(), iterations);
-  if (error != std::errc() || end != count.data() + count.size() || iterations == 0 || iterations > kScramIterationLimit)
-    return fail(Code::kProtocol, fmt::format("SCRAM: an iteration count of {} is not within 1 to {}", quoted(count), kScramIterationLimit));
+  if (error != std::errc() || end != count.data() + count.size() || iterations == 0 ||
+      iterations > kScramIterationLimit)
+    return fail(Code::kProtocol, fmt::format("SCRAM: an iteration count of {} is not within 1 to {}", quoted(count),
+                                             kScramIterationLimit));
   return Challenge{std::move(*salt_bytes), iterations};
 }
 
@@ -62,7 +64,8 @@ std::string Scram::answer(const crypto::Sha256& salted_password) {
 }
 
 Result<> Scram::finish(std::string_view server_final) const {
-  if (server_final.starts_with("e=")) return fail(Code::kUnauthenticated, "SCRAM: the server says " + quoted(server_final.substr(2)));
+  if (server_final.starts_with("e="))
+    return fail(Code::kUnauthenticated, "SCRAM: the server says " + quoted(server_final.substr(2)));
   std::string_view rest = server_final;
   PL_TRY(const std::string_view verifier, take_attribute(rest, 'v'));
   const auto signature = from_base64(verifier);

@@ -1,9 +1,9 @@
 // SCRAM-SHA-256, the client's part: RFC 5802 and 7677, as PostgreSQL uses it
 // (https://www.postgresql.org/docs/current/sasl-authentication.html). Pure: text in, text out.
 //
-// Both sides prove themselves: finish() checks the server's signature, so that a server that does not know the password is
-// found out. Passwords go through as they are: SASLprep changes nothing in ASCII, and PostgreSQL itself takes a password raw where
-// it cannot prepare it.
+// Both sides prove themselves: finish() checks the server's signature, so that a server that does not know the password
+// is found out. Passwords go through as they are: SASLprep changes nothing in ASCII, and PostgreSQL itself takes a
+// password raw where it cannot prepare it.
 #pragma once
 #include <string>
 #include <string_view>
@@ -21,12 +21,14 @@ inline constexpr unsigned kScramIterationLimit = 10'000'000;
 // One sign-in: first(), challenge(), the key derivation by the caller, answer(), finish(), in this order.
 class Scram {
  public:
-  // `nonce` is printable, random and used once. PostgreSQL takes the user's name from the start-up packet and ignores this one.
+  // `nonce` is printable, random and used once. PostgreSQL takes the user's name from the start-up packet and ignores
+  // this one.
   explicit Scram(std::string nonce, std::string user = {});
 
   std::string first() const;
 
-  // What the server asks: the caller derives the salted password from it, perhaps on another thread, since that is slow on purpose.
+  // What the server asks: the caller derives the salted password from it, perhaps on another thread, since that is slow
+  // on purpose.
   struct Challenge {
     Bytes salt;
     unsigned iterations = 0;

@@ -7,7 +7,8 @@ namespace {
 
 // RFC 7677, section 3.
 constexpr std::string_view kNonce = "rOprNGfwEbeRWgbNEkqO";
-constexpr std::string_view kServerFirst = "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+constexpr std::string_view kServerFirst =
+    "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
 constexpr std::string_view kServerFinal = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
 Result<> sign_in(std::string_view password, std::string_view server_final, std::string& answer) {
@@ -21,8 +22,9 @@ TEST(Scram, TheRfcsExample) {
   EXPECT_EQ(Scram(std::string(kNonce), "user").first(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
   std::string answer;
   EXPECT_TRUE(sign_in("pencil", kServerFinal, answer));
-  EXPECT_EQ(answer,
-            "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+  EXPECT_EQ(
+      answer,
+      "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
 }
 
 TEST(Scram, AServerThatDoesNotKnowThePasswordIsFoundOut) {
@@ -48,8 +50,8 @@ TEST(Scram, Challenges) {
       {"r=abcdef,s=AAAA,i=10000000", true},
       {"r=abcdef,s=AAAA,i=4096,x=an extension", true},
       {"", false},
-      {"r=abc,s=AAAA,i=4096", false},        // the server added nothing
-      {"r=xabcdef,s=AAAA,i=4096", false},    // not our nonce
+      {"r=abc,s=AAAA,i=4096", false},      // the server added nothing
+      {"r=xabcdef,s=AAAA,i=4096", false},  // not our nonce
       {"r=abcdef,s=,i=4096", false},
       {"r=abcdef,s=A?A=,i=4096", false},
       {"r=abcdef,s=AAAA,i=0", false},

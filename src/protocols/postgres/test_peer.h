@@ -1,4 +1,5 @@
-// For the tests of this folder: a driver at work between two memory pairs, and ends of them that speak message by message.
+// For the tests of this folder: a driver at work between two memory pairs, and ends of them that speak message by
+// message.
 #pragma once
 #include <memory>
 #include <optional>
@@ -16,7 +17,9 @@ using namespace std::chrono_literals;
 using namespace std::string_literals;
 using namespace std::string_view_literals;
 
-inline std::string msg(char type, std::string_view body = {}) { return std::string(as_text(message(type, as_bytes(body)))); }
+inline std::string msg(char type, std::string_view body = {}) {
+  return std::string(as_text(message(type, as_bytes(body))));
+}
 inline std::string z(std::string_view text) { return std::string(text) + '\0'; }
 inline std::string startup(const Parameters& parameters) { return std::string(as_text(startup_message(parameters))); }
 inline std::string text_of(const Bytes& bytes) { return std::string(as_text(bytes)); }
@@ -68,12 +71,14 @@ class Peer {
   net::Reader reader_;
 };
 
-inline net::Task<> serve_and_note(Session& session, std::unique_ptr<net::Stream> stream, std::optional<Result<>>& outcome) {
+inline net::Task<> serve_and_note(Session& session, std::unique_ptr<net::Stream> stream,
+                                  std::optional<Result<>>& outcome) {
   const auto driver = make(session);
   outcome = co_await driver->serve(std::move(stream));
 }
 
-// client ⇄ driver ⇄ server; the resource is "billing" with user "app" and password "pencil", TLS off unless a test sets it.
+// client ⇄ driver ⇄ server; the resource is "billing" with user "app" and password "pencil", TLS off unless a test sets
+// it.
 struct Setup {
   explicit Setup(const net::Executor& executor, std::size_t capacity = 64 * 1024) : group(executor) {
     auto [ours, drivers] = net::memory_pair(executor, capacity);
@@ -106,7 +111,8 @@ struct Setup {
 };
 
 inline void expect_contains(const std::string& text, std::initializer_list<std::string_view> parts) {
-  for (std::string_view part : parts) EXPECT_TRUE(text.contains(part)) << quoted(part) << " is not in " << quoted(text, 1000);
+  for (std::string_view part : parts)
+    EXPECT_TRUE(text.contains(part)) << quoted(part) << " is not in " << quoted(text, 1000);
 }
 
 }  // namespace portolan::protocols::postgres

@@ -5,7 +5,8 @@
 namespace portolan::protocols::postgres {
 namespace {
 
-// The length of the well-formed UTF-8 sequence at the front of `text` (Unicode standard, table 3-7), 0 if there is none.
+// The length of the well-formed UTF-8 sequence at the front of `text` (Unicode standard, table 3-7), 0 if there is
+// none.
 std::size_t sequence_length(std::string_view text) {
   const auto byte = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   const auto continues = [&byte](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };

@@ -33,7 +33,8 @@ class TextCollector {
   std::optional<crypto::Sha256Hasher> hasher_;  // once there is more than the limit
 };
 
-// The text as UTF-8, at most `limit` bytes: what is not UTF-8 (a client may use another encoding) becomes U+FFFD, byte by byte.
+// The text as UTF-8, at most `limit` bytes: what is not UTF-8 (a client may use another encoding) becomes U+FFFD, byte
+// by byte.
 std::string to_utf8(std::string_view text, std::size_t limit);
 
 }  // namespace portolan::protocols::postgres

@@ -10,7 +10,8 @@ TEST(TextCollector, KeepsUpToItsLimitAndHashesTheRest) {
   for (std::size_t limit : {0uz, 1uz, text.size() - 1, text.size(), text.size() + 1}) {
     for (std::size_t piece : {1uz, 7uz, text.size()}) {
       TextCollector collector(limit);
-      for (std::size_t i = 0; i < text.size(); i += piece) collector.add(as_bytes(std::string_view(text).substr(i, piece)));
+      for (std::size_t i = 0; i < text.size(); i += piece)
+        collector.add(as_bytes(std::string_view(text).substr(i, piece)));
       const Text got = collector.finish();
       EXPECT_EQ(got.kept, text.substr(0, limit));
       EXPECT_EQ(got.length, text.size());
@@ -43,13 +44,13 @@ TEST(Utf8, ReplacesWhatIsNotUtf8) {
       {"", ""},
       {"plain", "plain"},
       {"z\xc3\xbcrich \xe2\x82\xac \xf0\x9f\x98\x80", "z\xc3\xbcrich \xe2\x82\xac \xf0\x9f\x98\x80"},
-      {"z\xfcrich", "z\xef\xbf\xbdrich"},                            // Latin-1
-      {"\xc3", "\xef\xbf\xbd"},                                      // cut
-      {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},                      // cut
-      {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},                      // overlong
-      {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},      // a surrogate
+      {"z\xfcrich", "z\xef\xbf\xbdrich"},                                        // Latin-1
+      {"\xc3", "\xef\xbf\xbd"},                                                  // cut
+      {"\xe2\x82", "\xef\xbf\xbd\xef\xbf\xbd"},                                  // cut
+      {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},                                  // overlong
+      {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},                  // a surrogate
       {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},  // beyond Unicode
-      {"ab\xc3\xbc", "ab", 3},                                       // never half a character
+      {"ab\xc3\xbc", "ab", 3},                                                   // never half a character
       {"abc", "ab", 2},
   };
   for (const Case& c : cases) EXPECT_EQ(to_utf8(c.in, c.limit), c.out) << hex(as_bytes(c.in));

@@ -23,7 +23,8 @@ class TcpDriver final : public Driver {
 }  // namespace
 
 Result<> check(const Settings& settings, std::string_view username) {
-  if (!settings.empty()) return fail(Code::kInvalid, "unknown setting " + quoted(settings.begin()->first) + " for tcp; it has none");
+  if (!settings.empty())
+    return fail(Code::kInvalid, "unknown setting " + quoted(settings.begin()->first) + " for tcp; it has none");
   if (!username.empty()) return fail(Code::kInvalid, "tcp signs in to nothing: it takes no user name");
   return {};
 }

@@ -1,4 +1,5 @@
-// Any protocol over TCP, carried as it is: no queries on record, only that there was a session, how long, and how many bytes.
+// Any protocol over TCP, carried as it is: no queries on record, only that there was a session, how long, and how many
+// bytes.
 #pragma once
 #include <array>
 

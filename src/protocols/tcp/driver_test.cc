@@ -27,7 +27,9 @@ struct Setup {
   net::TaskGroup group;
 };
 
-std::string text_of(const Result<net::Buffer>& got) { return got ? std::string(as_text(got->data())) : "error: " + got.error().message; }
+std::string text_of(const Result<net::Buffer>& got) {
+  return got ? std::string(as_text(got->data())) : "error: " + got.error().message;
+}
 
 CO_TEST(TcpDriver, CarriesBytesBothWaysAndCountsThem) {
   Setup setup(co_await boost::asio::this_coro::executor);

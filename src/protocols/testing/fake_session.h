@@ -11,12 +11,13 @@ namespace portolan::protocols::testing {
 // Everything is public: a test sets it before and looks at it after.
 class FakeSession final : public Session {
  public:
+  using Cancels = std::map<CancelKey, std::function<net::Task<Result<>>()>>;
   using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>()>;
 
   const std::string& id() const override { return id_; }
   const std::string& trace() const override { return trace_; }
   const Granted& granted() const override { return granted_; }
-  const Clock& clock() const override { return clock_; }
+  const Clock& clock() const override { return use_real_clock_ ? Clock::real() : clock_; }
   net::StopSignal& stop() override { return stop_; }
 
   // Hands out `resource_` once, or what `dial_` gives.
@@ -40,13 +41,13 @@ class FakeSession final : public Session {
     from_resource_ += from_resource;
   }
   CancelKey offer_cancel(std::function<net::Task<Result<>>()> cancel) override {
-    const CancelKey key{7000 + static_cast<std::uint32_t>(cancels_.size()), 0x5ec4e7};
-    cancels_[key] = std::move(cancel);
+    const CancelKey key{7000 + static_cast<std::uint32_t>(cancels_->size()), 0x5ec4e7};
+    cancels_->emplace(key, std::move(cancel));
     return key;
   }
   net::Task<Result<>> cancel(CancelKey key) override {
-    const auto found = cancels_.find(key);
-    if (found == cancels_.end()) co_return fail(Code::kNotFound, "no such session to cancel");
+    const auto found = cancels_->find(key);
+    if (found == cancels_->end()) co_return fail(Code::kNotFound, "no such session to cancel");
     auto run = found->second;
     co_return co_await run();
   }
@@ -55,6 +56,7 @@ class FakeSession final : public Session {
   std::string trace_ = "trace-test";
   Granted granted_;
   FakeClock clock_;
+  bool use_real_clock_ = false;
   net::StopSignal stop_;
   std::unique_ptr<net::Stream> resource_;
   Dial dial_;
@@ -63,11 +65,14 @@ class FakeSession final : public Session {
   std::optional<Error> record_fails_;
   std::string client_, database_;
   std::uint64_t to_resource_ = 0, from_resource_ = 0;
-  std::map<CancelKey, std::function<net::Task<Result<>>()>> cancels_;
+  std::shared_ptr<Cancels> cancels_ =
+      std::make_shared<Cancels>();  // shared by sessions of the same account, if the test says so
 
  private:
   net::Task<Result<std::unique_ptr<net::Stream>>> hand_out() {
-    if (!resource_) co_return std::unexpected(Error{Code::kUnavailable, "connect to resource: connection refused", {}, Hop::kResource});
+    if (!resource_)
+      co_return std::unexpected(
+          Error{Code::kUnavailable, "connect to resource: connection refused", {}, Hop::kResource});
     co_return std::move(resource_);
   }
 };
