@@ -1,5 +1,5 @@
-// Roles are the only way to a resource: account - membership - role - grant - resource. A reference to something that is not in
-// the snapshot counts as absent, so a half-removed object can only ever take access away.
+// Roles are the only way to a resource: account - membership - role - grant - resource. A reference to something that
+// is not in the snapshot counts as absent, so a half-removed object can only ever take access away.
 #include "directory/decision.h"
 
 #include <algorithm>
@@ -25,7 +25,8 @@ const T* find_by(const std::map<std::string, T, std::less<>>& objects, std::stri
 // By name, so that people and programs see the same order every time.
 template <class T>
 void sort_by_name(std::vector<const T*>& objects) {
-  std::ranges::sort(objects, [](const T* a, const T* b) { return std::tie(a->name, a->id) < std::tie(b->name, b->id); });
+  std::ranges::sort(objects,
+                    [](const T* a, const T* b) { return std::tie(a->name, a->id) < std::tie(b->name, b->id); });
 }
 
 std::string listed(const std::set<std::string>& names) {
@@ -68,14 +69,19 @@ std::vector<const Node*> nodes_of_kind(const Snapshot& snapshot, std::string_vie
 
 }  // namespace
 
-const Account* Snapshot::account_by_email(std::string_view email) const { return find_by(accounts, &Account::email, email); }
-const Resource* Snapshot::resource_by_name(std::string_view name) const { return find_by(resources, &Resource::name, name); }
+const Account* Snapshot::account_by_email(std::string_view email) const {
+  return find_by(accounts, &Account::email, email);
+}
+const Resource* Snapshot::resource_by_name(std::string_view name) const {
+  return find_by(resources, &Resource::name, name);
+}
 const Role* Snapshot::role_by_name(std::string_view name) const { return find_by(roles, &Role::name, name); }
 const Node* Snapshot::node_by_name(std::string_view name) const { return find_by(nodes, &Node::name, name); }
 
 Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource) {
   const auto refuse = [](std::string code, std::vector<std::string> reasons) {
-    return Decision{.allowed = false, .code = std::move(code), .reasons = std::move(reasons), .valid_until = std::nullopt};
+    return Decision{
+        .allowed = false, .code = std::move(code), .reasons = std::move(reasons), .valid_until = std::nullopt};
   };
   const Account* who = find(snapshot.accounts, account);
   if (!who) return refuse("unknown_account", {"there is no account " + quoted(account)});
@@ -160,7 +166,8 @@ std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Sn
     by_account[account->id].insert(nodes->second.begin(), nodes->second.end());
   }
   std::map<std::string, std::vector<std::string>> out;
-  for (const auto& [account, nodes] : by_account) out.emplace(account, std::vector<std::string>(nodes.begin(), nodes.end()));
+  for (const auto& [account, nodes] : by_account)
+    out.emplace(account, std::vector<std::string>(nodes.begin(), nodes.end()));
   return out;
 }
 
@@ -182,7 +189,8 @@ Result<std::uint16_t> choose_local_port(const Snapshot& snapshot, std::uint16_t 
     const unsigned offset = (begin + i) % kCount;
     if (!taken[offset]) return static_cast<std::uint16_t>(kFirst + offset);
   }
-  return fail(Code::kLimit, "all local ports from 10000 to 32767 are taken by other resources; remove a resource first");
+  return fail(Code::kLimit,
+              "all local ports from 10000 to 32767 are taken by other resources; remove a resource first");
 }
 
 }  // namespace portolan::directory

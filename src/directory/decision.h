@@ -13,9 +13,10 @@
 
 namespace portolan::directory {
 
-// All of the directory at one revision, indexed. Made by the store, swapped as a whole, shared read-only between threads.
+// All of the directory at one revision, indexed. Made by the store, swapped as a whole, shared read-only between
+// threads.
 struct Snapshot {
-  std::string epoch;            // of the store; another one (a restore) makes everyone list anew
+  std::string epoch;  // of the store; another one (a restore) makes everyone list anew
   std::uint64_t revision = 0;
   std::map<std::string, Account, std::less<>> accounts;
   std::map<std::string, Device, std::less<>> devices;
@@ -36,7 +37,7 @@ struct Snapshot {
 
 struct Decision {
   bool allowed = false;
-  std::string code;                  // "granted", "no_grant", "account_suspended", "unknown_account", "unknown_resource"
+  std::string code;  // "granted", "no_grant", "account_suspended", "unknown_account", "unknown_resource"
   std::vector<std::string> reasons;  // the chain, for people: "ann@example.com has role \"dba\" (m-…)", …
   std::optional<WallTime> valid_until;
 };
@@ -44,7 +45,8 @@ Decision allow(const Snapshot& snapshot, std::string_view account, std::string_v
 
 // Resources that the account may use, by name.
 std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account);
-// Nodes that may be the egress of the resource, by name: those it names, else every relay, else every gateway; never a revoked one.
+// Nodes that may be the egress of the resource, by name: those it names, else every relay, else every gateway; never a
+// revoked one.
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource);
 // Node ids that some usable resource of the account may be reached through: what a gateway lets it open.
 std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account);
@@ -52,7 +54,8 @@ std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_v
 std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot);
 bool may_be_egress(const Snapshot& snapshot, std::string_view node, std::string_view resource);
 
-// 10000 + the protocol's port, or the next free one above it up to 32767, wrapping to 10000. Code::kLimit when all are taken.
+// 10000 + the protocol's port, or the next free one above it up to 32767, wrapping to 10000. Code::kLimit when all are
+// taken.
 Result<std::uint16_t> choose_local_port(const Snapshot& snapshot, std::uint16_t protocol_port);
 
 // Rules of form for what people type; each error says what is allowed.

@@ -28,7 +28,8 @@ Snapshot sample() {
       account.email = name + "@example.com";
       account.suspended = name == "sam";
     });
-  for (const std::string name : {"dba", "reader"}) add<Role>(s.roles, "r-" + name, [&](Role& role) { role.name = name; });
+  for (const std::string name : {"dba", "reader"})
+    add<Role>(s.roles, "r-" + name, [&](Role& role) { role.name = name; });
   for (const std::string name : {"billing", "ledger", "vault"})
     add<Resource>(s.resources, "rs-" + name, [&](Resource& resource) { resource.name = name; });
   const auto membership = [&](std::string id, const std::string& account, const std::string& role) {
@@ -64,14 +65,22 @@ TEST(Decision, Table) {
     std::vector<std::string> reasons;
   };
   const Case cases[] = {
-      {"a-ann", "rs-billing", "granted",
+      {"a-ann",
+       "rs-billing",
+       "granted",
        {"ann@example.com has role \"dba\" (m-1)", "role \"dba\" may use resource \"billing\" (g-1)",
         "ann@example.com has role \"reader\" (m-2)", "role \"reader\" may use resource \"billing\" (g-3)"}},
-      {"a-ann", "rs-ledger", "granted",
+      {"a-ann",
+       "rs-ledger",
+       "granted",
        {"ann@example.com has role \"dba\" (m-1)", "role \"dba\" may use resource \"ledger\" (g-2)"}},
-      {"a-bob", "rs-billing", "granted",
+      {"a-bob",
+       "rs-billing",
+       "granted",
        {"bob@example.com has role \"reader\" (m-3)", "role \"reader\" may use resource \"billing\" (g-3)"}},
-      {"a-bob", "rs-ledger", "no_grant",
+      {"a-bob",
+       "rs-ledger",
+       "no_grant",
        {"bob@example.com has only these roles: \"reader\"", "only these roles may use resource \"ledger\": \"dba\""}},
       {"a-eve", "rs-vault", "no_grant", {"eve@example.com has no role", "no role may use resource \"vault\""}},
       {"a-sam", "rs-billing", "account_suspended", {"sam@example.com is suspended"}},
@@ -119,7 +128,8 @@ TEST(Decision, UsableResources) {
   Snapshot s = sample();
   EXPECT_THAT(names(usable_resources(s, "a-ann")), ElementsAre("billing", "ledger"));
   EXPECT_THAT(names(usable_resources(s, "a-bob")), ElementsAre("billing"));
-  for (const auto* account : {"a-eve", "a-sam", "a-nobody"}) EXPECT_THAT(usable_resources(s, account), IsEmpty()) << account;
+  for (const auto* account : {"a-eve", "a-sam", "a-nobody"})
+    EXPECT_THAT(usable_resources(s, account), IsEmpty()) << account;
   s.resources["rs-billing"].name = "zeta";
   EXPECT_THAT(names(usable_resources(s, "a-ann")), ElementsAre("ledger", "zeta"));
 }
@@ -180,8 +190,10 @@ TEST(Egress, OfAccounts) {
   s.resources["rs-ledger"].egress_nodes = {"n-1", "n-3"};
   EXPECT_THAT(egress_nodes_of(s, "a-ann"), ElementsAre("n-1", "n-2"));
   EXPECT_THAT(egress_nodes_of(s, "a-bob"), ElementsAre("n-2"));
-  for (const auto* account : {"a-eve", "a-sam", "a-nobody"}) EXPECT_THAT(egress_nodes_of(s, account), IsEmpty()) << account;
-  EXPECT_THAT(egress_nodes_by_account(s), ElementsAre(Pair("a-ann", ElementsAre("n-1", "n-2")), Pair("a-bob", ElementsAre("n-2"))));
+  for (const auto* account : {"a-eve", "a-sam", "a-nobody"})
+    EXPECT_THAT(egress_nodes_of(s, account), IsEmpty()) << account;
+  EXPECT_THAT(egress_nodes_by_account(s),
+              ElementsAre(Pair("a-ann", ElementsAre("n-1", "n-2")), Pair("a-bob", ElementsAre("n-2"))));
 
   s.nodes["n-2"].revoked = true;  // the only relay: billing now goes by any gateway
   EXPECT_THAT(egress_nodes_of(s, "a-bob"), ElementsAre("n-1"));

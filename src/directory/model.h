@@ -1,5 +1,5 @@
-// The directory: who exists, what exists, and who may use what. Plain values, as the store keeps them; no secret in the clear
-// (passwords are hashes, resource secrets are sealed, tokens are hashes).
+// The directory: who exists, what exists, and who may use what. Plain values, as the store keeps them; no secret in the
+// clear (passwords are hashes, resource secrets are sealed, tokens are hashes).
 #pragma once
 #include <cstdint>
 #include <map>
@@ -14,8 +14,8 @@
 namespace portolan::directory {
 
 struct Account {
-  std::string id;          // a-…
-  std::string email;       // unique, lower case
+  std::string id;     // a-…
+  std::string email;  // unique, lower case
   std::string name;
   bool admin = false;
   bool suspended = false;
@@ -39,7 +39,7 @@ struct SignIn {
   std::string id;  // si-…
   std::string account;
   std::string device;
-  std::string token_hash;          // hex SHA-256 of the API token given out with it
+  std::string token_hash;  // hex SHA-256 of the API token given out with it
   std::string certificate_serial;
   WallTime created{};
   WallTime ends{};
@@ -58,7 +58,7 @@ struct ApiToken {
 BOOST_DESCRIBE_STRUCT(ApiToken, (), (id, account, name, token_hash, created, ends))
 
 struct Role {
-  std::string id;  // r-…
+  std::string id;    // r-…
   std::string name;  // unique
   WallTime created{};
 };
@@ -88,21 +88,24 @@ struct Resource {
   std::string type;  // a row of the protocol registry: "postgres", "tcp"
   std::string host;
   std::uint16_t port = 0;
-  std::uint16_t local_port = 0;                  // unique in the organisation, 10000–32767
-  std::map<std::string, std::string> settings;   // the protocol's own, checked by its registry row: database, tls, tls_ca, tls_server_name …
+  std::uint16_t local_port = 0;  // unique in the organisation, 10000–32767
+  std::map<std::string, std::string>
+      settings;  // the protocol's own, checked by its registry row: database, tls, tls_ca, tls_server_name …
   std::string username;
-  std::string sealed_password;                   // crypto/sealing.h, context "resource/ID/password"; empty: none
-  std::vector<std::string> egress_nodes;         // empty: any relay, or any gateway where there is no relay
+  std::string sealed_password;            // crypto/sealing.h, context "resource/ID/password"; empty: none
+  std::vector<std::string> egress_nodes;  // empty: any relay, or any gateway where there is no relay
   WallTime created{};
 };
-BOOST_DESCRIBE_STRUCT(Resource, (), (id, name, type, host, port, local_port, settings, username, sealed_password, egress_nodes, created))
+BOOST_DESCRIBE_STRUCT(Resource, (),
+                      (id, name, type, host, port, local_port, settings, username, sealed_password, egress_nodes,
+                       created))
 
 struct Node {
-  std::string id;    // n-…
-  std::string name;  // unique
-  std::string kind;  // "gateway", "relay"
-  std::string address;             // advertised host:port of a gateway; empty for a relay
-  std::string public_key;          // PEM
+  std::string id;          // n-…
+  std::string name;        // unique
+  std::string kind;        // "gateway", "relay"
+  std::string address;     // advertised host:port of a gateway; empty for a relay
+  std::string public_key;  // PEM
   std::string certificate_serial;
   bool revoked = false;
   WallTime created{};
@@ -113,11 +116,11 @@ BOOST_DESCRIBE_STRUCT(Node, (), (id, name, kind, address, public_key, certificat
 struct JoinToken {
   std::string id;  // jt-…
   std::string kind;
-  std::string name;        // the node's name to be; empty: the node chooses
+  std::string name;  // the node's name to be; empty: the node chooses
   std::string token_hash;
   WallTime created{};
   WallTime ends{};
-  std::string used_by;     // node id; empty: not used
+  std::string used_by;  // node id; empty: not used
 };
 BOOST_DESCRIBE_STRUCT(JoinToken, (), (id, kind, name, token_hash, created, ends, used_by))
 
@@ -126,11 +129,11 @@ struct Activity {
   std::string id;  // ac-…
   std::uint64_t revision = 0;
   WallTime time{};
-  std::string actor;    // account id, node id or "system"
-  std::string verb;     // "resource.created"
-  std::string object;   // the changed object's id
-  std::string before;   // JSON without secrets; empty for a creation
-  std::string after;    // empty for a deletion
+  std::string actor;   // account id, node id or "system"
+  std::string verb;    // "resource.created"
+  std::string object;  // the changed object's id
+  std::string before;  // JSON without secrets; empty for a creation
+  std::string after;   // empty for a deletion
 };
 BOOST_DESCRIBE_STRUCT(Activity, (), (id, revision, time, actor, verb, object, before, after))
 

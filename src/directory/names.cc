@@ -1,5 +1,5 @@
-// What people may call things. Names stand in host names (NAME.localhost), file names and command lines, and beside ids ("id or
-// name"), so the rules are narrow and nothing that looks like a made id is taken as a name.
+// What people may call things. Names stand in host names (NAME.localhost), file names and command lines, and beside ids
+// ("id or name"), so the rules are narrow and nothing that looks like a made id is taken as a name.
 #include <algorithm>
 
 #include "base/id.h"
@@ -36,7 +36,8 @@ bool is_local_part(std::string_view local) {
   if (local.empty() || local.size() > 64 || local.front() == '.' || local.back() == '.') return false;
   if (local.find("..") != std::string_view::npos) return false;
   constexpr std::string_view kMarks = ".!#$%&'*+-/=?^_`{|}~";
-  return std::ranges::all_of(local, [&](char c) { return is_alphanumeric(c) || kMarks.find(c) != std::string_view::npos; });
+  return std::ranges::all_of(local,
+                             [&](char c) { return is_alphanumeric(c) || kMarks.find(c) != std::string_view::npos; });
 }
 
 }  // namespace
@@ -56,8 +57,10 @@ Result<> check_role_name(std::string_view name) {
       !name.empty() && name.size() <= kNameLimit && is_alphanumeric(name.front()) &&
       std::ranges::all_of(name, [](char c) { return is_alphanumeric(c) || c == '-' || c == '_' || c == '.'; });
   if (!good)
-    return fail(Code::kInvalid, "role name " + quoted(name) +
-                                    ": allowed are 1 to 63 of letters, digits, \".\", \"_\" and \"-\", beginning with a letter or digit");
+    return fail(
+        Code::kInvalid,
+        "role name " + quoted(name) +
+            ": allowed are 1 to 63 of letters, digits, \".\", \"_\" and \"-\", beginning with a letter or digit");
   if (looks_like_id(name, "r")) return fail(Code::kInvalid, "role name " + quoted(name) + ": looks like an id");
   return {};
 }
@@ -67,10 +70,12 @@ Result<std::string> normalize_email(std::string_view email) {
   const bool good = at != std::string_view::npos && email.size() <= 254 && is_local_part(email.substr(0, at)) &&
                     is_domain(email.substr(at + 1));
   if (!good)
-    return fail(Code::kInvalid, "e-mail address " + quoted(email) +
-                                    ": must look like name@example.com, at most 254 ASCII characters without spaces or quotes");
+    return fail(Code::kInvalid,
+                "e-mail address " + quoted(email) +
+                    ": must look like name@example.com, at most 254 ASCII characters without spaces or quotes");
   std::string lower(email);
-  std::ranges::transform(lower, lower.begin(), [](char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::ranges::transform(lower, lower.begin(),
+                         [](char c) { return is_upper(c) ? static_cast<char>(c - 'A' + 'a') : c; });
   return lower;
 }
 

@@ -39,8 +39,9 @@ struct SessionRow {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
 };
-BOOST_DESCRIBE_STRUCT(SessionRow, (), (number, node, session, start_known, account, email, device, resource, resource_name, type,
-                                       client, trace, started, ended, reason, queries, bytes_in, bytes_out))
+BOOST_DESCRIBE_STRUCT(SessionRow, (),
+                      (number, node, session, start_known, account, email, device, resource, resource_name, type,
+                       client, trace, started, ended, reason, queries, bytes_in, bytes_out))
 
 // A row of the table `records`.
 struct RecordRow {
@@ -135,8 +136,9 @@ Result<bool> Appending::insert(const api::AuditRecord& record) {
                       .kind = record.kind,
                       .time = record.time,
                       .record = json::encode(kept)};
-  PL_TRY(const auto rows, database_.run(insert_into<RecordRow>("records") + " ON CONFLICT (node, session, sequence) DO NOTHING",
-                                        to_cells(row)));
+  PL_TRY(const auto rows,
+         database_.run(insert_into<RecordRow>("records") + " ON CONFLICT (node, session, sequence) DO NOTHING",
+                       to_cells(row)));
   if (rows == 0) return false;
   ++number_;
   return true;
@@ -145,9 +147,9 @@ Result<bool> Appending::insert(const api::AuditRecord& record) {
 Result<Appending::Touched*> Appending::find(const api::AuditRecord& record) {
   if (const auto it = sessions_.find(record.session); it != sessions_.end()) return &it->second;
   Touched touched;
-  auto row = database_.select_one("SELECT " + column_list<SessionRow>() +
-                                      " FROM sessions WHERE node = :node AND session = :session",
-                                  {text(node_), text(record.session)}, column_letters<SessionRow>());
+  auto row = database_.select_one(
+      "SELECT " + column_list<SessionRow>() + " FROM sessions WHERE node = :node AND session = :session",
+      {text(node_), text(record.session)}, column_letters<SessionRow>());
   if (row) {
     PL_TRY(touched.row, from_cells<SessionRow>(*row));
     touched.stored = true;
@@ -207,7 +209,8 @@ Result<> Appending::renumber_queries(const std::string& session) {
         return true;
       }));
   for (const auto number : numbers)
-    PL_CHECK(database_.run("UPDATE records SET number = :new WHERE number = :old", {integer(++number_), integer(number)}));
+    PL_CHECK(
+        database_.run("UPDATE records SET number = :new WHERE number = :old", {integer(++number_), integer(number)}));
   return {};
 }
 
@@ -216,9 +219,11 @@ class Conditions {
  public:
   Conditions(const AuditFilter& filter, const Part& part, const std::string& numbered, const std::string& timed) {
     add(numbered + " > :after", {integer(part.after.value_or(0))});
-    if (!filter.account.empty()) add("(s.account = :account OR s.email = :email)", {text(filter.account), text(filter.account)});
+    if (!filter.account.empty())
+      add("(s.account = :account OR s.email = :email)", {text(filter.account), text(filter.account)});
     if (!filter.resource.empty())
-      add("(s.resource = :resource OR s.resource_name = :resource_name)", {text(filter.resource), text(filter.resource)});
+      add("(s.resource = :resource OR s.resource_name = :resource_name)",
+          {text(filter.resource), text(filter.resource)});
     if (!filter.session.empty()) add("s.session = :session", {text(filter.session)});
     if (filter.from) add(timed + " >= :from_time", {to_cell(*filter.from)});
     if (filter.to) add(timed + " < :to_time", {to_cell(*filter.to)});
@@ -259,8 +264,8 @@ api::AuditRecord to_record(Cells& row) {
     record.error = "the stored record cannot be read: " + decoded.error().message;
   }
   std::size_t i = 5;
-  for (auto* member : {&record.account, &record.email, &record.device, &record.resource, &record.resource_name, &record.type,
-                       &record.client}) {
+  for (auto* member : {&record.account, &record.email, &record.device, &record.resource, &record.resource_name,
+                       &record.type, &record.client}) {
     std::string known = text_in(row[i++]);
     if (!*member && !known.empty()) *member = std::move(known);
   }
@@ -278,8 +283,8 @@ struct AuditStore::Impl {
 
   // Runs the SELECT of a list and makes an item of each row, whose first column is its number.
   template <class T>
-  Result<Listed<T>> list(const std::string& sql, const Conditions& conditions, const Part& part, std::string_view columns,
-                         const std::function<Result<T>(Cells&)>& make);
+  Result<Listed<T>> list(const std::string& sql, const Conditions& conditions, const Part& part,
+                         std::string_view columns, const std::function<Result<T>(Cells&)>& make);
 };
 
 AuditStore::AuditStore(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -350,7 +355,8 @@ Result<Listed<api::SessionEntry>> AuditStore::sessions(const AuditFilter& filter
 Result<Listed<api::AuditRecord>> AuditStore::queries(const AuditFilter& filter, Part part) {
   const Conditions conditions(filter, part, "r.number", "r.time");
   return impl_->list<api::AuditRecord>(
-      "SELECT r.number, r.record, r.session, r.sequence, r.time, s.account, s.email, s.device, s.resource, s.resource_name, s.type,"
+      "SELECT r.number, r.record, r.session, r.sequence, r.time, s.account, s.email, s.device, s.resource, "
+      "s.resource_name, s.type,"
       " s.client, s.trace FROM (SELECT * FROM records WHERE kind = 'query') r"
       " JOIN sessions s ON s.node = r.node AND s.session = r.session",
       conditions, part, "ittiitttttttt", [](Cells& row) -> Result<api::AuditRecord> { return to_record(row); });

@@ -1,10 +1,11 @@
-// Keeps what nodes have put on record, in one SQLite file apart from the directory's: it grows without end and may be moved away.
+// Keeps what nodes have put on record, in one SQLite file apart from the directory's: it grows without end and may be
+// moved away.
 //
-// Nodes hand over at least once, so a record that is there already is counted and left. After a node's crash records may come in
-// any order: a session is made up from whichever of its records comes first and completed by the others.
+// Nodes hand over at least once, so a record that is there already is counted and left. After a node's crash records
+// may come in any order: a session is made up from whichever of its records comes first and completed by the others.
 //
-// Any thread may call anything. Everything blocks on the disk: callers on an event loop use a blocking pool. Readers do not wait
-// for writers.
+// Any thread may call anything. Everything blocks on the disk: callers on an event loop use a blocking pool. Readers do
+// not wait for writers.
 #pragma once
 #include <filesystem>
 #include <memory>
@@ -35,15 +36,15 @@ class AuditStore {
   static Result<std::unique_ptr<AuditStore>> open(const std::filesystem::path& path, StoreOptions options = {});
   ~AuditStore();
 
-  // All of the records or, with an error, none; they are on the disk when this returns. `node` is the proven sender, whatever the
-  // records say; a node cannot touch another one's sessions.
+  // All of the records or, with an error, none; they are on the disk when this returns. `node` is the proven sender,
+  // whatever the records say; a node cannot touch another one's sessions.
   Result<api::AuditAcknowledged> append(std::string_view node, const std::vector<api::AuditRecord>& records);
 
-  // A session comes into the list when its first record arrives, and again, behind the others, when its start was late and when it
-  // ends: a follower sees both.
+  // A session comes into the list when its first record arrives, and again, behind the others, when its start was late
+  // and when it ends: a follower sees both.
   Result<Listed<api::SessionEntry>> sessions(const AuditFilter& filter, Part part);
-  // Members that the record leaves out (account, e-mail, resource …) are filled in from its session. Queries whose session was not
-  // known when they came are listed again when it is, so that a follower by account sees them.
+  // Members that the record leaves out (account, e-mail, resource …) are filled in from its session. Queries whose
+  // session was not known when they came are listed again when it is, so that a follower by account sees them.
   Result<Listed<api::AuditRecord>> queries(const AuditFilter& filter, Part part);
 
  private:

@@ -66,7 +66,8 @@ class AuditStoreTest : public StoreTest {
     ASSERT_TRUE(opened) << opened.error().message;
     store_ = std::move(*opened);
   }
-  std::pair<std::uint64_t, std::uint64_t> append(const std::vector<AuditRecord>& records, const std::string& node = "n-1") {
+  std::pair<std::uint64_t, std::uint64_t> append(const std::vector<AuditRecord>& records,
+                                                 const std::string& node = "n-1") {
     const auto acknowledged = store_->append(node, records);
     EXPECT_TRUE(acknowledged) << acknowledged.error().message;
     return {acknowledged->stored, acknowledged->known};
@@ -93,14 +94,16 @@ TEST_F(AuditStoreTest, ASessionFromStartToEnd) {
   auto failing = query("s-1", 3, 2, std::string("select 'naïve'\0--", 18));
   failing.error_code = "42P01";
   failing.error = "no such table";
-  EXPECT_EQ(append({started("s-1", "ann", "billing", 0), query("s-1", 2, 1), failing, ended("s-1", 4, 3)}), Counts(4, 0));
+  EXPECT_EQ(append({started("s-1", "ann", "billing", 0), query("s-1", 2, 1), failing, ended("s-1", 4, 3)}),
+            Counts(4, 0));
   open();
   const auto listed = store_->sessions({}, {});
   ASSERT_EQ(listed->items.size(), 1U);
-  EXPECT_EQ(json::encode(listed->items[0]),
-            R"({"session":"s-1","account":"a-ann","email":"ann@example.com","resource":"rs-billing","resource_name":"billing",)"
-            R"("type":"postgres","node":"n-1","client":"psql","trace":"t-s-1","started":"2023-11-14T22:13:20.000Z",)"
-            R"("ended":"2023-11-14T22:13:23.000Z","reason":"client closed","queries":2,"bytes_in":10,"bytes_out":20})");
+  EXPECT_EQ(
+      json::encode(listed->items[0]),
+      R"({"session":"s-1","account":"a-ann","email":"ann@example.com","resource":"rs-billing","resource_name":"billing",)"
+      R"("type":"postgres","node":"n-1","client":"psql","trace":"t-s-1","started":"2023-11-14T22:13:20.000Z",)"
+      R"("ended":"2023-11-14T22:13:23.000Z","reason":"client closed","queries":2,"bytes_in":10,"bytes_out":20})");
   const auto found = store_->queries({}, {});
   ASSERT_EQ(found->items.size(), 2U);
   EXPECT_EQ(found->items[1].text, failing.text);
@@ -125,7 +128,8 @@ TEST_F(AuditStoreTest, RecordsSentTwiceAreKeptOnce) {
 
 TEST_F(AuditStoreTest, ANodeCannotTouchAnothersSessions) {
   append({started("s-1", "ann", "billing"), query("s-1", 2)});
-  EXPECT_EQ(append({started("s-1", "eve", "billing"), query("s-1", 2, 0, "select 'mine'"), ended("s-1", 3)}, "n-2"), Counts(3, 0));
+  EXPECT_EQ(append({started("s-1", "eve", "billing"), query("s-1", 2, 0, "select 'mine'"), ended("s-1", 3)}, "n-2"),
+            Counts(3, 0));
   const auto listed = store_->sessions({.session = "s-1"}, {});
   ASSERT_EQ(listed->items.size(), 2U);
   EXPECT_EQ(listed->items[0].node, "n-1");
@@ -136,7 +140,8 @@ TEST_F(AuditStoreTest, ANodeCannotTouchAnothersSessions) {
 }
 
 TEST_F(AuditStoreTest, AnyOrderGivesTheSame) {
-  std::vector<AuditRecord> batch = {started("s-1", "ann", "billing", 0), query("s-1", 2, 1), query("s-1", 3, 2), ended("s-1", 4, 3)};
+  std::vector<AuditRecord> batch = {started("s-1", "ann", "billing", 0), query("s-1", 2, 1), query("s-1", 3, 2),
+                                    ended("s-1", 4, 3)};
   std::vector<int> order = {0, 1, 2, 3};
   append(batch);
   const std::string expected = json::encode(store_->sessions({}, {})->items[0]);
@@ -282,7 +287,8 @@ TEST_F(AuditStoreTest, AFailingBatchLeavesNothing) {
   static constexpr std::string_view kNone[] = {"SELECT 1"};
   static constexpr Migration kAudit[] = {{1, "audit: initial", kNone}};
   auto same = *Database::open(path_, "other", kAudit, std::chrono::milliseconds(10));
-  ASSERT_TRUE(same->run("CREATE TRIGGER trap BEFORE INSERT ON records WHEN NEW.sequence = 3 BEGIN SELECT RAISE(ABORT, 'trap'); END"));
+  ASSERT_TRUE(same->run(
+      "CREATE TRIGGER trap BEFORE INSERT ON records WHEN NEW.sequence = 3 BEGIN SELECT RAISE(ABORT, 'trap'); END"));
   EXPECT_FALSE(store_->append("n-1", {query("s-1", 2), query("s-1", 3)}));
   EXPECT_THAT(queries(), IsEmpty());
   EXPECT_EQ(store_->sessions({}, {})->items[0].queries, 0U);

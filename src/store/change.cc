@@ -99,7 +99,8 @@ template <>
 Result<> prepare_removal(Change& change, const directory::Node& node) {
   for (const auto& [id, resource] : change.now().resources)
     if (std::ranges::find(resource.egress_nodes, node.id) != resource.egress_nodes.end())
-      return fail(Code::kConflict, title(node) + " is an egress of " + title(resource) + "; take it out of that resource first");
+      return fail(Code::kConflict,
+                  title(node) + " is an egress of " + title(resource) + "; take it out of that resource first");
   return {};
 }
 
@@ -140,21 +141,23 @@ Result<> Change::Impl::write_activity(std::string_view kind, std::string_view wh
                                      .after = std::move(new_json)};
   Cells cells = to_cells(activity);
   cells.push_back(integer(++activities));
-  const auto written = database.run("INSERT INTO activities (" + column_list<directory::Activity>() +
-                                        ", number) VALUES (:id, :revision, :time, :actor, :verb, :object, :before, :after, :number)",
-                                    cells);
+  const auto written =
+      database.run("INSERT INTO activities (" + column_list<directory::Activity>() +
+                       ", number) VALUES (:id, :revision, :time, :actor, :verb, :object, :before, :after, :number)",
+                   cells);
   if (!written) return std::unexpected(written.error());
   return {};
 }
 
-// Says which rule of the database the object broke. Asking again is simpler and surer than reading the database's message, which
-// is another one for every kind of database.
+// Says which rule of the database the object broke. Asking again is simpler and surer than reading the database's
+// message, which is another one for every kind of database.
 template <class Object>
 Error Change::Impl::explain_conflict(const Object& object) {
   const auto& kind = kKind<Object>;
   for (const UniqueKey& key : kind.unique) {
     const Cell first = column(object, key.first);
-    std::string sql = std::string("SELECT id FROM ") + kind.table + " WHERE id <> :id AND " + std::string(key.first) + " = :first";
+    std::string sql =
+        std::string("SELECT id FROM ") + kind.table + " WHERE id <> :id AND " + std::string(key.first) + " = :first";
     Cells values = {text(object.id), first};
     std::string what = std::string(key.first) + (key.secret ? "" : " " + shown(first));
     if (!key.second.empty()) {
@@ -171,7 +174,8 @@ Error Change::Impl::explain_conflict(const Object& object) {
   for (const Reference& reference : kind.references) {
     const Cell id = column(object, reference.column);
     if (!database.select_one(std::string("SELECT id FROM ") + reference.table + " WHERE id = :id", {id}, "t"))
-      return {Code::kInvalid, std::string(kind.label) + ": there is no " + std::string(reference.label) + " " + shown(id)};
+      return {Code::kInvalid,
+              std::string(kind.label) + ": there is no " + std::string(reference.label) + " " + shown(id)};
   }
   return {Code::kConflict, title(object) + " conflicts with another object"};
 }
@@ -210,7 +214,8 @@ Result<> Change::put(const Object& object) {
     return std::unexpected(impl_.explain_conflict(object));
   }
   PL_CHECK(impl_.checked(impl_.write_activity(kind.verb, old ? "updated" : "created", object.id,
-                                              old ? without_secrets<Object>(*old, nullptr) : "", without_secrets(object, old))));
+                                              old ? without_secrets<Object>(*old, nullptr) : "",
+                                              without_secrets(object, old))));
   impl_.assign(object);
   return {};
 }
@@ -220,7 +225,8 @@ Result<> Change::remove(std::string_view id) {
   PL_CHECK(impl_.failure);
   const auto& objects = impl_.now().*kObjects<Object>;
   const auto it = objects.find(id);
-  if (it == objects.end()) return fail(Code::kNotFound, "there is no " + std::string(kKind<Object>.label) + " " + quoted(id));
+  if (it == objects.end())
+    return fail(Code::kNotFound, "there is no " + std::string(kKind<Object>.label) + " " + quoted(id));
   const Object object = it->second;  // a copy: the snapshot changes below
   PL_CHECK(prepare_removal(*this, object));
   return impl_.checked(impl_.remove_only(object));

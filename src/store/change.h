@@ -1,5 +1,5 @@
-// A running change: writes each object and its activity to the database at once, and to a private copy of the snapshot, which
-// becomes the current one when the transaction has been committed. Internal to store/.
+// A running change: writes each object and its activity to the database at once, and to a private copy of the snapshot,
+// which becomes the current one when the transaction has been committed. Internal to store/.
 #pragma once
 #include <memory>
 #include <string>
@@ -21,8 +21,8 @@ struct Change::Impl {
   std::shared_ptr<const directory::Snapshot> before = snapshots.current();
   std::unique_ptr<directory::Snapshot> after = {};  // null until something is written
   std::vector<Snapshots::Edit> edits = {};
-  // The first error that was not about the objects. SQLite may have undone the transaction by then, so nothing more is written
-  // and the change fails even if its author overlooks the error.
+  // The first error that was not about the objects. SQLite may have undone the transaction by then, so nothing more is
+  // written and the change fails even if its author overlooks the error.
   Result<> failure = {};
 
   const directory::Snapshot& now() const { return after ? *after : *before; }

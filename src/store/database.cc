@@ -24,19 +24,13 @@ Error translate(const std::string& name, int result, const std::string& message)
     case SQLITE_READONLY:
     case SQLITE_PERM:
       return error(Code::kIo, "is read-only; check the owner and mode of the file and its folder, and the file system");
-    case SQLITE_FULL:
-      return error(Code::kIo, "the disk is full; free some space");
+    case SQLITE_FULL: return error(Code::kIo, "the disk is full; free some space");
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-      return error(Code::kIo, "is damaged or no database; restore it from a backup");
-    case SQLITE_CANTOPEN:
-      return error(Code::kIo, "cannot be opened; check that its folder exists and is writable");
-    case SQLITE_IOERR:
-      return error(Code::kIo, "reading or writing failed: " + message);
-    case SQLITE_CONSTRAINT:
-      return error(Code::kConflict, message);
-    default:
-      return error(Code::kInternal, message);
+    case SQLITE_NOTADB: return error(Code::kIo, "is damaged or no database; restore it from a backup");
+    case SQLITE_CANTOPEN: return error(Code::kIo, "cannot be opened; check that its folder exists and is writable");
+    case SQLITE_IOERR: return error(Code::kIo, "reading or writing failed: " + message);
+    case SQLITE_CONSTRAINT: return error(Code::kConflict, message);
+    default: return error(Code::kInternal, message);
   }
 }
 
@@ -60,8 +54,8 @@ auto guarded(const std::string& name, Body&& body) -> decltype(body()) {
   }
 }
 
-// SQLite makes its files with mode 0644 and gives the log beside it the mode of the database. Path operations only: closing a
-// descriptor of a database file would drop the locks that this process holds on it (fcntl(2)).
+// SQLite makes its files with mode 0644 and gives the log beside it the mode of the database. Path operations only:
+// closing a descriptor of a database file would drop the locks that this process holds on it (fcntl(2)).
 Result<> make_private(const std::filesystem::path& path, const std::string& name) {
   const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd >= 0) {
@@ -90,7 +84,8 @@ struct Null {
 };
 
 // Binds by reference: everything passed outlives the statement's execution.
-void attach(soci::statement& statement, const Cells& values, Null& null, std::vector<Slot>& slots, std::string_view columns) {
+void attach(soci::statement& statement, const Cells& values, Null& null, std::vector<Slot>& slots,
+            std::string_view columns) {
   slots.resize(columns.size());
   for (std::size_t i = 0; i < columns.size(); ++i) {
     if (columns[i] == 'i') {
@@ -136,7 +131,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& pa
   const std::string full = std::filesystem::absolute(path, ignored).string();
   const std::string name = what + " " + full;
   // SOCI reads its connect string up to the next quote.
-  if (full.find('"') != std::string::npos) return fail(Code::kInvalid, name + ": the path must not contain a quotation mark");
+  if (full.find('"') != std::string::npos)
+    return fail(Code::kInvalid, name + ": the path must not contain a quotation mark");
   PL_CHECK(make_private(full, name));
   auto session = guarded(name, [&]() -> Result<std::unique_ptr<soci::session>> {
     return std::make_unique<soci::session>(soci::sqlite3, "db=\"" + full + "\"");
@@ -160,7 +156,8 @@ Result<> Database::configure(std::chrono::milliseconds busy_timeout) {
 
 Result<> Database::migrate(std::span<const Migration> migrations) {
   return transaction(Access::kWrite, [&]() -> Result<> {
-    PL_CHECK(run("CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, time BIGINT NOT NULL)"));
+    PL_CHECK(run(
+        "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, time BIGINT NOT NULL)"));
     std::vector<std::string> done;
     PL_CHECK(select("SELECT name FROM migrations ORDER BY number", {}, "t", [&](Cells& row) {
       done.push_back(text_in(row[0]));
@@ -177,7 +174,8 @@ Result<> Database::migrate(std::span<const Migration> migrations) {
       for (const auto statement : migration.statements) PL_CHECK(run(statement));
       const auto now = Clock::real().wall().time_since_epoch().count();
       PL_CHECK(run("INSERT INTO migrations (number, name, time) VALUES (:number, :name, :time)",
-                   {integer(static_cast<std::uint64_t>(migration.number)), text(migration.name), Cell(static_cast<long long>(now))}));
+                   {integer(static_cast<std::uint64_t>(migration.number)), text(migration.name),
+                    Cell(static_cast<long long>(now))}));
     }
     return {};
   });

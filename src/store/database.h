@@ -27,7 +27,9 @@ using Cell = std::variant<std::monostate, long long, std::string>;
 using Cells = std::vector<Cell>;
 inline Cell integer(std::uint64_t value) { return static_cast<long long>(value); }
 inline Cell text(std::string_view value) { return std::string(value); }
-inline long long integer_in(const Cell& cell) { return std::holds_alternative<long long>(cell) ? std::get<long long>(cell) : 0; }
+inline long long integer_in(const Cell& cell) {
+  return std::holds_alternative<long long>(cell) ? std::get<long long>(cell) : 0;
+}
 inline std::string text_in(Cell& cell) {
   return std::holds_alternative<std::string>(cell) ? std::move(std::get<std::string>(cell)) : std::string();
 }
@@ -41,21 +43,23 @@ struct Migration {
 
 class Database {
  public:
-  // Opens the file or makes it (mode 0600), with write-ahead log, full synchronisation and foreign keys, and applies the
-  // migrations it lacks. `what` begins every error: "directory database".
+  // Opens the file or makes it (mode 0600), with write-ahead log, full synchronisation and foreign keys, and applies
+  // the migrations it lacks. `what` begins every error: "directory database".
   static Result<std::unique_ptr<Database>> open(const std::filesystem::path& path, std::string what,
-                                                std::span<const Migration> migrations, std::chrono::milliseconds busy_timeout);
+                                                std::span<const Migration> migrations,
+                                                std::chrono::milliseconds busy_timeout);
   ~Database();
 
   // Runs one statement and gives the number of rows it touched. A violated constraint is Code::kConflict.
   Result<std::uint64_t> run(std::string_view sql, const Cells& values = {});
   // Runs one SELECT. `columns` has a letter for each result: i (integer) or t (text). on_row returns false to stop.
-  Result<> select(std::string_view sql, const Cells& values, std::string_view columns, const std::function<bool(Cells&)>& on_row);
+  Result<> select(std::string_view sql, const Cells& values, std::string_view columns,
+                  const std::function<bool(Cells&)>& on_row);
   // The only row of the result; Code::kNotFound without one.
   Result<Cells> select_one(std::string_view sql, const Cells& values, std::string_view columns);
 
-  // Runs `body` in a transaction and commits, or undoes all of it and returns its error. Write takes the lock at once: a
-  // transaction that begins by reading and then wants to write could fail half-way.
+  // Runs `body` in a transaction and commits, or undoes all of it and returns its error. Write takes the lock at once:
+  // a transaction that begins by reading and then wants to write could fail half-way.
   enum class Access { kRead, kWrite };
   Result<> transaction(Access access, const std::function<Result<>()>& body);
 

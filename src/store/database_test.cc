@@ -1,10 +1,8 @@
 #include "store/database.h"
 
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <fstream>
 
 #include "store/test_folder.h"
@@ -146,7 +144,8 @@ TEST_F(DatabaseTest, RefusesWhatIsNoDatabase) {
   const auto garbage = open(path_);
   ASSERT_FALSE(garbage);
   EXPECT_EQ(garbage.error().code, Code::kIo);
-  EXPECT_NE(garbage.error().message.find("test database " + path_.string() + ": is damaged or no database; restore it from a backup"),
+  EXPECT_NE(garbage.error().message.find("test database " + path_.string() +
+                                         ": is damaged or no database; restore it from a backup"),
             std::string::npos)
       << garbage.error().message;
   EXPECT_EQ(open(folder_).error().message, "test database " + folder_.string() + ": is not a file");
@@ -160,7 +159,8 @@ TEST_F(DatabaseTest, RefusesWhatIsNoDatabase) {
 TEST_F(DatabaseTest, NoticesDamageInUse) {
   auto database = *open(path_);
   ASSERT_TRUE(database->transaction(Database::Access::kWrite, [&]() -> Result<> {
-    for (std::uint64_t i = 0; i < 500; ++i) PL_CHECK(database->run("INSERT INTO t VALUES (:id, :n)", {text(make_token(60)), integer(i)}));
+    for (std::uint64_t i = 0; i < 500; ++i)
+      PL_CHECK(database->run("INSERT INTO t VALUES (:id, :n)", {text(make_token(60)), integer(i)}));
     return {};
   }));
   database.reset();
@@ -182,19 +182,13 @@ TEST_F(DatabaseTest, NoticesDamageInUse) {
 TEST_F(DatabaseTest, SurvivesAFullDisk) {
   auto database = *open(path_);
   ASSERT_TRUE(database->run("INSERT INTO t VALUES ('a', 1)"));
-  rlimit old{};
-  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &old), 0);
-  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
-  rlimit tight = old;
-  tight.rlim_cur = 64 * 1024;
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &tight), 0);
+  auto full = std::make_unique<FullDisk>(64 * 1024);
   const auto write = database->transaction(Database::Access::kWrite, [&]() -> Result<> {
     PL_CHECK(database->run("INSERT INTO t VALUES ('b', 1)"));
     PL_CHECK(database->run("INSERT INTO t VALUES (:id, 1)", {text(std::string(1'000'000, 'x'))}));
     return {};
   });
-  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old), 0);
-  std::signal(SIGXFSZ, handler);
+  full.reset();
   ASSERT_FALSE(write);
   EXPECT_EQ(write.error().code, Code::kIo) << write.error().message;
   EXPECT_EQ(integer_in((*database->select_one("SELECT count(*) FROM t", {}, "i"))[0]), 1);
@@ -207,12 +201,15 @@ TEST_F(DatabaseTest, ALimitOfPagesIsAFullDisk) {
   const auto write = database->run("INSERT INTO t VALUES (:id, 1)", {text(std::string(1'000'000, 'x'))});
   ASSERT_FALSE(write);
   EXPECT_EQ(write.error().code, Code::kIo);
-  EXPECT_NE(write.error().message.find("the disk is full; free some space"), std::string::npos) << write.error().message;
+  EXPECT_NE(write.error().message.find("the disk is full; free some space"), std::string::npos)
+      << write.error().message;
 }
 
 // The superuser may write everything: a child gives that up first.
 TEST_F(DatabaseTest, SaysThatItIsReadOnly) {
-  { auto database = *open(path_); }
+  {
+    auto database = *open(path_);
+  }
   ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
   ASSERT_EQ(::chmod(path_.c_str(), 0400), 0);
   if (::geteuid() == 0) {
@@ -226,7 +223,8 @@ TEST_F(DatabaseTest, SaysThatItIsReadOnly) {
     if (!database) std::fputs(database.error().message.c_str(), stderr);
     std::_Exit(database ? 1 : 0);
   };
-  EXPECT_EXIT(try_to_open(), testing::ExitedWithCode(0), "is read-only; check the owner and mode|cannot be opened; check");
+  EXPECT_EXIT(try_to_open(), testing::ExitedWithCode(0),
+              "is read-only; check the owner and mode|cannot be opened; check");
   ASSERT_EQ(::chmod(folder_.c_str(), 0755), 0);
 }
 

@@ -36,16 +36,17 @@ template <class Object>
 Result<> load_objects(Database& database, Snapshot& snapshot) {
   const std::string table = kKind<Object>.table;
   Result<> result;
-  PL_CHECK(database.select("SELECT " + column_list<Object>() + " FROM " + table, {}, column_letters<Object>(), [&](Cells& row) {
-    auto object = from_cells<Object>(row);
-    if (!object) {
-      result = std::unexpected(std::move(object).error().within("table " + table));
-      return false;
-    }
-    std::string id = object->id;
-    (snapshot.*kObjects<Object>).insert_or_assign(std::move(id), std::move(*object));
-    return true;
-  }));
+  PL_CHECK(database.select("SELECT " + column_list<Object>() + " FROM " + table, {}, column_letters<Object>(),
+                           [&](Cells& row) {
+                             auto object = from_cells<Object>(row);
+                             if (!object) {
+                               result = std::unexpected(std::move(object).error().within("table " + table));
+                               return false;
+                             }
+                             std::string id = object->id;
+                             (snapshot.*kObjects<Object>).insert_or_assign(std::move(id), std::move(*object));
+                             return true;
+                           }));
   return result;
 }
 
@@ -69,7 +70,8 @@ Result<> prepare(Database& database) {
   return database.transaction(Database::Access::kWrite, [&]() -> Result<> {
     PL_TRY(auto row, database.select_one("SELECT count(*) FROM state", {}, "i"));
     if (integer_in(row[0]) > 0) return {};
-    PL_CHECK(database.run("INSERT INTO state (epoch, revision, activities) VALUES (:epoch, 0, 0)", {text(make_token(16))}));
+    PL_CHECK(
+        database.run("INSERT INTO state (epoch, revision, activities) VALUES (:epoch, 0, 0)", {text(make_token(16))}));
     return {};
   });
 }
@@ -132,7 +134,8 @@ Result<> DirectoryStore::Impl::write(Change::Impl& change, const std::function<R
   return {};
 }
 
-Result<DirectoryStore::SnapshotPtr> DirectoryStore::change(std::string actor, const std::function<Result<>(Change&)>& edit) {
+Result<DirectoryStore::SnapshotPtr> DirectoryStore::change(std::string actor,
+                                                           const std::function<Result<>(Change&)>& edit) {
   Impl& impl = *impl_;
   const std::lock_guard lock(impl.writer);
   const auto before = impl.snapshots.current();
@@ -167,9 +170,10 @@ Result<std::optional<std::string>> DirectoryStore::setting(std::string_view name
 
 Result<> DirectoryStore::set_setting(std::string_view name, std::string_view value) {
   const std::lock_guard lock(impl_->writer);
-  PL_CHECK(impl_->database->run(
-      "INSERT INTO settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-      {text(name), text(value)}));
+  PL_CHECK(
+      impl_->database->run("INSERT INTO settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET "
+                           "value = excluded.value",
+                           {text(name), text(value)}));
   return {};
 }
 
@@ -180,25 +184,26 @@ Result<Listed<directory::Activity>> DirectoryStore::activities(Part part) {
   Listed<directory::Activity> listed;
   listed.cursor = state.activities;
   Result<> result;
-  const std::string sql = "SELECT number, " + column_list<directory::Activity>() + " FROM activities WHERE number > :after" +
-                          " ORDER BY number " + (part.after ? "ASC" : "DESC") + " LIMIT :limit";
+  const std::string sql = "SELECT number, " + column_list<directory::Activity>() +
+                          " FROM activities WHERE number > :after" + " ORDER BY number " +
+                          (part.after ? "ASC" : "DESC") + " LIMIT :limit";
   std::uint64_t last = 0;
-  PL_CHECK(impl_->database->select(
-      sql, {integer(part.after.value_or(0)), integer(limit + 1)}, "i" + column_letters<directory::Activity>(), [&](Cells& row) {
-        if (listed.items.size() == limit) {
-          listed.more = true;
-          return false;
-        }
-        last = static_cast<std::uint64_t>(integer_in(row[0]));
-        row.erase(row.begin());
-        auto activity = from_cells<directory::Activity>(row);
-        if (!activity) {
-          result = std::unexpected(std::move(activity).error());
-          return false;
-        }
-        listed.items.push_back(std::move(*activity));
-        return true;
-      }));
+  PL_CHECK(impl_->database->select(sql, {integer(part.after.value_or(0)), integer(limit + 1)},
+                                   "i" + column_letters<directory::Activity>(), [&](Cells& row) {
+                                     if (listed.items.size() == limit) {
+                                       listed.more = true;
+                                       return false;
+                                     }
+                                     last = static_cast<std::uint64_t>(integer_in(row[0]));
+                                     row.erase(row.begin());
+                                     auto activity = from_cells<directory::Activity>(row);
+                                     if (!activity) {
+                                       result = std::unexpected(std::move(activity).error());
+                                       return false;
+                                     }
+                                     listed.items.push_back(std::move(*activity));
+                                     return true;
+                                   }));
   PL_CHECK(result);
   if (!part.after) std::ranges::reverse(listed.items);
   if (part.after && listed.more) listed.cursor = last;

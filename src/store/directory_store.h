@@ -1,8 +1,9 @@
-// Keeps the directory in one SQLite file and a copy of all of it in memory. Reading means taking the snapshot, which costs a
-// pointer; every change is one transaction that writes the objects, one activity for each of them, and the next revision.
+// Keeps the directory in one SQLite file and a copy of all of it in memory. Reading means taking the snapshot, which
+// costs a pointer; every change is one transaction that writes the objects, one activity for each of them, and the next
+// revision.
 //
-// Any thread may call anything; changes wait for each other. change(), setting(), set_setting() and activities() read or write the
-// disk: callers on an event loop run them on a blocking pool.
+// Any thread may call anything; changes wait for each other. change(), setting(), set_setting() and activities() read
+// or write the disk: callers on an event loop run them on a blocking pool.
 #pragma once
 #include <chrono>
 #include <filesystem>
@@ -21,7 +22,7 @@
 namespace portolan::store {
 
 struct StoreOptions {
-  const Clock& clock = Clock::real();                                       // outlives the store
+  const Clock& clock = Clock::real();                                        // outlives the store
   std::chrono::milliseconds busy_timeout = std::chrono::milliseconds(5000);  // for a lock held by another process
 };
 
@@ -31,15 +32,16 @@ class Change {
   // The directory with what this change has done so far. The reference is good until the next put or remove.
   const directory::Snapshot& now() const;
 
-  // Makes the object, or replaces the one with its id, and writes the activity ("role.created", "role.updated"); nothing if it is
-  // there just so. Object: Account, Device, SignIn, ApiToken, Role, Membership, Grant, Resource, Node, JoinToken.
-  // Code::kConflict names the field that must be unique and the object that has the value; kInvalid names a reference to nothing.
+  // Makes the object, or replaces the one with its id, and writes the activity ("role.created", "role.updated");
+  // nothing if it is there just so. Object: Account, Device, SignIn, ApiToken, Role, Membership, Grant, Resource, Node,
+  // JoinToken. Code::kConflict names the field that must be unique and the object that has the value; kInvalid names a
+  // reference to nothing.
   template <class Object>
   Result<> put(const Object& object);
-  // Removes the object and what hangs on it, each with an activity ("role.deleted"): with an account its devices, sign-ins, API
-  // tokens and memberships; with a device its sign-ins; with a role its memberships and grants; with a resource its grants.
-  // Code::kNotFound if there is none. A node that resources name as egress is not removed (Code::kConflict): a resource whose
-  // last egress node disappeared would go by any other one.
+  // Removes the object and what hangs on it, each with an activity ("role.deleted"): with an account its devices,
+  // sign-ins, API tokens and memberships; with a device its sign-ins; with a role its memberships and grants; with a
+  // resource its grants. Code::kNotFound if there is none. A node that resources name as egress is not removed
+  // (Code::kConflict): a resource whose last egress node disappeared would go by any other one.
   template <class Object>
   Result<> remove(std::string_view id);
 
@@ -57,19 +59,20 @@ class DirectoryStore {
  public:
   using SnapshotPtr = std::shared_ptr<const directory::Snapshot>;
 
-  // Opens the file, made with mode 0600 if it is missing, brings it to this version's form and loads it. A file of a newer version is
-  // refused.
+  // Opens the file, made with mode 0600 if it is missing, brings it to this version's form and loads it. A file of a
+  // newer version is refused.
   static Result<std::unique_ptr<DirectoryStore>> open(const std::filesystem::path& path, StoreOptions options = {});
   ~DirectoryStore();
 
   SnapshotPtr snapshot() const;
 
-  // Runs `edit` in a transaction: its error undoes all of it and is returned. On success the new snapshot is in place, listeners have
-  // been called, and it is returned; a change that changed nothing raises no revision. `edit` calls nothing else of this store.
+  // Runs `edit` in a transaction: its error undoes all of it and is returned. On success the new snapshot is in place,
+  // listeners have been called, and it is returned; a change that changed nothing raises no revision. `edit` calls
+  // nothing else of this store.
   Result<SnapshotPtr> change(std::string actor, const std::function<Result<>(Change&)>& edit);
 
-  // Called after every change, in order of revisions, on the thread that made it. Listeners may take the snapshot, and call
-  // nothing else of this store. They stay for the store's life.
+  // Called after every change, in order of revisions, on the thread that made it. Listeners may take the snapshot, and
+  // call nothing else of this store. They stay for the store's life.
   void on_change(std::function<void(SnapshotPtr)> listener);
 
   // Small values of the organisation: its name, sealed CA keys. Not part of the snapshot, no activity, no revision.
@@ -87,7 +90,7 @@ class DirectoryStore {
 
 #define PORTOLAN_STORE_KINDS(X) \
   X(Account) X(Device) X(SignIn) X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken)
-#define PORTOLAN_STORE_EXTERN(Kind)                                                   \
+#define PORTOLAN_STORE_EXTERN(Kind)                                              \
   extern template Result<> Change::put<directory::Kind>(const directory::Kind&); \
   extern template Result<> Change::remove<directory::Kind>(std::string_view);
 PORTOLAN_STORE_KINDS(PORTOLAN_STORE_EXTERN)

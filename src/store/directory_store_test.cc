@@ -65,7 +65,8 @@ Result<> fill(Change& change) {
   PL_CHECK(change.put(grant("g-1", "r-dba", "rs-billing")));
   PL_CHECK(change.put(grant("g-2", "r-reader", "rs-billing")));
   PL_CHECK(change.put(made<directory::Device>("d-1", [](auto& d) { d.account = "a-ann"; })));
-  PL_CHECK(change.put(made<directory::SignIn>("si-1", [](auto& s) { s.account = "a-ann", s.device = "d-1", s.ends = kTime; })));
+  PL_CHECK(change.put(
+      made<directory::SignIn>("si-1", [](auto& s) { s.account = "a-ann", s.device = "d-1", s.ends = kTime; })));
   PL_CHECK(change.put(made<directory::ApiToken>("at-1", [](auto& t) { t.account = "a-ann", t.ends = kTime; })));
   PL_CHECK(change.put(made<directory::ApiToken>("at-2", [](auto& t) { t.account = "a-bob"; })));
   PL_CHECK(change.put(made<directory::Node>("n-1", [](auto& n) { n.kind = "relay", n.revoked = true; })));
@@ -191,8 +192,8 @@ TEST_F(DirectoryStoreTest, ConflictsNameFieldAndHolder) {
          return c.put(bob);
        },
        Code::kConflict, "account \"ann@example.com\" (a-ann) already has email \"ann@example.com\""},
-      {[](Change& c) { return c.put(made<directory::Role>("r-2", [](auto& r) { r.name = "r-dba"; })); }, Code::kConflict,
-       "role \"r-dba\" (r-dba) already has name \"r-dba\""},
+      {[](Change& c) { return c.put(made<directory::Role>("r-2", [](auto& r) { r.name = "r-dba"; })); },
+       Code::kConflict, "role \"r-dba\" (r-dba) already has name \"r-dba\""},
       {[](Change& c) {
          auto other = resource("other", 15432);
          return c.put(other);
@@ -211,7 +212,8 @@ TEST_F(DirectoryStoreTest, ConflictsNameFieldAndHolder) {
       {[](Change& c) { return c.put(grant("g-9", "r-dba", "rs-billing")); }, Code::kConflict,
        "grant (g-1) already has role \"r-dba\" and resource \"rs-billing\""},
       {[](Change& c) {
-         return c.put(made<directory::ApiToken>("at-9", [](auto& t) { t.account = "a-ann", t.token_hash = "hash of at-1"; }));
+         return c.put(
+             made<directory::ApiToken>("at-9", [](auto& t) { t.account = "a-ann", t.token_hash = "hash of at-1"; }));
        },
        Code::kConflict, "API token \"at-1\" (at-1) already has token_hash"},
       {[](Change& c) {
@@ -219,14 +221,18 @@ TEST_F(DirectoryStoreTest, ConflictsNameFieldAndHolder) {
              "si-9", [](auto& s) { s.account = "a-ann", s.device = "d-1", s.token_hash = "hash of si-1"; }));
        },
        Code::kConflict, "sign-in (si-1) already has token_hash"},
-      {[](Change& c) { return c.put(made<directory::JoinToken>("jt-9", [](auto& t) { t.token_hash = "hash of jt-1"; })); },
+      {[](Change& c) {
+         return c.put(made<directory::JoinToken>("jt-9", [](auto& t) { t.token_hash = "hash of jt-1"; }));
+       },
        Code::kConflict, "join token \"jt-1\" (jt-1) already has token_hash"},
       {[](Change& c) { return c.put(membership("m-9", "a-none", "r-dba")); }, Code::kInvalid,
        "membership: there is no account \"a-none\""},
-      {[](Change& c) { return c.put(grant("g-9", "r-dba", "rs-none")); }, Code::kInvalid, "grant: there is no resource \"rs-none\""},
-      {[](Change& c) { return c.put(made<directory::SignIn>("si-9", [](auto& s) { s.account = "a-ann"; })); }, Code::kInvalid,
-       "sign-in: there is no device \"\""},
-      {[](Change& c) { return c.put(made<directory::Role>("dba")); }, Code::kInvalid, "role: \"dba\" is no id of this kind"},
+      {[](Change& c) { return c.put(grant("g-9", "r-dba", "rs-none")); }, Code::kInvalid,
+       "grant: there is no resource \"rs-none\""},
+      {[](Change& c) { return c.put(made<directory::SignIn>("si-9", [](auto& s) { s.account = "a-ann"; })); },
+       Code::kInvalid, "sign-in: there is no device \"\""},
+      {[](Change& c) { return c.put(made<directory::Role>("dba")); }, Code::kInvalid,
+       "role: \"dba\" is no id of this kind"},
       {[](Change& c) { return c.remove<directory::Role>("r-none"); }, Code::kNotFound, "there is no role \"r-none\""},
   };
   const auto before = store->snapshot();
@@ -276,7 +282,8 @@ TEST_F(DirectoryStoreTest, RemovingTakesAlongWhatHangsOnIt) {
   };
   const Case cases[] = {
       {[](Change& c) { return c.remove<Account>("a-ann"); },
-       {"sign_in.deleted si-1", "device.deleted d-1", "api_token.deleted at-1", "membership.deleted m-1", "account.deleted a-ann"}},
+       {"sign_in.deleted si-1", "device.deleted d-1", "api_token.deleted at-1", "membership.deleted m-1",
+        "account.deleted a-ann"}},
       {[](Change& c) { return c.remove<directory::Device>("d-1"); }, {"sign_in.deleted si-1", "device.deleted d-1"}},
       {[](Change& c) { return c.remove<directory::Role>("r-dba"); },
        {"membership.deleted m-1", "membership.deleted m-2", "grant.deleted g-1", "role.deleted r-dba"}},
@@ -425,7 +432,8 @@ TEST_F(DirectoryStoreTest, TakesOverWhatAnotherProcessWrote) {
   EXPECT_TRUE(store->snapshot()->accounts.contains("a-ann"));
   int calls = 0;
   store->on_change([&](const DirectoryStore::SnapshotPtr&) { ++calls; });
-  const auto changed = store->change("system", [](Change& change) { return change.put(membership("m-9", "a-ann", "r-dba")); });
+  const auto changed =
+      store->change("system", [](Change& change) { return change.put(membership("m-9", "a-ann", "r-dba")); });
   ASSERT_FALSE(changed);
   EXPECT_EQ(changed.error().message, "membership: there is no account \"a-ann\"");
   EXPECT_EQ(calls, 1);
@@ -443,7 +451,8 @@ TEST_F(DirectoryStoreTest, AThrowingOrLockedChangeLeavesNothing) {
                std::runtime_error);
   auto second = open();
   const auto nested = second->change("system", [&](Change&) -> Result<> {
-    const auto locked = store->change("system", [](Change& change) { return change.put(made<directory::Role>("r-new")); });
+    const auto locked =
+        store->change("system", [](Change& change) { return change.put(made<directory::Role>("r-new")); });
     EXPECT_EQ(locked.error().code, Code::kUnavailable);
     EXPECT_THAT(locked.error().message, HasSubstr("locked by another process"));
     return {};
@@ -451,6 +460,32 @@ TEST_F(DirectoryStoreTest, AThrowingOrLockedChangeLeavesNothing) {
   ASSERT_TRUE(nested);
   EXPECT_EQ(store->snapshot(), before);
   ASSERT_TRUE(store->change("system", [](Change& change) { return change.put(made<directory::Role>("r-new")); }));
+}
+
+TEST_F(DirectoryStoreTest, AnOverlookedErrorOfTheDiskStillFailsTheChange) {
+  auto store = filled();
+  const auto before = store->snapshot();
+  {
+    const FullDisk full(512 * 1024);
+    const auto changed = store->change("system", [](Change& change) -> Result<> {
+      PL_CHECK(change.put(made<directory::Role>("r-first")));
+      // More than SQLite keeps in memory: it must write in the middle of the transaction.
+      for (int i = 0; i < 40; ++i) {
+        auto large = made<directory::Role>("r-" + std::to_string(i));
+        large.name = make_token(200'000);
+        static_cast<void>(change.put(large));
+      }
+      return {};
+    });
+    ASSERT_FALSE(changed);
+    EXPECT_EQ(changed.error().code, Code::kIo) << changed.error().message;
+  }
+  EXPECT_EQ(store->snapshot(), before);
+  ASSERT_TRUE(store->change("system", [](Change& change) { return change.put(made<directory::Role>("r-last")); }));
+  EXPECT_FALSE(store->snapshot()->roles.contains("r-first"));
+  const auto now = store->snapshot();
+  store.reset();
+  expect_equal(*now, *open()->snapshot());
 }
 
 TEST_F(DirectoryStoreTest, RefusesAnAuditDatabaseAndADamagedOne) {
@@ -502,9 +537,10 @@ TEST_F(DirectoryStoreTest, TenThousandResources) {
     EXPECT_TRUE(store->change("system", [&](Change& change) { return change.put(made<directory::Role>("r-y")); }));
   });
   std::ranges::sort(change_ms);
-  std::printf("10,000 resources: made in %.0f ms, loaded in %.0f ms; a change: median %.2f ms, worst %.2f ms; two while readers"
-              " hold snapshots: %.2f ms\n",
-              fill_ms, load_ms, change_ms[change_ms.size() / 2], change_ms.back(), copying_ms);
+  std::printf(
+      "10,000 resources: made in %.0f ms, loaded in %.0f ms; a change: median %.2f ms, worst %.2f ms; two while readers"
+      " hold snapshots: %.2f ms\n",
+      fill_ms, load_ms, change_ms[change_ms.size() / 2], change_ms.back(), copying_ms);
   EXPECT_LT(change_ms[change_ms.size() / 2], 20.0);
 }
 

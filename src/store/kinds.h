@@ -1,5 +1,5 @@
-// What the store must know of each kind of object: its table, its place in the snapshot, what must be unique and what it refers
-// to. Internal to store/.
+// What the store must know of each kind of object: its table, its place in the snapshot, what must be unique and what
+// it refers to. Internal to store/.
 #pragma once
 #include <map>
 #include <span>
@@ -53,14 +53,16 @@ inline constexpr KindInfo kKind<directory::Device> = {"device", "device", "d", "
 template <>
 inline constexpr KindInfo kKind<directory::SignIn> = {"sign_in", "sign-in", "si", "sign_ins", kByToken, kOfDevice};
 template <>
-inline constexpr KindInfo kKind<directory::ApiToken> = {"api_token", "API token", "at", "api_tokens", kByToken, kOfAccount};
+inline constexpr KindInfo kKind<directory::ApiToken> = {"api_token",  "API token", "at",
+                                                        "api_tokens", kByToken,    kOfAccount};
 template <>
 inline constexpr KindInfo kKind<directory::Role> = {"role", "role", "r", "roles", kByName, {}};
 template <>
-inline constexpr KindInfo kKind<directory::Membership> = {"membership",      "membership",     "m", "memberships",
-                                                          kByAccountAndRole, kOfAccountAndRole};
+inline constexpr KindInfo kKind<directory::Membership> = {"membership",  "membership",      "m",
+                                                          "memberships", kByAccountAndRole, kOfAccountAndRole};
 template <>
-inline constexpr KindInfo kKind<directory::Grant> = {"grant", "grant", "g", "grants", kByRoleAndResource, kOfRoleAndResource};
+inline constexpr KindInfo kKind<directory::Grant> = {"grant",           "grant", "g", "grants", kByRoleAndResource,
+                                                     kOfRoleAndResource};
 template <>
 inline constexpr KindInfo kKind<directory::Resource> = {"resource", "resource", "rs", "resources", kByNameAndPort, {}};
 template <>

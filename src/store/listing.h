@@ -8,8 +8,9 @@ namespace portolan::store {
 
 // Entries are numbered in order of their commits, so a reader that goes on after a cursor misses none.
 struct Part {
-  std::optional<std::uint64_t> after = {};  // from the first entry behind this cursor; absent: the newest `limit` ones. 0: the oldest
-  std::size_t limit = 100;             // cut to kMostEntries
+  std::optional<std::uint64_t> after =
+      {};                   // from the first entry behind this cursor; absent: the newest `limit` ones. 0: the oldest
+  std::size_t limit = 100;  // cut to kMostEntries
 };
 inline constexpr std::size_t kMostEntries = 10'000;
 

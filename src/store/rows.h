@@ -1,5 +1,6 @@
 // Described structs as rows of a table: one column for each member, of the same name. Internal to store/.
-// bool and integers are numbers, times milliseconds since 1970, std::optional may be NULL, lists and maps are JSON texts.
+// bool and integers are numbers, times milliseconds since 1970, std::optional may be NULL, lists and maps are JSON
+// texts.
 #pragma once
 #include <optional>
 #include <string>
@@ -97,7 +98,9 @@ std::string column_list() {
 template <class T>
 std::string column_letters() {
   std::string letters;
-  for_each_column<T>([&](auto member) { letters += column_letter<std::remove_cvref_t<decltype(std::declval<T>().*member.pointer)>>(); });
+  for_each_column<T>([&](auto member) {
+    letters += column_letter<std::remove_cvref_t<decltype(std::declval<T>().*member.pointer)>>();
+  });
   return letters;
 }
 template <class T>

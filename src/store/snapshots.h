@@ -1,6 +1,6 @@
-// The current snapshot and the way to the next one. Copying a directory of ten thousand resources for every sign-in would cost
-// milliseconds each; so a snapshot that its last reader lets go of is kept, brought up to date by the edits made since, and
-// becomes the next one. Only when readers hold all older ones is a copy made. Internal to store/.
+// The current snapshot and the way to the next one. Copying a directory of ten thousand resources for every sign-in
+// would cost milliseconds each; so a snapshot that its last reader lets go of is kept, brought up to date by the edits
+// made since, and becomes the next one. Only when readers hold all older ones is a copy made. Internal to store/.
 //
 // current() is for any thread, the rest for the one writer. Snapshots may outlive this object.
 #pragma once

@@ -8,7 +8,6 @@
 namespace portolan::store {
 namespace {
 
-using directory::Role;
 using directory::Snapshot;
 
 Snapshot first() {
@@ -72,11 +71,12 @@ TEST(Snapshots, OneThatIsTooOldIsNotBroughtUpToDate) {
 
 TEST(Snapshots, ReplacingForgetsTheOldHistory) {
   Snapshots snapshots(first());
-  for (int i = 0; i < 5; ++i) step(snapshots);
+  for (int i = 0; i < 3; ++i) step(snapshots);
   auto held = snapshots.current();
-  Snapshot other;
+  step(snapshots);
+  Snapshot other;  // of the same revision as the one that is still held
   other.epoch = "f";
-  other.revision = 3;
+  other.revision = held->revision;
   for (const auto* id : {"r-1", "r-2", "r-3"}) other.roles[id] = {.id = id, .name = id};
   snapshots.replace(std::move(other));
   held.reset();

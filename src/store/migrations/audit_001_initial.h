@@ -1,6 +1,6 @@
-// Form 1 of the audit tables. `number` orders each list by commit; all numbers come from the one row of `state`. A record is kept
-// as the JSON it travels in, beside the columns by which it is found. Keys begin with the proven node, so that no node can take
-// another one's place.
+// Form 1 of the audit tables. `number` orders each list by commit; all numbers come from the one row of `state`. A
+// record is kept as the JSON it travels in, beside the columns by which it is found. Keys begin with the proven node,
+// so that no node can take another one's place.
 #pragma once
 #include <string_view>
 

@@ -1,6 +1,6 @@
-// Form 1 of the directory's tables. Column names are the members of directory/model.h; times are milliseconds since 1970; lists
-// and maps are JSON. `state` has one row: the counters are taken from it inside the transaction, so that their order is the order
-// of commits.
+// Form 1 of the directory's tables. Column names are the members of directory/model.h; times are milliseconds since
+// 1970; lists and maps are JSON. `state` has one row: the counters are taken from it inside the transaction, so that
+// their order is the order of commits.
 #pragma once
 #include <string_view>
 
