@@ -36,10 +36,9 @@ NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> l
 Result<std::unique_ptr<NodeSession>> NodeSession::begin(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace) {
   std::unique_ptr<NodeSession> session(new NodeSession(parts, std::move(lease), std::move(trace)));
   PL_CHECK(parts.leases.hold(session->key(), *session));
-  if (auto kept = parts.spool.append(session->blank("session.started")); !kept) {
-    session->ended_ = true;  // nothing began, so nothing ends
+  if (auto kept = parts.spool.append(session->blank("session.started")); !kept)
     return std::unexpected(std::move(kept).error().within("put the session on record").at(Hop::kEgress));
-  }
+  session->ended_ = false;
   log::info("session started", {{"session", session->id_}, {"account", session->granted_.email}, {"resource", session->granted_.name},
                                 {"trace", session->trace_}});
   return session;

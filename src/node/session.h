@@ -72,7 +72,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   BootTime started_{};
   std::vector<protocols::CancelKey> offered_;
-  bool ended_ = false;
+  bool ended_ = true;  // until its beginning is on record
 };
 
 }  // namespace portolan::node

@@ -1,0 +1,216 @@
+// The egress behind a real end-to-end link (TLS over a pair in memory) and before a real TCP server.
+#include "node/egress.h"
+
+#include <gtest/gtest.h>
+
+#include "net/co_test.h"
+#include "net/memory_stream.h"
+#include "net/tcp.h"
+#include "node/fake_control.h"
+
+namespace portolan::node {
+namespace {
+using namespace std::chrono_literals;
+
+const crypto::UserIdentity kAnn{"org", "a-1", "d-1"};
+const crypto::NodeIdentity kNode{"org", "n-1"};
+
+class MemorySpool : public audit::Spool {
+ public:
+  Result<> append(const api::AuditRecord& record) override {
+    records.push_back(record);
+    return {};
+  }
+  net::Task<Result<audit::SpoolBatch>> next(std::size_t) override { co_return fail(Code::kCancelled, ""); }
+  Result<> acknowledge(audit::SpoolPosition) override { return {}; }
+  std::uint64_t backlog() const override { return 0; }
+  std::vector<api::AuditRecord> records;
+};
+
+net::Task<> echo(std::unique_ptr<net::Stream> stream) {
+  for (;;) {
+    auto piece = co_await net::read(*stream);
+    if (!piece || piece->empty()) co_return;
+    const auto written = co_await net::write(*stream, piece->data());
+    if (!written) co_return;
+  }
+}
+
+struct Rig {
+  explicit Rig(const net::Executor& on)
+      : executor(on),
+        control([this](const std::string&, const std::string&) { return lease_answer(); }),
+        leases(on, control, Clock::real(), kNode.node),
+        watch(on, control, Clock::real(), {}, {[] {}, [] {}, [](const auto&, const auto&) {}}),
+        egress(on, kNode.node, {spool, leases, cancels, Clock::real(), 5s}, watch),
+        tasks(on) {
+    const auto now = Clock::real().wall();
+    const auto user_ca = crypto::Authority::create("users", crypto::Profile::kUser, now, 1h);
+    const auto node_ca = crypto::Authority::create("nodes", crypto::Profile::kNode, now, 1h);
+    const auto certify = [&](const crypto::Authority& ca, const crypto::PrivateKey& key, crypto::Profile profile, std::string uri) {
+      return net::TlsIdentity{{*ca.issue({profile, key.public_key(), "x", {std::move(uri)}}, now)}, std::make_shared<crypto::PrivateKey>(key)};
+    };
+    own = {certify(node_ca, crypto::PrivateKey::generate(), crypto::Profile::kNode, crypto::to_uri(kNode)),
+           {node_ca.certificate()}, {user_ca.certificate()}};
+    user = {certify(user_ca, user_key, crypto::Profile::kUser, crypto::to_uri(kAnn)), {node_ca.certificate()}, {}};
+    server = *net::listen_tcp(on, {"127.0.0.1", 0}, [this](std::unique_ptr<net::TcpStream> stream) { tasks.spawn("echo", echo(std::move(stream))); });
+  }
+
+  Result<std::string> lease_answer() const {
+    if (denial) return std::unexpected(*denial);
+    api::Lease lease;
+    lease.id = "l-1";
+    lease.account = kAnn.account;
+    lease.device = kAnn.device;
+    lease.resource = "rs-1";
+    lease.node = kNode.node;
+    lease.name = "echo";
+    lease.type = "tcp";
+    lease.host = "127.0.0.1";
+    lease.port = server->local().port;
+    lease.life_ms = 300'000;
+    return json::encode(lease);
+  }
+
+  net::Task<Result<std::unique_ptr<tunnel::Link>>> connect() {
+    auto [near, far] = net::memory_pair(executor);
+    CO_TRY(auto accepting, tunnel::make_link_server(own, {tunnel::Purpose::kInner}, [](const auto&) { return Result<>{}; }));
+    tasks.spawn("accept", accept(std::move(far), std::move(accepting)));
+    CO_TRY(auto dialling, tunnel::make_link_client(user, tunnel::Purpose::kInner, crypto::to_uri(kNode)));
+    auto link = co_await tunnel::dial_link(std::move(near), std::move(dialling), tunnel::Purpose::kInner, {}, nullptr, [](const Error&) {});
+    co_return link;
+  }
+  net::Task<> accept(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsServer> tls) {
+    auto accepted = co_await tunnel::accept_link(std::move(path), std::move(tls), {});
+    if (accepted) egress.serve(std::move(*accepted));
+  }
+
+  api::Assertion good(const tunnel::Link& link) const {
+    return api::make_assertion(kAnn.account, kAnn.device, "rs-1", kNode.node, link.binding, Clock::real().wall());
+  }
+  net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> open(tunnel::Link& link, std::string assertion, std::string operation = "open") {
+    CO_TRY(auto stream, link.mux->open({"rs-1", {{"portolan-assertion", std::move(assertion)}, {"portolan-operation", std::move(operation)}}}));
+    CO_CHECK(co_await stream->answered(5s));
+    co_return std::move(stream);
+  }
+  net::Task<> stop() {
+    watch.tasks().cancel();
+    co_await watch.tasks().join();
+    co_await egress.stop(Error{Code::kUnavailable, "test over"});
+    tasks.cancel();
+    co_await tasks.join();
+  }
+
+  net::Executor executor;
+  std::optional<Error> denial;
+  testing::FakeControl control;
+  MemorySpool spool;
+  CancelRegistry cancels;
+  LeaseCache leases;
+  ControlWatch watch;
+  Egress egress;
+  crypto::PrivateKey user_key = crypto::PrivateKey::generate();
+  tunnel::LinkIdentity own, user;
+  std::unique_ptr<net::Listener> server;
+  net::TaskGroup tasks;
+};
+
+CO_TEST(Egress, LetsAGrantedOneThroughAndRecordsIt) {
+  Rig rig(co_await boost::asio::this_coro::executor);
+  auto link = co_await rig.connect();
+  CO_ASSERT_OK(link);
+  auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_OK(stream);
+  EXPECT_EQ((*stream)->answer().at("portolan-lease-ms"), "300000");
+  CO_ASSERT_OK(co_await net::write(**stream, as_bytes("hello")));
+  const auto back = co_await net::read(**stream);
+  CO_ASSERT_OK(back);
+  EXPECT_EQ(as_text(back->data()), "hello");
+  EXPECT_EQ(rig.leases.sessions(), 1U);
+  CO_ASSERT_OK(co_await net::finish(**stream, 5s));
+  const auto end = co_await net::read(**stream);
+  CO_ASSERT_OK(end);
+  co_await rig.stop();
+  CO_ASSERT_EQ(rig.spool.records.size(), 2U);
+  EXPECT_EQ(rig.spool.records[1].reason, "closed");
+  EXPECT_EQ(rig.spool.records[1].bytes_in, 5U);
+}
+
+CO_TEST(Egress, RefusesEveryAssertionThatIsNotThisOnesForThisStream) {
+  Rig rig(co_await boost::asio::this_coro::executor);
+  auto link = co_await rig.connect();
+  auto other = co_await rig.connect();
+  CO_ASSERT_OK(link);
+  CO_ASSERT_OK(other);
+  struct Case {
+    const char* what;
+    std::function<void(api::Assertion&)> change;
+    std::string reason;
+  };
+  const Bytes other_binding = (*other)->binding;
+  const std::vector<Case> cases = {
+      {"of another account", [](auto& a) { a.account = "a-2"; }, "assertion_foreign"},
+      {"of another device", [](auto& a) { a.device = "d-2"; }, "assertion_foreign"},
+      {"for another resource", [](auto& a) { a.resource = "rs-2"; }, "assertion_foreign"},
+      {"for another node", [](auto& a) { a.node = "n-2"; }, "assertion_foreign"},
+      {"made for another link", [&](auto& a) { a.binding = other_binding; }, "assertion_foreign"},
+      {"of an hour ago", [](auto& a) { a.time -= 1h; }, ""},
+      {"of tomorrow", [](auto& a) { a.time += 24h; }, ""},
+  };
+  for (const Case& bad : cases) {
+    api::Assertion assertion = rig.good(**link);
+    bad.change(assertion);
+    const auto stream = co_await rig.open(**link, api::sign_assertion(assertion, rig.user_key));
+    EXPECT_FALSE(stream) << bad.what;
+    if (!stream && !bad.reason.empty()) EXPECT_EQ(stream.error().reason, bad.reason) << bad.what;
+    if (!stream) EXPECT_EQ(stream.error().hop, Hop::kEgress) << bad.what;
+  }
+  const auto foreign = co_await rig.open(**link, api::sign_assertion(rig.good(**link), crypto::PrivateKey::generate()));
+  EXPECT_FALSE(foreign);
+  const auto none = co_await rig.open(**link, "");
+  EXPECT_FALSE(none);
+  const std::string once = api::sign_assertion(rig.good(**link), rig.user_key);
+  const auto first = co_await rig.open(**link, once);
+  CO_ASSERT_OK(first);
+  const auto replayed = co_await rig.open(**link, once);
+  CO_ASSERT_TRUE(!replayed);
+  EXPECT_EQ(replayed.error().reason, "assertion_replayed");
+  const auto odd = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key), "delete");
+  EXPECT_FALSE(odd);
+  // Others go on.
+  const auto good = co_await rig.open(**other, api::sign_assertion(rig.good(**other), rig.user_key));
+  EXPECT_TRUE(good);
+  co_await rig.stop();
+}
+
+CO_TEST(Egress, TellsWhyTheControlPlaneSaidNo) {
+  Rig rig(co_await boost::asio::this_coro::executor);
+  rig.denial = Error{Code::kDenied, "ann may not use \"echo\"; ask an admin", "no_grant"};
+  auto link = co_await rig.connect();
+  CO_ASSERT_OK(link);
+  const auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_TRUE(!stream);
+  EXPECT_EQ(stream.error().reason, "no_grant");
+  EXPECT_EQ(stream.error().hop, Hop::kControlPlane);
+  EXPECT_NE(stream.error().message.find("ask an admin"), std::string::npos);
+  co_await rig.stop();
+}
+
+CO_TEST(Egress, RevocationEndsALiveSession) {
+  Rig rig(co_await boost::asio::this_coro::executor);
+  auto link = co_await rig.connect();
+  CO_ASSERT_OK(link);
+  auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_OK(stream);
+  const auto renewed = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key), "renew");
+  CO_ASSERT_OK(renewed);
+  rig.leases.revoke({"l-1"}, "membership taken away");
+  auto rest = co_await net::read(**stream);
+  while (rest && !rest->empty()) rest = co_await net::read(**stream);
+  co_await rig.stop();
+  CO_ASSERT_EQ(rig.spool.records.size(), 2U);
+  EXPECT_EQ(rig.spool.records[1].reason, "membership taken away");
+}
+
+}  // namespace
+}  // namespace portolan::node
