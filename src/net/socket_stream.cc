@@ -71,7 +71,7 @@ SocketStream::SocketStream(const Executor& executor, UniqueFd fd, std::string pe
   boost::system::error_code error;
   waits_->descriptor.assign(fd_, error);
   if (error) {
-    failed("watch", error.value());
+    read_error_ = write_error_ = explain("watch", error.value());
   } else {
     fd.release();
   }
@@ -82,13 +82,12 @@ SocketStream::~SocketStream() {
   cancel_writable();
 }
 
-std::unexpected<Error> SocketStream::failed(const char* doing, int error) {
-  error_ = Error{Code::kIo, errno_text(error)}.within(std::string(doing) + " " + peer_text_);
-  return std::unexpected(*error_);
+Error SocketStream::explain(const char* doing, int error) const {
+  return Error{Code::kIo, errno_text(error)}.within(std::string(doing) + " " + peer_text_);
 }
 
 Result<std::optional<std::size_t>> SocketStream::try_read_into(std::span<std::byte> into) {
-  if (error_) return std::unexpected(*error_);
+  if (read_error_) return std::unexpected(*read_error_);
   if (ended_) return 0;
   // After a short read one system call is saved by waiting for the next arrival; a second attempt asks the kernel again.
   if (std::exchange(drained_, false) && !waits_->may_have_arrived) return std::nullopt;
@@ -98,14 +97,17 @@ Result<std::optional<std::size_t>> SocketStream::try_read_into(std::span<std::by
   } while (n < 0 && errno == EINTR);
   waits_->may_have_arrived = false;
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) return std::nullopt;
-  if (n < 0) return failed("read from", errno);
+  if (n < 0) {
+    read_error_ = explain("read from", errno);
+    return std::unexpected(*read_error_);
+  }
   ended_ = n == 0;
   drained_ = static_cast<std::size_t>(n) < into.size();
   return static_cast<std::size_t>(n);
 }
 
 Result<Chunk> SocketStream::try_read() {
-  if (drained_ && !waits_->may_have_arrived && !ended_ && !error_) {
+  if (drained_ && !waits_->may_have_arrived && !ended_ && !read_error_) {
     drained_ = false;
     return Chunk{};
   }
@@ -118,7 +120,7 @@ Result<Chunk> SocketStream::try_read() {
 }
 
 Result<std::size_t> SocketStream::try_write(ByteView bytes) {
-  if (error_) return std::unexpected(*error_);
+  if (write_error_) return std::unexpected(*write_error_);
   if (half_closed_) return fail(Code::kInternal, "write after half-close");
   if (bytes.empty()) return 0;
   ssize_t n = 0;
@@ -127,15 +129,17 @@ Result<std::size_t> SocketStream::try_write(ByteView bytes) {
   } while (n < 0 && errno == EINTR);
   if (n >= 0) return static_cast<std::size_t>(n);
   if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
-  return failed("write to", errno);
+  write_error_ = explain("write to", errno);
+  return std::unexpected(*write_error_);
 }
 
 Result<> SocketStream::shutdown_send() {
-  if (error_) return std::unexpected(*error_);
+  if (write_error_) return std::unexpected(*write_error_);
   if (half_closed_) return {};
   half_closed_ = true;
-  if (::shutdown(fd_, SHUT_WR) != 0) return failed("half-close", errno);
-  return {};
+  if (::shutdown(fd_, SHUT_WR) == 0) return {};
+  write_error_ = explain("half-close", errno);
+  return std::unexpected(*write_error_);
 }
 
 void SocketStream::on_readable(Ready ready) { waits_->wait(&Waits::readable, std::move(ready)); }

@@ -54,13 +54,15 @@ class SocketStream : public TcpStream {
 
  private:
   struct Waits;
-  std::unexpected<Error> failed(const char* doing, int error);
+  Error explain(const char* doing, int error) const;
 
   Executor executor_;
   std::shared_ptr<Waits> waits_;  // owns the descriptor
   int fd_;
   std::string peer_text_;
-  std::optional<Error> error_;
+  // Apart, since a peer that ends a connection may have said why: it can still be read when writing has failed.
+  std::optional<Error> read_error_;
+  std::optional<Error> write_error_;
   bool drained_ = false;  // the last read took less than it could: the next would most likely find nothing
   bool ended_ = false;
   bool half_closed_ = false;

@@ -1,0 +1,60 @@
+#include "net/tls_error.h"
+
+#include <openssl/err.h>
+#include <openssl/sslerr.h>
+#include <openssl/x509_vfy.h>
+
+namespace portolan::net {
+
+namespace {
+
+Error explain_alert(int alert) {
+  Code code = Code::kProtocol;
+  switch (alert) {
+    case SSL_AD_BAD_CERTIFICATE:
+    case SSL_AD_UNSUPPORTED_CERTIFICATE:
+    case SSL_AD_CERTIFICATE_REVOKED:
+    case SSL_AD_CERTIFICATE_EXPIRED:
+    case SSL_AD_CERTIFICATE_UNKNOWN:
+    case SSL_AD_UNKNOWN_CA:
+    case SSL_AD_CERTIFICATE_REQUIRED: code = Code::kUnauthenticated; break;
+    case SSL_AD_ACCESS_DENIED: code = Code::kDenied; break;
+    default: break;
+  }
+  return {code, std::string("the peer refused: ") + SSL_alert_desc_string_long(alert)};
+}
+
+Error explain_reason(int reason) {
+  switch (reason) {
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return {Code::kUnauthenticated, "the peer showed no certificate"};
+    case SSL_R_WRONG_VERSION_NUMBER:
+    case SSL_R_HTTP_REQUEST:
+    case SSL_R_HTTPS_PROXY_REQUEST: return {Code::kProtocol, "the peer does not speak tls here"};
+    case SSL_R_UNSUPPORTED_PROTOCOL:
+    case SSL_R_NO_PROTOCOLS_AVAILABLE: return {Code::kProtocol, "the peer has no tls version that we take"};
+    case SSL_R_NO_SHARED_CIPHER: return {Code::kProtocol, "the peer has no cipher that we take"};
+    default: break;
+  }
+  const char* text = ERR_reason_error_string(ERR_peek_last_error());
+  return {Code::kProtocol, text == nullptr ? "tls failed" : text};
+}
+
+}  // namespace
+
+Error explain_tls(const SSL* ssl) {
+  const auto last = ERR_peek_last_error();
+  const int reason = ERR_GET_LIB(last) == ERR_LIB_SSL ? ERR_GET_REASON(last) : 0;
+  Error error;
+  if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    const long why = SSL_get_verify_result(ssl);
+    error = {Code::kUnauthenticated, std::string("the peer's certificate is not accepted: ") + X509_verify_cert_error_string(why)};
+  } else if (reason >= SSL_AD_REASON_OFFSET) {
+    error = explain_alert(reason - SSL_AD_REASON_OFFSET);
+  } else {
+    error = explain_reason(reason);
+  }
+  ERR_clear_error();
+  return error;
+}
+
+}  // namespace portolan::net
