@@ -1,0 +1,80 @@
+#include "cli/agent_api.h"
+
+#include "base/json.h"
+#include "net/tcp.h"
+
+namespace portolan::cli {
+namespace {
+
+constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(2);
+constexpr std::chrono::milliseconds kCallLimit = std::chrono::seconds(15);
+constexpr std::string_view kAway = "agent_not_running";
+
+net::Task<Result<std::unique_ptr<net::Stream>>> dial_agent(std::string socket) {
+  auto stream = co_await net::dial_unix(socket, kDialLimit);
+  if (!stream) {
+    co_return fail(Code::kUnavailable, "the agent is not running (nobody answers at " + socket + "); start it with: portolan agent",
+                   std::string(kAway));
+  }
+  co_return std::move(*stream);
+}
+
+}  // namespace
+
+AgentApi::AgentApi(const client::Home& home)
+    : client_([socket = home.socket().string()] { return dial_agent(socket); }, "agent",
+              net::http::Limits{.body_bytes = 16 * 1024 * 1024}) {}
+
+net::Task<Result<std::string>> AgentApi::call(std::string method, std::string path, std::map<std::string, std::string> query,
+                                              std::string body) {
+  net::http::Request request;
+  request.method = std::move(method);
+  request.path = std::move(path);
+  request.query = std::move(query);
+  if (!body.empty()) request.headers["content-type"] = "application/json";
+  request.body = std::move(body);
+  CO_TRY(auto response, co_await client_.request(std::move(request), kCallLimit));
+  if (response.status >= 400) co_return std::unexpected(net::http::error_from(response).at(Hop::kAgent));
+  co_return std::move(response.body);
+}
+
+net::Task<Result<api::AgentStatus>> AgentApi::status() {
+  CO_TRY(const auto body, co_await call("GET", "/v1/status", {}, ""));
+  co_return json::decode<api::AgentStatus>(body, json::Unknown::kIgnore);
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> AgentApi::resources(std::string filter) {
+  std::map<std::string, std::string> query;
+  if (!filter.empty()) query["filter"] = std::move(filter);
+  CO_TRY(const auto body, co_await call("GET", "/v1/resources", std::move(query), ""));
+  CO_TRY(auto page, json::decode<api::Page<api::LocalResource>>(body, json::Unknown::kIgnore));
+  co_return std::move(page.items);
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> AgentApi::change(std::string path, api::ConnectRequest request) {
+  CO_TRY(const auto body, co_await call("POST", std::move(path), {}, json::encode(request)));
+  CO_TRY(auto page, json::decode<api::Page<api::LocalResource>>(body, json::Unknown::kIgnore));
+  co_return std::move(page.items);
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> AgentApi::connect(api::ConnectRequest request) {
+  return change("/v1/connect", std::move(request));
+}
+
+net::Task<Result<std::vector<api::LocalResource>>> AgentApi::disconnect(api::ConnectRequest request) {
+  return change("/v1/disconnect", std::move(request));
+}
+
+net::Task<Result<>> AgentApi::reload() {
+  CO_CHECK(co_await call("POST", "/v1/reload", {}, "{}"));
+  co_return Result<>{};
+}
+
+net::Task<Result<>> AgentApi::stop() {
+  CO_CHECK(co_await call("POST", "/v1/stop", {}, "{}"));
+  co_return Result<>{};
+}
+
+bool is_agent_away(const Error& error) { return error.reason == kAway; }
+
+}  // namespace portolan::cli

@@ -1,0 +1,76 @@
+// portolan agent: the client's agent in the foreground. `portolan login` starts it in the background.
+#include <pwd.h>
+
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "cli/agent_part.h"
+#include "cli/command.h"
+#include "cli/exit.h"
+#include "cli/service_options.h"
+
+namespace portolan::cli {
+namespace {
+
+struct Options {
+  explicit Options(CLI::App& app) : settings(app) {}
+  Settings settings;
+  LogOptions log;
+  std::string status = "127.0.0.1:65220";
+  bool no_status_port = false;
+  bool connect_all = false;
+  std::vector<std::string> allowed_users;
+};
+
+Result<uid_t> user_id(const std::string& user) {
+  uid_t id = 0;
+  const auto [end, error] = std::from_chars(user.data(), user.data() + user.size(), id);
+  if (error == std::errc() && end == user.data() + user.size()) return id;
+  if (const passwd* found = getpwnam(user.c_str())) return found->pw_uid;
+  return wrong_usage("--allow-user " + quoted(user) + ": there is no such user on this machine");
+}
+
+Result<client::AgentOptions> agent_options(const Options& options) {
+  client::AgentOptions agent;
+  PL_TRY(agent.home, client::Home::from_environment());
+  PL_TRY(agent.status, optional_endpoint("--status", options.no_status_port ? "none" : options.status, 65220));
+  agent.connect_all = options.connect_all;
+  for (const std::string& user : options.allowed_users) {
+    PL_TRY(const uid_t id, user_id(user));
+    agent.allowed_users.push_back(id);
+  }
+  return agent;
+}
+
+Result<> run(Context& context, Options& options) {
+  PL_CHECK(options.settings.load());
+  if (options.settings.asked_to_print()) {
+    options.settings.print(context.out);
+    return {};
+  }
+  PL_CHECK(configure_log(options.log, context.out, "agent"));
+  PL_TRY(const client::AgentOptions agent, agent_options(options));
+  prepare_process();
+  return run_part([agent](net::Loop& loop) { return AgentPart::start(loop, agent); },
+                  [&](Result<Part*> started) {
+                    if (started) context.out.note(fmt::format("The agent runs; its home is {}.", agent.home.folder().string()));
+                  });
+}
+
+}  // namespace
+
+void add_agent(CLI::App& root, Context& context) {
+  CLI::App& app = add_command(root, context, "agent", "the client's agent in the foreground (login starts it in the background)",
+                              "portolan agent --connect-all");
+  auto options = std::make_shared<Options>(app);
+  Settings& settings = options->settings;
+  settings.add("--status", options->status, "HOST:PORT of the status API");
+  settings.add_switch("--no-status-port", options->no_status_port, "the status API on its Unix socket only");
+  settings.add_switch("--connect-all", options->connect_all, "connect every resource as it appears");
+  settings.add("--allow-user", options->allowed_users, "other users of this machine who may use the connected resources");
+  add_log_options(settings, options->log);
+  on_chosen(app, context, options, run);
+}
+
+}  // namespace portolan::cli

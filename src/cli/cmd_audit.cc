@@ -1,0 +1,156 @@
+// portolan audit: what is on record, as the control plane keeps it; with -f it goes on with what comes.
+#include <fmt/format.h>
+
+#include "cli/calls.h"
+#include "cli/command.h"
+#include "cli/exit.h"
+
+namespace portolan::cli {
+namespace {
+
+struct Options {
+  std::string from;
+  std::string to;
+  std::string account;
+  std::string resource;
+  std::string session;
+  std::size_t limit = 100;
+  bool follow = false;
+};
+
+constexpr std::size_t kMostEntries = 1000;
+
+Result<Query> query_of(const Options& options) {
+  Query query;
+  const WallTime now = Clock::real().wall();
+  for (const auto& [name, text] : {std::pair("from", options.from), std::pair("to", options.to)}) {
+    if (text.empty()) continue;
+    PL_TRY(const WallTime moment, parse_moment(text, now));
+    query[name] = to_rfc3339(moment);
+  }
+  if (!options.account.empty()) query["account"] = options.account;
+  if (!options.resource.empty()) query["resource"] = options.resource;
+  if (!options.session.empty()) query["session"] = options.session;
+  if (options.limit == 0 || options.limit > kMostEntries)
+    return wrong_usage(fmt::format("--limit: must be 1 to {}; narrow the rest with --from and --to", kMostEntries));
+  query["limit"] = std::to_string(options.limit);
+  return query;
+}
+
+std::string duration_text(const std::optional<std::uint64_t>& microseconds) {
+  return microseconds ? fmt::format("{:.1f} ms", static_cast<double>(*microseconds) / 1000.0) : "";
+}
+
+// One kind of record. Fixed widths for following: rows come one by one.
+template <class Entry>
+struct View;
+
+template <>
+struct View<api::SessionEntry> {
+  static constexpr const char* kPath = "/v1/audit/sessions";
+  static std::vector<Column> columns() {
+    return {{"STARTED"}, {"ENDED"}, {"WHO"}, {"RESOURCE"}, {"QUERIES", Align::kRight}, {"IN", Align::kRight}, {"OUT", Align::kRight}, {"SESSION"}, {"WHY IT ENDED"}};
+  }
+  static std::vector<std::string> row(const api::SessionEntry& e) {
+    return {local_time(e.started), local_time(e.ended), e.email, e.resource_name, std::to_string(e.queries), std::to_string(e.bytes_in),
+            std::to_string(e.bytes_out), e.session, e.reason.value_or("")};
+  }
+};
+
+template <>
+struct View<api::AuditRecord> {
+  static constexpr const char* kPath = "/v1/audit/queries";
+  static std::vector<Column> columns() { return {{"TIME"}, {"WHO"}, {"RESOURCE"}, {"DURATION", Align::kRight}, {"ROWS", Align::kRight}, {"QUERY"}}; }
+  static std::vector<std::string> row(const api::AuditRecord& r) {
+    const std::string failed = r.error_code ? fmt::format("[failed: {}] ", *r.error_code) : "";
+    return {local_time(r.time), r.email.value_or(r.account.value_or("")), r.resource_name.value_or(r.resource.value_or("")), duration_text(r.duration_us),
+            r.rows ? std::to_string(*r.rows) : "", failed + r.text.value_or("")};
+  }
+};
+
+template <>
+struct View<api::ActivityView> {
+  static constexpr const char* kPath = "/v1/audit/activities";
+  static std::vector<Column> columns() { return {{"TIME"}, {"BY"}, {"WHAT"}, {"OBJECT"}, {"AFTER"}}; }
+  static std::vector<std::string> row(const api::ActivityView& a) { return {local_time(a.time), a.actor, a.verb, a.object, a.after}; }
+};
+
+template <class Entry>
+Result<> list(Context& context, const Query& query) {
+  PL_TRY(const auto page, call_get<api::Page<Entry>>(View<Entry>::kPath, query));
+  if (context.out.json) {
+    for (const Entry& entry : page.items) context.out.object(entry);
+    return {};
+  }
+  Table table(View<Entry>::columns());
+  for (const Entry& entry : page.items) table.add(View<Entry>::row(entry));
+  if (table.empty()) {
+    context.out.note("Nothing on record.");
+  } else {
+    context.out.table(table);
+  }
+  return {};
+}
+
+struct Line {
+  std::optional<std::string> kind;
+};
+BOOST_DESCRIBE_STRUCT(Line, (), (kind))
+
+template <class Entry>
+Result<> print_followed(const Output& out, std::string_view line) {
+  PL_TRY(const auto shape, json::decode<Line>(line, json::Unknown::kIgnore));
+  if (shape.kind == "heartbeat") return {};
+  if (out.json) {
+    out.line(line);
+    return {};
+  }
+  PL_TRY(const auto entry, json::decode<Entry>(line, json::Unknown::kIgnore));
+  Table table(View<Entry>::columns());
+  table.add(View<Entry>::row(entry));
+  out.text(table.print_rows(out.columns()));
+  return {};
+}
+
+template <class Entry>
+Result<> follow(Context& context, Query query) {
+  query["watch"] = "1";
+  return ask_control<void>([&](api::ControlClient& control) {
+    return control.watch(View<Entry>::kPath, query, [&context](std::string_view line) { return print_followed<Entry>(context.out, line); });
+  });
+}
+
+template <class Entry>
+Result<> run(Context& context, Options& options) {
+  PL_TRY(auto query, query_of(options));
+  return options.follow ? follow<Entry>(context, std::move(query)) : list<Entry>(context, query);
+}
+
+CLI::App& add_list(CLI::App& group, Context& context, const std::string& name, const std::string& description, const std::shared_ptr<Options>& options) {
+  CLI::App& app = add_command(group, context, name, description, "portolan audit " + name + " --from 2h -f");
+  app.add_option("--from", options->from, "not before: 2026-11-23T20:24:01Z, 2026-11-23, or how long ago, like 2h");
+  app.add_option("--to", options->to, "before");
+  app.add_option("--account", options->account, "of this account: e-mail address or id");
+  app.add_option("--resource", options->resource, "of this resource: name or id");
+  app.add_option("--limit", options->limit, "the newest so many")->capture_default_str();
+  app.add_flag("-f,--follow", options->follow, "go on with what comes");
+  return app;
+}
+
+}  // namespace
+
+void add_audit(CLI::App& root, Context& context) {
+  CLI::App& group = add_group(root, "audit", "what is on record");
+  auto sessions = std::make_shared<Options>();
+  CLI::App& session_list = add_list(group, context, "sessions", "who used what, and when", sessions);
+  session_list.add_option("--session", sessions->session, "this one only");
+  on_chosen(session_list, context, sessions, run<api::SessionEntry>);
+  auto queries = std::make_shared<Options>();
+  CLI::App& query_list = add_list(group, context, "queries", "what was asked", queries);
+  query_list.add_option("--session", queries->session, "of this session");
+  on_chosen(query_list, context, queries, run<api::AuditRecord>);
+  auto activities = std::make_shared<Options>();
+  on_chosen(add_list(group, context, "activities", "who changed the directory", activities), context, activities, run<api::ActivityView>);
+}
+
+}  // namespace portolan::cli

@@ -1,0 +1,164 @@
+// portolan login: signs in, pins the control plane at first contact, and sees to it that an agent runs.
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "cli/background.h"
+#include "cli/command.h"
+#include "cli/exit.h"
+#include "cli/run.h"
+#include "cli/secrets.h"
+#include "client/sign_in.h"
+
+namespace portolan::cli {
+namespace {
+
+struct Options {
+  std::string address;
+  std::string email;
+  std::string organization;
+  std::string ca_file;
+  std::string ca_sha256;
+  std::string password_file;
+  bool no_agent = false;
+};
+
+struct LoggedIn {
+  std::string control;
+  std::string organization;
+  std::string email;
+  bool admin = false;
+  WallTime ends{};
+  std::string agent;  // "started", "reloaded", "not started"
+};
+BOOST_DESCRIBE_STRUCT(LoggedIn, (), (control, organization, email, admin, ends, agent))
+
+Result<net::Endpoint> address_of(const Options& options, const std::optional<client::ClientState>& before) {
+  std::string address = options.address;
+  if (address.empty() && before) address = before->control;
+  if (address.empty()) return wrong_usage("which control plane? give its address: portolan login HOST[:PORT]");
+  // People paste what their browser shows.
+  for (const std::string_view scheme : {"https://", "http://"})
+    if (address.starts_with(scheme)) address.erase(0, scheme.size());
+  if (address.ends_with('/')) address.pop_back();
+  auto endpoint = net::parse_endpoint(address, 443);
+  if (!endpoint) return wrong_usage(std::move(endpoint).error().message);
+  return endpoint;
+}
+
+// "AB:CD…" as other programs print it, too.
+std::string plain_fingerprint(std::string text) {
+  std::erase(text, ':');
+  for (char& c : text)
+    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+std::string in_groups(const std::string& fingerprint) {
+  std::string out;
+  for (std::size_t i = 0; i < fingerprint.size(); ++i) {
+    if (i > 0 && i % 8 == 0) out += ' ';
+    out += fingerprint[i];
+  }
+  return out;
+}
+
+net::Task<Result<client::FirstContact>> ask_person(net::Endpoint control) {
+  CO_TRY(const auto fingerprint, co_await client::claimed_fingerprint(control));
+  const auto answer = ask(fmt::format("First contact with {}. Its certificate authority has the SHA-256\n  {}\n"
+                                      "Compare it with what its operator tells you. Is it the right one? [y/N] ",
+                                      net::to_text(control), in_groups(fingerprint)));
+  if (!answer)
+    co_return wrong_usage(fmt::format("first contact with {}, and nobody to ask whether it is the right one; give --ca-file FILE or "
+                                      "--ca-sha256 (portolan server prints it at its first start)", net::to_text(control)));
+  if (*answer != "y" && *answer != "Y" && *answer != "yes")
+    co_return fail(Code::kCancelled, "not signed in: the certificate authority was not confirmed");
+  co_return client::FirstContact{std::nullopt, fingerprint};
+}
+
+net::Task<Result<client::FirstContact>> contact_for(const Options& options, net::Endpoint control,
+                                                    std::optional<client::ClientState> before) {
+  if (!options.ca_file.empty() && !options.ca_sha256.empty()) co_return wrong_usage("give one of --ca-file and --ca-sha256");
+  if (!options.ca_file.empty()) {
+    CO_TRY(auto pem, read_file(options.ca_file));
+    co_return client::FirstContact{std::move(pem), std::nullopt};
+  }
+  if (!options.ca_sha256.empty()) co_return client::FirstContact{std::nullopt, plain_fingerprint(options.ca_sha256)};
+  if (before && before->control == net::to_text(control) && !before->server_ca.empty())
+    co_return client::FirstContact{before->server_ca, std::nullopt};
+  auto asked = co_await ask_person(std::move(control));
+  co_return asked;
+}
+
+Result<std::string> email_of(const Options& options, const std::optional<client::ClientState>& before) {
+  if (!options.email.empty()) return options.email;
+  const std::string kept = before ? before->email : "";
+  auto answer = ask(kept.empty() ? "E-mail: " : fmt::format("E-mail [{}]: ", kept));
+  if (!answer && !kept.empty()) return kept;
+  if (!answer) return wrong_usage("who is signing in? give --email");
+  if (answer->empty() && !kept.empty()) return kept;
+  if (answer->empty()) return wrong_usage("an e-mail address is needed");
+  return answer;
+}
+
+Result<Secret> password_of(const Options& options, const std::string& email) {
+  if (!options.password_file.empty()) return secret_from_file(options.password_file);
+  if (auto password = secret_from_environment("PORTOLAN_PASSWORD")) {
+    unsetenv("PORTOLAN_PASSWORD");  // the agent that is started does not need it
+    return password;
+  }
+  auto asked = ask_secret(fmt::format("Password for {}: ", email));
+  if (!asked && asked.error().code == Code::kNotFound)
+    return wrong_usage("no terminal to ask for the password; give --password-file FILE or PORTOLAN_PASSWORD");
+  return asked;
+}
+
+net::Task<Result<LoggedIn>> log_in(const Options& options) {
+  CO_TRY(const auto home, client::Home::from_environment());
+  const auto before = home.remembered();
+  CO_TRY(const auto control, address_of(options, before));
+  CO_TRY(auto contact, co_await contact_for(options, control, before));
+  CO_TRY(const auto email, email_of(options, before));
+  CO_TRY(auto password, password_of(options, email));
+  CO_TRY(const auto state, co_await client::sign_in(home, control, std::move(contact), email, std::move(password)));
+  LoggedIn done{state.control, state.organization, state.email, state.admin, state.sign_in_ends, "not started"};
+  if (!options.organization.empty() && options.organization != state.organization) {
+    [[maybe_unused]] const auto undone = co_await client::sign_out(home);
+    co_return fail(Code::kConflict, fmt::format("{} belongs to the organization {}, not to {}", net::to_text(control),
+                                                quoted(state.organization), quoted(options.organization)));
+  }
+  if (options.no_agent) co_return done;
+  CO_TRY(const auto agent, co_await reload_or_start_agent(home));
+  done.agent = agent == AgentNow::kStarted ? "started" : "reloaded";
+  co_return done;
+}
+
+Result<> run(Context& context, Options& options) {
+  PL_TRY(const auto done, run_on_loop(log_in(options)));
+  if (context.out.json) {
+    context.out.object(done);
+    return {};
+  }
+  const auto left = std::chrono::duration_cast<std::chrono::minutes>(done.ends - Clock::real().wall());
+  context.out.note(fmt::format("Signed in to {} as {} for {}. See what you may use: portolan ls", done.control, done.email,
+                               format_duration(left)));
+  return {};
+}
+
+}  // namespace
+
+void add_login(CLI::App& root, Context& context) {
+  CLI::App& app = add_command(root, context, "login", "sign in, and start the agent", "portolan login portolan.example --email you@example.com");
+  auto options = std::make_shared<Options>();
+  app.add_option("address", options->address, "HOST[:PORT] of the control plane; the last one if it is not given");
+  app.add_option("--email", options->email, "who signs in");
+  app.add_option("--org", options->organization, "refuse any other organization");
+  app.add_option("--ca-file", options->ca_file, "the control plane's certificate authority, PEM, for first contact");
+  app.add_option("--ca-sha256", options->ca_sha256, "its SHA-256 instead");
+  app.add_option("--password-file", options->password_file, "a file with the password, - for standard input; else PORTOLAN_PASSWORD or a question");
+  app.add_flag("--no-agent", options->no_agent, "sign in only");
+  on_chosen(app, context, options, run);
+}
+
+}  // namespace portolan::cli

@@ -1,0 +1,106 @@
+// portolan node: a gateway or a relay in this process, until it is told to stop.
+#include <fmt/format.h>
+
+#include "base/clock.h"
+#include "cli/command.h"
+#include "cli/exit.h"
+#include "cli/node_part.h"
+#include "cli/secrets.h"
+#include "cli/service_options.h"
+
+namespace portolan::cli {
+namespace {
+
+struct Options {
+  explicit Options(CLI::App& app) : settings(app) {}
+  Settings settings;
+  LogOptions log;
+  std::string data;
+  std::string control;
+  std::string join_token_file;
+  std::string name;
+  std::string listen;
+  std::string advertise;
+  std::string health = "127.0.0.1:9090";
+  std::string metrics = "127.0.0.1:9999";
+};
+
+// The token is needed at the first start only; a node that has joined does not miss the file.
+Result<std::optional<Secret>> join_token(const Options& options) {
+  if (options.join_token_file.empty()) return std::optional<Secret>();
+  auto token = secret_from_file(options.join_token_file);
+  const bool joined = std::filesystem::exists(std::filesystem::path(options.data) / "node.json");
+  if (!token && joined && token.error().code == Code::kNotFound) return std::optional<Secret>();
+  if (!token) return std::unexpected(std::move(token).error().within("join token"));
+  return std::optional(std::move(*token));
+}
+
+Result<node::NodeOptions> node_options(const Options& options) {
+  if (options.data.empty()) return wrong_usage("no data folder; give --data DIR");
+  if (options.control.empty()) return wrong_usage("no control plane; give --control HOST:PORT");
+  node::NodeOptions node;
+  node.data = options.data;
+  PL_TRY(node.control, endpoint_setting("--control", options.control, 443));
+  PL_TRY(node.join_token, join_token(options));
+  node.name = options.name;
+  if (!options.listen.empty()) {
+    PL_TRY(node.listen, endpoint_setting("--listen", options.listen, 5000));
+  }
+  if (!options.advertise.empty() && options.listen.empty()) return wrong_usage("--advertise is for gateways, which --listen");
+  node.advertise = options.advertise;
+  PL_TRY(node.health, optional_endpoint("--health", options.health, 9090));
+  PL_TRY(node.metrics, optional_endpoint("--metrics", options.metrics, 9999));
+  return node;
+}
+
+struct Started {
+  std::string node;
+  std::string name;
+  std::string listen;
+};
+BOOST_DESCRIBE_STRUCT(Started, (), (node, name, listen))
+
+void announce(const Output& out, const node::Node& node) {
+  const auto local = node.local();
+  const Started started{node.id(), node.name(), local ? net::to_text(*local) : ""};
+  if (out.json) return out.object(started);
+  out.note(local ? fmt::format("Gateway {} ({}) listens on {}.", started.name, started.node, started.listen)
+                 : fmt::format("Relay {} ({}) runs; it listens on nothing and dials the gateways.", started.name, started.node));
+}
+
+Result<> run(Context& context, Options& options) {
+  PL_CHECK(options.settings.load());
+  if (options.settings.asked_to_print()) {
+    options.settings.print(context.out);
+    return {};
+  }
+  PL_CHECK(configure_log(options.log, context.out, options.listen.empty() ? "relay" : "gateway"));
+  PL_TRY(const node::NodeOptions node, node_options(options));
+  prepare_process();
+  return run_part([node](net::Loop& loop) { return NodePart::start(loop, node); },
+                  [&](Result<Part*> started) {
+                    if (started) announce(context.out, static_cast<const NodePart&>(**started).node());
+                  });
+}
+
+}  // namespace
+
+void add_node(CLI::App& root, Context& context) {
+  CLI::App& app = add_command(root, context, "node", "a gateway (with --listen) or a relay, which only dials out",
+                              "portolan node --data /var/lib/portolan-gateway --control portolan.example:443 \\\n"
+                              "    --join-token-file ./token --listen :5000 --advertise gateway.example:5000");
+  auto options = std::make_shared<Options>(app);
+  Settings& settings = options->settings;
+  settings.add("--data", options->data, "the folder with its identity and its audit spool");
+  settings.add("--control", options->control, "HOST:PORT of the control plane");
+  settings.add("--join-token-file", options->join_token_file, "for the first start; from: portolan admin nodes token create");
+  settings.add("--name", options->name, "of a new node; the host's name if it is not given");
+  settings.add("--listen", options->listen, "HOST:PORT; makes it a gateway");
+  settings.add("--advertise", options->advertise, "HOST:PORT at which clients and relays find a gateway, if not where it listens");
+  settings.add("--health", options->health, "HOST:PORT of /liveness and /readiness, or none");
+  settings.add("--metrics", options->metrics, "HOST:PORT of /metrics, or none");
+  add_log_options(settings, options->log);
+  on_chosen(app, context, options, run);
+}
+
+}  // namespace portolan::cli

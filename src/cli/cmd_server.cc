@@ -1,0 +1,182 @@
+// portolan server: the control plane in this process, until it is told to stop.
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "base/id.h"
+#include "cli/command.h"
+#include "cli/exit.h"
+#include "cli/secrets.h"
+#include "cli/server_part.h"
+#include "cli/service_options.h"
+#include "control/server.h"
+
+namespace portolan::cli {
+namespace {
+
+struct Options {
+  explicit Options(CLI::App& app) : settings(app) {}
+  Settings settings;
+  LogOptions log;
+  std::string data;
+  std::string listen = "0.0.0.0:443";
+  std::vector<std::string> serve = {"app"};
+  std::string organization;
+  std::vector<std::string> public_names;
+  std::string certificate;
+  std::string key;
+  std::string sealing_key_file;
+  std::string sealing_passphrase_file;
+  std::string sign_in_life = "12h";
+  std::string lease_life = "5m";
+  std::string node_life = "30d";
+  std::string admin_email;
+  std::string admin_password_file;
+  std::string admin_password_out;
+  std::string ca_out;
+};
+
+Result<control::SealingSource> sealing_source(const Options& options) {
+  const char* text = std::getenv("PORTOLAN_SEALING_KEY");
+  const bool in_environment = text != nullptr && *text != '\0';
+  const int given = !options.sealing_key_file.empty() + !options.sealing_passphrase_file.empty() + in_environment;
+  if (given != 1)
+    return wrong_usage(given == 0 ? "no key to seal secrets with; give --sealing-key-file FILE (made at the first start, to be kept outside "
+                                    "the data folder), --sealing-passphrase-file FILE or PORTOLAN_SEALING_KEY"
+                                  : "more than one key to seal secrets with; give one of --sealing-key-file, --sealing-passphrase-file and "
+                                    "PORTOLAN_SEALING_KEY");
+  if (!options.sealing_key_file.empty()) return control::SealingFile{options.sealing_key_file};
+  if (in_environment) {
+    control::SealingText source{Secret(std::string(text))};
+    unsetenv("PORTOLAN_SEALING_KEY");
+    return source;
+  }
+  PL_TRY(auto passphrase, secret_from_file(options.sealing_passphrase_file));
+  return control::SealingPassphrase{std::move(passphrase)};
+}
+
+Result<> check_services(const Options& options) {
+  for (const std::string& service : options.serve)
+    if (service != "app") return wrong_usage("--serve " + quoted(service) + ": this release has only app, the control plane itself");
+  return {};
+}
+
+Result<control::ServerOptions> server_options(const Options& options) {
+  PL_CHECK(check_services(options));
+  if (options.data.empty()) return wrong_usage("no data folder; give --data DIR");
+  control::ServerOptions server;
+  server.data = options.data;
+  PL_TRY(server.listen, endpoint_setting("--listen", options.listen, 443));
+  server.public_names = options.public_names;
+  if (options.certificate.empty() != options.key.empty()) return wrong_usage("--cert and --key go together");
+  if (!options.certificate.empty()) {
+    server.certificate_file = options.certificate;
+    server.key_file = options.key;
+  }
+  PL_TRY(server.sealing, sealing_source(options));
+  server.organization = options.organization;
+  PL_TRY(server.sign_in_life, duration_setting("--sign-in-life", options.sign_in_life));
+  PL_TRY(server.lease_life, duration_setting("--lease-life", options.lease_life));
+  PL_TRY(server.node_life, duration_setting("--node-life", options.node_life));
+  return server;
+}
+
+// The first admin's password: from the file; else made up, and shown once where only its owner sees it.
+Result<std::optional<FirstAdmin>> first_admin(const Options& options, const Output& out, bool& show) {
+  if (options.admin_email.empty()) {
+    if (!options.admin_password_file.empty()) return wrong_usage("--admin-password-file needs --admin-email");
+    return std::optional<FirstAdmin>();
+  }
+  if (!options.admin_password_file.empty()) {
+    PL_TRY(auto password, secret_from_file(options.admin_password_file));
+    return std::optional(FirstAdmin{options.admin_email, std::move(password)});
+  }
+  if (options.admin_password_out.empty() && !out.on_terminal())
+    return wrong_usage("--admin-email needs --admin-password-file FILE, or --admin-password-out FILE for a password that is made up");
+  show = true;
+  return std::optional(FirstAdmin{options.admin_email, Secret(make_token(15))});
+}
+
+struct Started {
+  std::string listen;
+  std::string organization;
+  std::string ca_sha256;
+  bool first_start = false;
+};
+BOOST_DESCRIBE_STRUCT(Started, (), (listen, organization, ca_sha256, first_start))
+
+void announce(const Output& out, const ServerPart& part) {
+  const control::Server& server = part.server();
+  const Started started{net::to_text(server.local()), server.organization(), server.server_ca_sha256(), server.first_start()};
+  if (out.json) return out.object(started);
+  out.note(fmt::format("The control plane of {} listens on {}.", quoted(started.organization), started.listen));
+  if (started.first_start)
+    out.note(fmt::format("First contact: its server CA has the SHA-256 {}\n  portolan login ADDRESS --ca-sha256 {}", started.ca_sha256, started.ca_sha256));
+}
+
+Result<> hand_over_password(const Output& out, const Options& options, const FirstAdmin& admin) {
+  if (options.admin_password_out.empty()) {
+    out.note(fmt::format("The first admin is {} with the password {}\n  It is shown only now; change it with: portolan admin accounts update {}",
+                         admin.email, admin.password.reveal(), admin.email));
+    return {};
+  }
+  PL_CHECK(write_file(options.admin_password_out, admin.password.reveal() + "\n", Privacy::kPrivate));
+  out.note(fmt::format("The first admin is {}; the password is in {}", admin.email, options.admin_password_out));
+  return {};
+}
+
+Result<> run(Context& context, Options& options) {
+  PL_CHECK(options.settings.load());
+  if (options.settings.asked_to_print()) {
+    options.settings.print(context.out);
+    return {};
+  }
+  PL_CHECK(configure_log(options.log, context.out, "server"));
+  PL_TRY(auto server_settings, server_options(options));
+  bool show = false;
+  PL_TRY(const auto admin, first_admin(options, context.out, show));
+  ServerPartOptions part{std::move(server_settings), admin, {}};
+  if (!options.ca_out.empty()) part.ca_out = options.ca_out;
+  prepare_process();
+  Result<> handed;
+  PL_CHECK(run_part([part](net::Loop& loop) { return ServerPart::start(loop, part); },
+                    [&](Result<Part*> started) {
+                      if (!started) return;
+                      const auto& server = static_cast<const ServerPart&>(**started);
+                      announce(context.out, server);
+                      if (show && server.made_admin()) handed = hand_over_password(context.out, options, *admin);
+                      if (!handed) context.out.error(handed.error());
+                    }));
+  return handed;
+}
+
+}  // namespace
+
+void add_server(CLI::App& root, Context& context) {
+  CLI::App& app = add_command(root, context, "server", "the control plane",
+                              "portolan server --data /var/lib/portolan --sealing-key-file /etc/portolan/sealing.key \\\n"
+                              "    --admin-email you@example.com --admin-password-out ./password");
+  auto options = std::make_shared<Options>(app);
+  Settings& settings = options->settings;
+  settings.add("--data", options->data, "the folder with its state; made at the first start");
+  settings.add("--listen", options->listen, "HOST:PORT");
+  settings.add("--serve", options->serve, "the services to give; this release has only app");
+  settings.add("--organization", options->organization, "goes into identities, fixed by the first start; \"portolan\" if it is not given");
+  settings.add("--public-name", options->public_names, "names and addresses for the certificate that the server CA makes");
+  settings.add("--cert", options->certificate, "the operator's certificate chain for the public name, PEM");
+  settings.add("--key", options->key, "its private key");
+  settings.add("--sealing-key-file", options->sealing_key_file, "the key that seals secrets; made at the first start");
+  settings.add("--sealing-passphrase-file", options->sealing_passphrase_file, "a file with a passphrase, instead of a key");
+  settings.add("--sign-in-life", options->sign_in_life, "the absolute end of a sign-in");
+  settings.add("--lease-life", options->lease_life, "how long nodes may go on without asking again");
+  settings.add("--node-life", options->node_life, "of a node's certificate");
+  settings.add("--admin-email", options->admin_email, "an admin to make if there is no such account");
+  settings.add("--admin-password-file", options->admin_password_file, "a file with that admin's password");
+  settings.add("--admin-password-out", options->admin_password_out, "where to write a password that is made up");
+  settings.add("--ca-out", options->ca_out, "where to write the server CA, for login --ca-file");
+  add_log_options(settings, options->log);
+  on_chosen(app, context, options, run);
+}
+
+}  // namespace portolan::cli

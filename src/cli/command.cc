@@ -1,0 +1,20 @@
+#include "cli/command.h"
+
+namespace portolan::cli {
+
+CLI::App& add_command(CLI::App& parent, Context& context, std::string name, std::string description, std::string example) {
+  CLI::App& app = *parent.add_subcommand(std::move(name), std::move(description));
+  app.add_flag("--json", context.out.json, "one JSON object; lists and streams: one object a line");
+  app.add_flag("-q,--quiet", context.out.quiet, "data and errors only");
+  app.add_flag("--verbose", context.out.verbose, "more of what happens, and of an error's cause");
+  app.footer("Example:\n  " + example);
+  return app;
+}
+
+CLI::App& add_group(CLI::App& parent, std::string name, std::string description) {
+  CLI::App& app = *parent.add_subcommand(std::move(name), std::move(description));
+  app.require_subcommand(1);
+  return app;
+}
+
+}  // namespace portolan::cli

@@ -1,0 +1,38 @@
+// The control plane, as the one who is signed in in the client's home.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "api/client.h"
+#include "base/clock.h"
+#include "client/home.h"
+
+namespace portolan::cli {
+
+// Code::kUnauthenticated, telling to log in, when nobody is signed in.
+Result<std::unique_ptr<api::ControlClient>> signed_in_control(const client::Home& home);
+
+// All pages of a list.
+template <class View>
+net::Task<Result<std::vector<View>>> list_all(api::ControlClient& control, std::string path, std::map<std::string, std::string> query) {
+  std::vector<View> all;
+  for (;;) {
+    CO_TRY(auto page, co_await control.get<api::Page<View>>(path, query));
+    std::move(page.items.begin(), page.items.end(), std::back_inserter(all));
+    if (!page.cursor || page.cursor->empty()) co_return all;
+    query["cursor"] = std::move(*page.cursor);
+  }
+}
+
+// A path segment: everything but unreserved characters would be the caller's mistake or attack; a slash is refused.
+Result<std::string> path_with(std::string collection, const std::string& key);
+
+// For tables: in the time zone of this machine, to the second. JSON has RFC 3339 in UTC.
+std::string local_time(WallTime time);
+std::string local_time(const std::optional<WallTime>& time);
+// --from and --to: RFC 3339, a day ("2026-11-23", local), or how long ago ("2h").
+Result<WallTime> parse_moment(const std::string& text, WallTime now);
+
+}  // namespace portolan::cli

@@ -1,0 +1,30 @@
+// How a command ends: its exit status and the one line of standard error that says why (docs/reference, "Exit status").
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace portolan::cli {
+
+enum class Exit : int {
+  kDone = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kNotLoggedIn = 3,
+  kDenied = 4,
+  kUnreachable = 5,
+};
+
+Exit exit_for(const Error& error);
+
+// The command line or a setting is wrong.
+std::unexpected<Error> wrong_usage(std::string message);
+
+// One line without control characters, whatever the error quotes.
+std::string one_line(std::string_view text);
+// The message, and with `verbose` also where the error arose, its stable code and whether a retry can help.
+enum class Detail { kShort, kVerbose };
+std::string error_line(const Error& error, Detail detail);
+
+}  // namespace portolan::cli

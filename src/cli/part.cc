@@ -1,0 +1,82 @@
+#include "cli/part.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+
+namespace portolan::cli {
+
+net::Task<> Part::ended() {
+  for (;;) {
+    const auto slept = co_await net::sleep_for(std::chrono::hours(24));
+    if (!slept) co_return;
+  }
+}
+
+PartLife::PartLife(net::Loop& loop, StartPart start, OnStarted on_started)
+    : loop_(loop), start_(std::move(start)), on_started_(std::move(on_started)), changed_(loop.executor()), tasks_(loop.executor()) {}
+
+void PartLife::request_stop() {
+  over_ = true;
+  changed_.set();
+}
+
+net::Task<> PartLife::begin() {
+  auto started = co_await start_(loop_);
+  if (started) {
+    part_ = std::move(*started);
+    if (on_started_) on_started_(part_.get());
+    co_await part_->ended();
+  } else {
+    result_ = std::unexpected(started.error());
+    if (on_started_) on_started_(std::unexpected(std::move(started).error()));
+  }
+  request_stop();
+}
+
+net::Task<> PartLife::run() {
+  tasks_.spawn("part", begin());
+  while (!over_) {
+    [[maybe_unused]] const auto waited = co_await changed_.wait(std::chrono::hours(24));
+  }
+  // What waits on the part goes before it; a start that is under way is called off and cleans up behind itself.
+  tasks_.cancel();
+  co_await tasks_.join();
+  if (part_) co_await part_->stop();
+  part_.reset();
+  loop_.stop();
+}
+
+Result<> run_part(StartPart start, PartLife::OnStarted on_started) {
+  net::Loop loop;
+  PartLife life(loop, std::move(start), std::move(on_started));
+  net::TaskGroup tasks(loop.executor());
+  bool asked = false;
+  net::SignalWatch signals(loop.executor(), [&](int signal) {
+    if (asked) _exit(128 + signal);
+    asked = true;
+    life.request_stop();
+  });
+  tasks.spawn("life", life.run());
+  loop.run();
+  if (asked) return {};
+  return life.result();
+}
+
+void prepare_process() {
+  rlimit files{};
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+#ifndef PORTOLAN_KEYLOG  // test builds are looked into
+  prctl(PR_SET_DUMPABLE, 0);
+#endif
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+}  // namespace portolan::cli

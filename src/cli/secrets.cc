@@ -1,0 +1,105 @@
+#include "cli/secrets.h"
+
+#include <fcntl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+
+#include "base/file.h"
+
+namespace portolan::cli {
+namespace {
+
+constexpr std::size_t kSecretLimit = 64 * 1024;
+
+// The terminal of this session, open for as long as a question is asked; echo is restored at the end.
+class Terminal {
+ public:
+  enum class Echo { kOn, kOff };
+  explicit Terminal(Echo echo) : fd_(open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY)) {
+    if (fd_ < 0 || echo == Echo::kOn || tcgetattr(fd_, &before_) != 0) return;
+    termios silent = before_;
+    silent.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    silent.c_lflag |= ECHONL;
+    changed_ = tcsetattr(fd_, TCSAFLUSH, &silent) == 0;
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+  ~Terminal() {
+    if (changed_) tcsetattr(fd_, TCSAFLUSH, &before_);
+    if (fd_ >= 0) close(fd_);
+  }
+  bool is_there() const { return fd_ >= 0; }
+
+  bool say(const std::string& text) { return write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size()); }
+  Result<std::string> read_line() {
+    std::string line;
+    char c = 0;
+    while (line.size() < kSecretLimit) {
+      const ssize_t n = read(fd_, &c, 1);
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return fail(Code::kEof, "the terminal has closed");
+      if (c == '\n') return line;
+      line += c;
+    }
+    return fail(Code::kLimit, "the answer is too long");
+  }
+
+ private:
+  int fd_;
+  termios before_{};
+  bool changed_ = false;
+};
+
+Result<std::string> ask_with(const std::string& question, Terminal::Echo echo) {
+  Terminal terminal(echo);
+  if (!terminal.is_there()) return fail(Code::kNotFound, "there is no terminal to ask on");
+  if (!terminal.say(question)) return fail(Code::kIo, "cannot write to the terminal");
+  return terminal.read_line();
+}
+
+Result<std::string> read_standard_input() {
+  std::string content;
+  char block[4096];
+  for (;;) {
+    const ssize_t n = read(STDIN_FILENO, block, sizeof block);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(Code::kIo, "cannot read standard input");
+    if (n == 0) return content;
+    content.append(block, static_cast<std::size_t>(n));
+    if (content.size() > kSecretLimit) return fail(Code::kLimit, "standard input: too long for a secret");
+  }
+}
+
+}  // namespace
+
+Result<Secret> secret_from_file(const std::filesystem::path& path) {
+  auto content = path == "-" ? read_standard_input() : read_private_file(path, kSecretLimit);
+  if (!content) {
+    // A local file that cannot be read is no decision about access.
+    Error why = std::move(content).error();
+    if (why.code == Code::kDenied) why.code = Code::kInvalid;
+    return std::unexpected(std::move(why));
+  }
+  if (content->ends_with('\n')) content->pop_back();
+  if (content->ends_with('\r')) content->pop_back();
+  if (content->empty()) return fail(Code::kInvalid, "the secret in " + path.string() + " is empty");
+  return Secret(std::move(*content));
+}
+
+Result<Secret> secret_from_environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());
+  if (value == nullptr || *value == '\0') return fail(Code::kInvalid, "the environment variable " + quoted(name) + " is not set");
+  return Secret(std::string(value));
+}
+
+Result<Secret> ask_secret(const std::string& question) {
+  PL_TRY(auto answer, ask_with(question, Terminal::Echo::kOff));
+  return Secret(std::move(answer));
+}
+
+Result<std::string> ask(const std::string& question) { return ask_with(question, Terminal::Echo::kOn); }
+
+}  // namespace portolan::cli
