@@ -1,0 +1,30 @@
+// /v1/accounts: people and programs that may sign in.
+#pragma once
+#include "api/admin.h"
+#include "control/routes.h"
+
+namespace portolan::control {
+
+inline constexpr std::size_t kPasswordLimit = 1024;  // bytes; the hash costs the same for all
+inline constexpr std::size_t kPasswordLeast = 8;
+
+class Accounts {
+ public:
+  explicit Accounts(Core& core) : core_(core) {}
+  void add_to(Routes& routes);
+  // Makes an account; for the API and for the first admin of a new server. By `actor`.
+  net::Task<Result<directory::Account>> make(std::string actor, api::AccountCreate request);
+
+ private:
+  net::Task<Answer> create(Exchange exchange);
+  net::Task<Answer> update(Exchange exchange);
+  net::Task<Answer> remove(Exchange exchange);
+  Answer list(const Exchange& exchange) const;
+  net::Task<Result<std::string>> checked_hash(Secret password);
+
+  Core& core_;
+};
+
+api::AccountView account_view(const directory::Account& account);
+
+}  // namespace portolan::control

@@ -1,0 +1,83 @@
+#include "control/agents.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "control/accounts.h"
+
+namespace portolan::control {
+namespace {
+
+std::string event(std::string kind, const Lookup& lookup, std::optional<api::AgentView> view,
+                  std::optional<std::string> reason) {
+  return json::encode(api::AgentEvent{std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision,
+                                      std::move(view), std::move(reason)});
+}
+
+// The agent says itself what the person can do about it.
+std::string what_happened(std::string_view message) { return std::string(message.substr(0, message.find(';'))); }
+
+// Those that are up first, else by name.
+void up_first(std::vector<const directory::Node*>& nodes, const Presence& presence) {
+  std::ranges::sort(nodes, {}, [&](const directory::Node* node) {
+    return std::pair(!presence.up(node->id), std::string_view(node->name));
+  });
+}
+
+}  // namespace
+
+void Agents::add_to(Routes& routes) {
+  routes.add_at_once("GET /v1/whoami", [](const Exchange& exchange) -> Answer {
+    return ok(account_view(exchange.lookup->snapshot().accounts.find(exchange.caller.account)->second));
+  });
+  routes.add_watch(
+      "GET /v1/agent", Topic::kDirectory, [this](Exchange exchange) { return show_view(std::move(exchange)); },
+      [this](Exchange exchange, Watch& its_watch, net::http::Sink& sink) {
+        return watch(std::move(exchange), its_watch, sink);
+      });
+}
+
+net::Task<Answer> Agents::show_view(Exchange exchange) { co_return ok(view(*exchange.lookup, exchange.caller)); }
+
+api::AgentView Agents::view(const Lookup& lookup, const Caller& caller) const {
+  const auto& snapshot = lookup.snapshot();
+  api::AgentView view;
+  view.account = caller.account;
+  view.email = snapshot.accounts.find(caller.account)->second.email;
+  view.sign_in_ends = snapshot.sign_ins.find(caller.sign_in)->second.ends;
+  std::vector<const directory::Node*> gateways;
+  for (const auto& [id, node] : snapshot.nodes)
+    if (!node.revoked && node.kind == "gateway") gateways.push_back(&node);
+  up_first(gateways, presence_);
+  for (const auto* node : gateways) view.gateways.push_back({node->id, node->name, node->address});
+  for (const auto* resource : directory::usable_resources(snapshot, caller.account)) {
+    auto nodes = directory::egress_nodes(snapshot, *resource);
+    up_first(nodes, presence_);
+    api::AgentResource entry{resource->id, resource->name, resource->type, resource->local_port, {}};
+    for (const auto* node : nodes) entry.egress.push_back(node->id);
+    view.resources.push_back(std::move(entry));
+  }
+  return view;
+}
+
+net::Task<Result<>> Agents::watch(Exchange exchange, Watch& watch, net::http::Sink& sink) {
+  LineSender lines(sink, core_.options.clock, core_.options.heartbeat);
+  CO_CHECK(co_await lines.begin());
+  std::string sent;
+  while (true) {
+    const auto lookup = core_.lookup();
+    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
+    if (!caller) co_return co_await lines.send(event("end", *lookup, {}, what_happened(caller.error().message)));
+    auto visible = view(*lookup, *caller);
+    const auto left = visible.sign_in_ends - core_.now() + std::chrono::milliseconds(1);
+    if (std::string text = json::encode(visible); text != sent) {
+      sent = std::move(text);
+      CO_CHECK(co_await lines.send(event("view", *lookup, std::move(visible), {})));
+    } else if (lines.heartbeat_due()) {
+      CO_CHECK(co_await lines.send(event("heartbeat", *lookup, {}, {})));
+    }
+    CO_CHECK(co_await watch.wait(std::min(lines.until_heartbeat(), left)));
+  }
+}
+
+}  // namespace portolan::control

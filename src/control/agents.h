@@ -1,0 +1,23 @@
+// What a client is told: GET /v1/agent, once or as a watch, and GET /v1/whoami.
+#pragma once
+#include "api/agent.h"
+#include "control/presence.h"
+#include "control/routes.h"
+
+namespace portolan::control {
+
+class Agents {
+ public:
+  Agents(Core& core, const Presence& presence) : core_(core), presence_(presence) {}
+  void add_to(Routes& routes);
+
+ private:
+  api::AgentView view(const Lookup& lookup, const Caller& caller) const;
+  net::Task<Answer> show_view(Exchange exchange);
+  net::Task<Result<>> watch(Exchange exchange, Watch& watch, net::http::Sink& sink);
+
+  Core& core_;
+  const Presence& presence_;
+};
+
+}  // namespace portolan::control

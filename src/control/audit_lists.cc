@@ -1,0 +1,178 @@
+#include "control/audit_lists.h"
+
+#include <charconv>
+#include <memory>
+#include <utility>
+
+#include "api/admin.h"
+#include "control/listing.h"
+
+namespace portolan::control {
+namespace {
+
+struct AuditRequest {
+  store::AuditFilter filter;
+  store::Part part;
+};
+
+Result<std::optional<WallTime>> time_parameter(const net::http::Request& request, const std::string& name) {
+  const auto text = request.parameter(name);
+  if (!text) return std::optional<WallTime>();
+  auto time = from_rfc3339(*text);
+  if (!time) return std::unexpected(std::move(time).error().within(name));
+  return std::optional(*time);
+}
+
+Result<AuditRequest> audit_request(const net::http::Request& request, bool with_session) {
+  if (with_session) {
+    PL_CHECK(check_parameters(request, {"limit", "cursor", "watch", "account", "resource", "session", "from", "to"}));
+  } else {
+    PL_CHECK(check_parameters(request, {"limit", "cursor", "watch", "account", "resource", "from", "to"}));
+  }
+  AuditRequest out;
+  PL_TRY(out.part.limit, list_limit(request));
+  if (const auto cursor = request.parameter("cursor")) {
+    std::uint64_t after = 0;
+    const auto [end, error] = std::from_chars(cursor->data(), cursor->data() + cursor->size(), after);
+    if (error != std::errc() || end != cursor->data() + cursor->size())
+      return fail(Code::kInvalid, "cursor: must be a number");
+    out.part.after = after;
+  }
+  out.filter.account = request.parameter("account").value_or("");
+  out.filter.resource = request.parameter("resource").value_or("");
+  out.filter.session = request.parameter("session").value_or("");
+  PL_TRY(out.filter.from, time_parameter(request, "from"));
+  PL_TRY(out.filter.to, time_parameter(request, "to"));
+  return out;
+}
+
+api::ActivityView view_of(const directory::Activity& activity) {
+  return {activity.id,   activity.revision, activity.time,   activity.actor,
+          activity.verb, activity.object,   activity.before, activity.after};
+}
+
+// The store lists activities unfiltered: `account` is who did it or whom it was done to, `resource` what it was done
+// to.
+struct ActivityFilter {
+  std::string account;
+  std::string resource;
+  std::optional<WallTime> from;
+  std::optional<WallTime> to;
+
+  bool passes(const directory::Activity& activity) const {
+    if (!account.empty() && activity.actor != account && activity.object != account) return false;
+    if (!resource.empty() && activity.object != resource) return false;
+    return (!from || activity.time >= *from) && (!to || activity.time < *to);
+  }
+};
+
+// Forward from the cursor, or back over the newest kMostEntries.
+Result<store::Listed<api::ActivityView>> activities(store::DirectoryStore& store, const ActivityFilter& filter,
+                                                    store::Part part) {
+  store::Listed<api::ActivityView> out;
+  if (!part.after) {
+    PL_TRY(auto newest, store.activities({std::nullopt, store::kMostEntries}));
+    std::erase_if(newest.items, [&](const auto& activity) { return !filter.passes(activity); });
+    const auto skip = newest.items.size() - std::min(newest.items.size(), part.limit);
+    for (auto at = newest.items.begin() + static_cast<std::ptrdiff_t>(skip); at != newest.items.end(); ++at)
+      out.items.push_back(view_of(*at));
+    out.cursor = newest.cursor;
+    return out;
+  }
+  out.cursor = *part.after;
+  do {
+    // At most what is missing at a time: the cursor behind a page is behind the last one looked at.
+    PL_TRY(const auto next, store.activities({out.cursor, part.limit - out.items.size()}));
+    for (const auto& activity : next.items)
+      if (filter.passes(activity)) out.items.push_back(view_of(activity));
+    out.cursor = next.cursor;
+    out.more = next.more;
+  } while (out.more && out.items.size() < part.limit);
+  return out;
+}
+
+// One kind of list. `list` blocks and is called on a pool.
+template <class View>
+struct Source {
+  net::BlockingPool& pool;
+  std::function<Result<store::Listed<View>>(const AuditRequest&)> list;
+  bool with_session = true;
+};
+
+template <class View>
+net::Task<Result<store::Listed<View>>> read(const Source<View>& source, AuditRequest request) {
+  auto work = [list = source.list, request = std::move(request)] { return list(request); };
+  co_return co_await net::run_blocking(source.pool, std::move(work));
+}
+
+// Filters by account and resource are what the person typed; the directory knows their ids, unless they have gone.
+void resolve(AuditRequest& request, const Lookup& lookup) {
+  if (const auto* account = lookup.account(request.filter.account)) request.filter.account = account->id;
+  if (const auto* resource = lookup.resource(request.filter.resource)) request.filter.resource = resource->id;
+}
+
+template <class View>
+net::Task<Answer> list_once(const Source<View>& source, Exchange exchange) {
+  CO_TRY(auto request, audit_request(exchange.call.request, source.with_session));
+  resolve(request, *exchange.lookup);
+  CO_TRY(auto listed, co_await read(source, std::move(request)));
+  api::Page<View> out{std::move(listed.items), {}};
+  if (listed.more) out.cursor = std::to_string(listed.cursor);
+  co_return ok(out);
+}
+
+template <class View>
+net::Task<Result<>> follow(Core& core, const Source<View>& source, Exchange exchange, Watch& watch,
+                           net::http::Sink& sink) {
+  CO_TRY(auto request, audit_request(exchange.call.request, source.with_session));
+  resolve(request, *exchange.lookup);
+  LineSender lines(sink, core.options.clock, core.options.heartbeat);
+  CO_CHECK(co_await lines.begin());
+  while (true) {
+    const auto lookup = core.lookup();
+    const auto caller = identify(exchange.call, *lookup, core.authorities, core.now());
+    if (!caller || !caller->admin) co_return fail(Code::kEof, "no longer allowed");
+    CO_TRY(const auto listed, co_await read(source, request));
+    for (const auto& item : listed.items) {
+      CO_CHECK(co_await lines.send(json::encode(item)));
+    }
+    request.part.after = listed.cursor;
+    if (listed.more) continue;
+    if (lines.heartbeat_due()) {
+      CO_CHECK(co_await lines.send(R"({"kind":"heartbeat"})"));
+    }
+    CO_CHECK(co_await watch.wait(lines.until_heartbeat()));
+  }
+}
+
+template <class View>
+void add_source(Routes& routes, Core& core, std::string_view route, Topic topic, Source<View> source) {
+  const auto kept = std::make_shared<const Source<View>>(std::move(source));
+  routes.add_watch(
+      route, topic, [kept](Exchange exchange) { return list_once(*kept, std::move(exchange)); },
+      [kept, &core](Exchange exchange, Watch& watch, net::http::Sink& sink) {
+        return follow(core, *kept, std::move(exchange), watch, sink);
+      });
+}
+
+}  // namespace
+
+void AuditLists::add_to(Routes& routes) {
+  auto* audit = core_.audit.get();
+  auto* directory = core_.directory.get();
+  add_source<api::SessionEntry>(
+      routes, core_, "GET /v1/audit/sessions", Topic::kAudit,
+      {core_.audit_pool, [audit](const AuditRequest& r) { return audit->sessions(r.filter, r.part); }});
+  add_source<api::AuditRecord>(
+      routes, core_, "GET /v1/audit/queries", Topic::kAudit,
+      {core_.audit_pool, [audit](const AuditRequest& r) { return audit->queries(r.filter, r.part); }});
+  add_source<api::ActivityView>(
+      routes, core_, "GET /v1/audit/activities", Topic::kDirectory,
+      {core_.store_pool,
+       [directory](const AuditRequest& r) {
+         return activities(*directory, {r.filter.account, r.filter.resource, r.filter.from, r.filter.to}, r.part);
+       },
+       false});
+}
+
+}  // namespace portolan::control

@@ -1,0 +1,119 @@
+#include "control/caller.h"
+
+#include <utility>
+
+#include "crypto/hash.h"
+#include "crypto/identity.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr std::string_view kSignInAgain = "; run `portolan login`";
+
+std::unexpected<Error> unauthenticated(std::string message, std::string reason) {
+  return fail(Code::kUnauthenticated, std::move(message), std::move(reason));
+}
+
+Result<> check_account(const directory::Snapshot& snapshot, const std::string& id, Caller& caller) {
+  const auto account = snapshot.accounts.find(id);
+  if (account == snapshot.accounts.end())
+    return unauthenticated("this account does not exist any more", "unknown_account");
+  if (account->second.suspended)
+    return fail(Code::kDenied, "the account " + quoted(account->second.email) + " is suspended; ask an admin",
+                "account_suspended");
+  caller.account = id;
+  caller.admin = account->second.admin;
+  return {};
+}
+
+Result<> check_sign_in(const directory::SignIn* sign_in, WallTime now, Caller& caller) {
+  if (!sign_in) return unauthenticated("this sign-in is not known" + std::string(kSignInAgain), "signed_out");
+  if (sign_in->ended) return unauthenticated("this sign-in has been ended" + std::string(kSignInAgain), "signed_out");
+  if (sign_in->ends <= now)
+    return unauthenticated("this sign-in ended at " + to_rfc3339(sign_in->ends) + std::string(kSignInAgain),
+                           "sign_in_expired");
+  caller.sign_in = sign_in->id;
+  caller.device = sign_in->device;
+  return {};
+}
+
+Result<Caller> identify_token(std::string_view header, const Lookup& lookup, WallTime now) {
+  constexpr std::string_view kScheme = "Bearer ";
+  if (!header.starts_with(kScheme) || header.size() > 512)
+    return unauthenticated("the Authorization header must be \"Bearer TOKEN\"", "bad_token");
+  const std::string hash = token_hash(header.substr(kScheme.size()));
+  Caller caller;
+  if (const auto* sign_in = lookup.sign_in_by_token(hash)) {
+    caller.kind = Caller::Kind::kSignInToken;
+    PL_CHECK(check_account(lookup.snapshot(), sign_in->account, caller));
+    PL_CHECK(check_sign_in(sign_in, now, caller));
+    return caller;
+  }
+  const auto* token = lookup.api_token(hash);
+  if (!token) return unauthenticated("this token is not known" + std::string(kSignInAgain), "bad_token");
+  if (token->ends && *token->ends <= now)
+    return unauthenticated("the API token " + quoted(token->name) + " ended at " + to_rfc3339(*token->ends),
+                           "token_expired");
+  caller.kind = Caller::Kind::kApiToken;
+  PL_CHECK(check_account(lookup.snapshot(), token->account, caller));
+  return caller;
+}
+
+Result<Caller> identify_user(const crypto::Certificate& certificate, const crypto::UserIdentity& identity,
+                             const Lookup& lookup, WallTime now) {
+  Caller caller{.kind = Caller::Kind::kUserCertificate};
+  const auto& snapshot = lookup.snapshot();
+  PL_CHECK(check_account(snapshot, identity.account, caller));
+  const auto device = snapshot.devices.find(identity.device);
+  if (device == snapshot.devices.end() || device->second.account != identity.account)
+    return unauthenticated("this device is not registered any more" + std::string(kSignInAgain), "unknown_device");
+  const auto* sign_in = lookup.sign_in_by_serial(certificate.serial());
+  if (sign_in && (sign_in->account != identity.account || sign_in->device != identity.device)) sign_in = nullptr;
+  PL_CHECK(check_sign_in(sign_in, now, caller));
+  return caller;
+}
+
+Result<Caller> identify_node(const crypto::Certificate& certificate, const crypto::NodeIdentity& identity,
+                             const Lookup& lookup) {
+  const auto& nodes = lookup.snapshot().nodes;
+  const auto node = nodes.find(identity.node);
+  if (node == nodes.end() || node->second.revoked)
+    return unauthenticated("this node has been revoked; join again with a new token", "node_revoked");
+  if (node->second.certificate_serial != certificate.serial())
+    return unauthenticated("this node's certificate has been replaced; join again with a new token",
+                           "certificate_replaced");
+  return Caller{.kind = Caller::Kind::kNode, .node = identity.node};
+}
+
+}  // namespace
+
+std::string token_hash(std::string_view token) { return hex(crypto::sha256(as_bytes(token))); }
+
+Result<Caller> identify_certificate(const crypto::Certificate& certificate, const Lookup& lookup,
+                                    const Authorities& authorities, WallTime now) {
+  PL_TRY(const auto uri, certificate.identity());
+  // The authority that signed the leaf decides what it may say; the handshake has proven that one of the two did.
+  if (certificate.has_profile(crypto::Profile::kUser)) {
+    PL_CHECK(crypto::verify_leaf(certificate, authorities.user.certificate(), crypto::Profile::kUser, now));
+    PL_TRY(const auto identity, crypto::parse_user_identity(uri));
+    if (identity.organization != authorities.organization)
+      return unauthenticated("a certificate of another organization", "foreign");
+    return identify_user(certificate, identity, lookup, now);
+  }
+  PL_CHECK(crypto::verify_leaf(certificate, authorities.node.certificate(), crypto::Profile::kNode, now));
+  PL_TRY(const auto identity, crypto::parse_node_identity(uri));
+  if (identity.organization != authorities.organization)
+    return unauthenticated("a certificate of another organization", "foreign");
+  return identify_node(certificate, identity, lookup);
+}
+
+Result<Caller> identify(const net::http::Call& call, const Lookup& lookup, const Authorities& authorities,
+                        WallTime now) {
+  if (call.connection->certificate)
+    return identify_certificate(*call.connection->certificate, lookup, authorities, now);
+  const auto header = call.request.header("authorization");
+  if (header.empty()) return Caller{};
+  return identify_token(header, lookup, now);
+}
+
+}  // namespace portolan::control

@@ -1,0 +1,47 @@
+// Who calls. A connection to the internal name is what its proven certificate says, and only that; on the public name a
+// bearer token says it. Every request is checked anew against the newest directory: what was taken back a moment ago no
+// longer counts.
+#pragma once
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "control/authorities.h"
+#include "control/lookup.h"
+#include "net/http/server.h"
+
+namespace portolan::control {
+
+struct Caller {
+  enum class Kind {
+    kNobody,
+    kApiToken,
+    kSignInToken,
+    kUserCertificate,
+    kNode,
+  };
+  Kind kind = Kind::kNobody;
+  std::string account = {};  // of all but nobody and nodes
+  bool admin = false;
+  std::string device = {};  // of sign-ins: token and certificate
+  std::string sign_in = {};
+  std::string node = {};
+
+  // For activities.
+  const std::string& actor() const { return node.empty() ? account : node; }
+  bool signed_in() const { return kind == Kind::kSignInToken || kind == Kind::kUserCertificate; }
+};
+
+// Nobody, if the connection shows no certificate and the request no token. Code::kUnauthenticated, saying what to do,
+// when what they show is not, or no longer, good; kDenied for a suspended account.
+Result<Caller> identify(const net::http::Call& call, const Lookup& lookup, const Authorities& authorities,
+                        WallTime now);
+
+// The same of a certificate alone: also for connections that go on, such as watches.
+Result<Caller> identify_certificate(const crypto::Certificate& certificate, const Lookup& lookup,
+                                    const Authorities& authorities, WallTime now);
+
+// What is stored of a bearer or join token.
+std::string token_hash(std::string_view token);
+
+}  // namespace portolan::control

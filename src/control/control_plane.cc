@@ -1,0 +1,114 @@
+#include "control/control_plane.h"
+
+#include <utility>
+
+#include "control/accounts.h"
+#include "control/agents.h"
+#include "control/audit_lists.h"
+#include "control/first_contact.h"
+#include "control/join_tokens.h"
+#include "control/leases.h"
+#include "control/node_views.h"
+#include "control/nodes.h"
+#include "control/presence.h"
+#include "control/resources.h"
+#include "control/roles.h"
+#include "control/sign_in.h"
+#include "control/tokens.h"
+
+namespace portolan::control {
+namespace {
+
+// Who acts when nobody has called: the operator at the machine.
+constexpr const char* kSystem = "system";
+
+}  // namespace
+
+struct ControlPlane::Parts {
+  explicit Parts(std::unique_ptr<Core> opened);
+
+  std::unique_ptr<Core> core;
+  Presence presence;
+  NodeViews node_views;
+  Leases leases;
+  Nodes nodes;
+  Agents agents;
+  SignIns sign_ins;
+  Accounts accounts;
+  Roles roles;
+  Resources resources;
+  JoinTokens join_tokens;
+  Tokens tokens;
+  AuditLists audit_lists;
+  net::http::Router router;
+};
+
+ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
+    : core(std::move(opened)),
+      presence(core->options.clock, [hub = &core->hub] { hub->wake(Topic::kDirectory); }),
+      node_views(core->options.clock, core->options.sign_in_life),
+      leases(core->options.clock, core->options.lease_life, core->sealing,
+             [this](const std::string& node, const std::vector<std::string>& ids, const std::string& reason) {
+               nodes.revoke(node, ids, reason);
+             }),
+      nodes(*core, presence, leases, node_views),
+      agents(*core, presence),
+      sign_ins(*core),
+      accounts(*core),
+      roles(*core),
+      resources(*core),
+      join_tokens(*core),
+      tokens(*core),
+      audit_lists(*core) {
+  node_views.update(core->lookup());
+  core->hub.on_change([this] {
+    const auto lookup = core->lookup();
+    node_views.update(lookup);
+    leases.reevaluate(*lookup);
+  });
+  Routes routes(*core, router);
+  add_first_contact(routes, *core);
+  nodes.add_to(routes);
+  agents.add_to(routes);
+  sign_ins.add_to(routes);
+  accounts.add_to(routes);
+  roles.add_to(routes);
+  resources.add_to(routes);
+  join_tokens.add_to(routes);
+  tokens.add_to(routes);
+  audit_lists.add_to(routes);
+}
+
+ControlPlane::ControlPlane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+ControlPlane::~ControlPlane() = default;
+
+Result<std::unique_ptr<ControlPlane>> ControlPlane::open(net::Executor executor, ServerOptions options) {
+  PL_TRY(auto core, Core::open(std::move(executor), std::move(options)));
+  return std::unique_ptr<ControlPlane>(new ControlPlane(std::make_unique<Parts>(std::move(core))));
+}
+
+const net::http::Router& ControlPlane::router() const { return parts_->router; }
+Core& ControlPlane::core() { return *parts_->core; }
+
+net::Task<Result<ControlPlane::Ensured>> ControlPlane::ensure_admin(std::string email, Secret password) {
+  CO_TRY(const auto normal, directory::normalize_email(email));
+  const auto lookup = parts_->core->lookup();
+  if (const auto* account = lookup->snapshot().account_by_email(normal)) {
+    if (account->admin && !account->suspended) co_return Ensured::kThere;
+    co_return fail(Code::kConflict, "the account " + quoted(normal) + " is there and is no admin who may sign in");
+  }
+  api::AccountCreate request{.email = normal, .name = {}, .admin = true, .password = std::move(password)};
+  CO_CHECK(co_await parts_->accounts.make(kSystem, std::move(request)));
+  co_return Ensured::kMade;
+}
+
+net::Task<Result<Secret>> ControlPlane::make_api_token(std::string email, std::string name) {
+  CO_TRY(const auto normal, directory::normalize_email(email));
+  const auto lookup = parts_->core->lookup();
+  const auto* account = lookup->snapshot().account_by_email(normal);
+  if (!account) co_return fail(Code::kNotFound, "there is no account " + quoted(normal));
+  CO_TRY(auto made, co_await parts_->tokens.make(kSystem, account->id, {.name = std::move(name), .life = {}}));
+  co_return std::move(made.token);
+}
+
+}  // namespace portolan::control

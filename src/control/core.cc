@@ -1,0 +1,65 @@
+#include "control/core.h"
+
+#include <utility>
+
+#include "base/file.h"
+#include "crypto/password.h"
+
+namespace portolan::control {
+
+Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<store::DirectoryStore> directory_store,
+           std::unique_ptr<store::AuditStore> audit_store)
+    : options(std::move(with)),
+      executor(std::move(on)),
+      first_start(opened.first_start),
+      authorities(std::move(opened.authorities)),
+      sealing(std::move(opened.sealing)),
+      hub(executor),
+      directory(std::move(directory_store)),
+      audit(std::move(audit_store)),
+      store_pool("store", 1),
+      audit_pool("audit", 2),
+      password_pool("password", 2, options.password_queue) {
+  directory->on_change([notify = hub.notifier()](const auto&) { notify(); });
+}
+
+Result<std::unique_ptr<Core>> Core::open(net::Executor executor, ServerOptions options) {
+  PL_CHECK(make_folder(options.data, Privacy::kPrivate));
+  const store::StoreOptions store_options{.clock = options.clock};
+  auto directory = store::DirectoryStore::open(options.data / "directory.db", store_options);
+  if (!directory) return std::unexpected(std::move(directory).error().within("open the directory"));
+  auto audit = store::AuditStore::open(options.data / "audit.db", store_options);
+  if (!audit) return std::unexpected(std::move(audit).error().within("open the audit"));
+  PL_TRY(auto opened, open_authorities(**directory, options));
+  return std::unique_ptr<Core>(
+      new Core(std::move(executor), std::move(options), std::move(opened), std::move(*directory), std::move(*audit)));
+}
+
+LookupPtr Core::lookup() {
+  auto newest = directory->snapshot();
+  if (!lookup_ || &lookup_->snapshot() != newest.get()) lookup_ = std::make_shared<const Lookup>(std::move(newest));
+  return lookup_;
+}
+
+net::Task<Result<>> Core::change(std::string actor, Edit edit) {
+  auto work = [store = directory.get(), actor = std::move(actor), edit = std::move(edit)]() -> Result<> {
+    PL_CHECK(store->change(actor, edit));
+    return {};
+  };
+  // The store's listener posts to the loop before this work's end does: the hub has run when this resumes.
+  co_return co_await net::run_blocking(store_pool, std::move(work));
+}
+
+net::Task<Result<bool>> Core::verify_password(std::string hash, Secret password) {
+  auto work = [hash = std::move(hash), password = std::move(password)]() -> Result<bool> {
+    return crypto::verify_password(hash, password);
+  };
+  co_return co_await net::run_blocking(password_pool, std::move(work));
+}
+
+net::Task<Result<std::string>> Core::hash_password(Secret password) {
+  auto work = [password = std::move(password)] { return crypto::hash_password(password); };
+  co_return co_await net::run_blocking(password_pool, std::move(work));
+}
+
+}  // namespace portolan::control

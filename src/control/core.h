@@ -1,0 +1,61 @@
+// Core: what every part of the control plane stands on: the stores with their threads, the authorities, the sealing
+// key, the hub. Owned by ControlPlane, which destroys it last; one loop.
+#pragma once
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "audit/records.h"
+#include "control/authorities.h"
+#include "control/lookup.h"
+#include "control/options.h"
+#include "control/watch.h"
+#include "net/task.h"
+#include "store/audit_store.h"
+#include "store/directory_store.h"
+
+namespace portolan::control {
+
+class Core {
+ public:
+  // Opens (or makes) what is in the data folder. Blocks: before the server listens there is nobody to keep waiting.
+  static Result<std::unique_ptr<Core>> open(net::Executor executor, ServerOptions options);
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+
+  // The newest revision, indexed.
+  LookupPtr lookup();
+
+  using Edit = std::function<Result<>(store::Change&)>;
+  // Runs `edit` in a transaction on the store's thread: it owns what it touches. By the time this returns, leases have
+  // been re-evaluated and watches woken; they are too if the caller has gone meanwhile.
+  net::Task<Result<>> change(std::string actor, Edit edit);
+
+  // Slow work (tens of ms of CPU by design) on threads of its own. Code::kLimit when too many wait.
+  net::Task<Result<bool>> verify_password(std::string hash, Secret password);
+  net::Task<Result<std::string>> hash_password(Secret password);
+
+  WallTime now() const { return options.clock.wall(); }
+
+  const ServerOptions options;
+  const net::Executor executor;
+  const bool first_start;
+  const Authorities authorities;
+  const crypto::SealingKey sealing;
+  Hub hub;
+  std::size_t requests = 0;  // that are being answered, watches apart
+  const std::unique_ptr<store::DirectoryStore> directory;
+  const std::unique_ptr<store::AuditStore> audit;
+
+  // Declared behind the stores: destroyed first, which waits for what still runs.
+  net::BlockingPool store_pool;
+  net::BlockingPool audit_pool;
+  net::BlockingPool password_pool;
+
+ private:
+  Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<store::DirectoryStore> directory_store,
+       std::unique_ptr<store::AuditStore> audit_store);
+  LookupPtr lookup_;
+};
+
+}  // namespace portolan::control

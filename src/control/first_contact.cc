@@ -1,0 +1,54 @@
+#include "control/first_contact.h"
+
+#include "api/sign_in.h"
+
+namespace portolan::control {
+namespace {
+
+// No foreign text goes into it.
+constexpr std::string_view kPage = R"(<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><title>Portolan</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:4rem auto;padding:0 1rem;color:#1a2733}code{background:#eef2f5;padding:.1em .3em}</style>
+</head>
+<body>
+<h1>Portolan control plane</h1>
+<p>This server decides who may use which database, server or application, and keeps the record. It has no admin page yet.</p>
+<p>The API is at <code>/v1/</code>: begin with <a href="/v1/health"><code>/v1/health</code></a> and
+<a href="/v1/trust"><code>/v1/trust</code></a>. On the command line: <code>portolan login</code>, <code>portolan admin</code>.</p>
+</body>
+</html>
+)";
+
+net::http::Response page() {
+  return {200,
+          {{"content-type", "text/html; charset=utf-8"},
+           {"content-security-policy",
+            "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'"},
+           {"x-content-type-options", "nosniff"},
+           {"referrer-policy", "no-referrer"}},
+          std::string(kPage)};
+}
+
+struct Health {
+  std::string status = "ok";
+  std::string version = PORTOLAN_VERSION;
+  std::string organization;
+};
+BOOST_DESCRIBE_STRUCT(Health, (), (status, version, organization))
+
+}  // namespace
+
+void add_first_contact(Routes& routes, Core& core) {
+  routes.add_at_once("GET /", [](const Exchange&) -> Answer { return page(); });
+  routes.add_at_once("GET /v1/health", [&core](const Exchange&) -> Answer {
+    return ok(Health{.organization = core.authorities.organization});
+  });
+  routes.add_at_once("GET /v1/trust", [&core](const Exchange&) -> Answer {
+    const auto& ca = core.authorities.server.certificate();
+    return ok(api::Trust{core.authorities.organization, ca.pem(), ca.fingerprint(), core.authorities.control_name,
+                         PORTOLAN_VERSION});
+  });
+}
+
+}  // namespace portolan::control

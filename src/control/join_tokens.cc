@@ -1,0 +1,98 @@
+#include "control/join_tokens.h"
+
+#include <utility>
+
+#include "api/admin.h"
+#include "base/id.h"
+#include "control/join.h"
+#include "control/listing.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr auto kDefaultLife = std::chrono::hours(1);
+constexpr auto kLongestLife = std::chrono::days(7);
+
+api::JoinTokenView view_of(const directory::JoinToken& token) {
+  return {token.id, token.kind, token.name, token.used_by, token.created, token.ends};
+}
+
+const directory::JoinToken* find(const Exchange& exchange) {
+  const auto& all = exchange.lookup->snapshot().join_tokens;
+  const auto found = all.find(exchange.argument());
+  return found == all.end() ? nullptr : &found->second;
+}
+
+Answer list(const Exchange& exchange) {
+  PL_TRY(const auto part, list_request(exchange.call.request, {"kind"}));
+  std::vector<Entry<api::JoinTokenView>> entries;
+  for (const auto& [id, token] : exchange.lookup->snapshot().join_tokens)
+    if (passes(exchange.call.request, "kind", token.kind))
+      entries.emplace_back(order_key(to_rfc3339(token.created), id), view_of(token));
+  return page(std::move(entries), part);
+}
+
+// Tokens that ended long ago, used or not: the nodes and activities that came of them are on record.
+Result<> drop_old(store::Change& change, WallTime now) {
+  std::vector<std::string> old;
+  for (const auto& [id, token] : change.now().join_tokens)
+    if (token.ends + kLongestLife <= now) old.push_back(id);
+  for (const auto& id : old) PL_CHECK(change.remove<directory::JoinToken>(id));
+  return {};
+}
+
+}  // namespace
+
+void JoinTokens::add_to(Routes& routes) {
+  routes.add_at_once("GET /v1/join-tokens", list);
+  routes.add_at_once("GET /v1/join-tokens/{token}", [](const Exchange& exchange) -> Answer {
+    PL_TRY(const auto token, existing(find(exchange), "join token", exchange.argument()));
+    return ok(view_of(token));
+  });
+  routes.add("POST /v1/join-tokens", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add("DELETE /v1/join-tokens/{token}", [this](Exchange exchange) { return remove(std::move(exchange)); });
+}
+
+net::Task<Answer> JoinTokens::create(Exchange exchange) {
+  CO_TRY(const auto request, exchange.body<api::JoinTokenCreate>());
+  CO_CHECK(check_node_kind(request.kind));
+  const std::string name = request.name.value_or("");
+  if (!name.empty()) {
+    CO_CHECK(check_node_name(name));
+    const auto* holder = exchange.lookup->snapshot().node_by_name(name);
+    if (holder && !holder->revoked) co_return fail(Code::kConflict, "there is a node " + quoted(name) + " already");
+  }
+  std::chrono::milliseconds life = kDefaultLife;
+  if (request.life) {
+    auto parsed = parse_duration(*request.life);
+    if (!parsed) co_return std::unexpected(std::move(parsed).error().within("life"));
+    life = *parsed;
+  }
+  if (life <= std::chrono::milliseconds(0) || life > kLongestLife)
+    co_return fail(Code::kInvalid, "life: must be at most 7d");
+
+  const std::string text = make_join_token(make_token(), core_.authorities.server.certificate().fingerprint());
+  CO_TRY(auto hash, join_token_hash(text, core_.authorities.server.certificate().fingerprint()));
+  const WallTime now = core_.now();
+  const directory::JoinToken token{.id = make_id("jt"),
+                                   .kind = request.kind,
+                                   .name = name,
+                                   .token_hash = std::move(hash),
+                                   .created = now,
+                                   .ends = now + life,
+                                   .used_by = {}};
+  CO_CHECK(co_await core_.change(exchange.caller.actor(), [token, now](store::Change& change) -> Result<> {
+    PL_CHECK(drop_old(change, now));
+    return change.put(token);
+  }));
+  co_return created(api::JoinTokenMade{token.id, token.kind, Secret(text), token.ends});
+}
+
+net::Task<Answer> JoinTokens::remove(Exchange exchange) {
+  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = exchange.argument()](store::Change& change) {
+    return change.remove<directory::JoinToken>(id);
+  }));
+  co_return no_content();
+}
+
+}  // namespace portolan::control

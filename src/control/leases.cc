@@ -1,0 +1,222 @@
+#include "control/leases.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "api/assertion.h"
+#include "base/id.h"
+#include "base/json.h"
+#include "crypto/hash.h"
+#include "crypto/key.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr auto kNonceMemory = api::kAssertionLifeLimit + 2 * api::kClockSlack;
+constexpr std::size_t kRequestLimit = 64;
+
+std::string name_of_account(const directory::Snapshot& snapshot, std::string_view id) {
+  const auto found = snapshot.accounts.find(id);
+  return found == snapshot.accounts.end() ? std::string(id) : found->second.email;
+}
+
+std::string name_of_resource(const directory::Snapshot& snapshot, std::string_view id) {
+  const auto found = snapshot.resources.find(id);
+  return found == snapshot.resources.end() ? std::string(id) : found->second.name;
+}
+
+// A lease is for the resource as it was: when any of this changes, what runs on it runs on something else.
+std::string target_of(const directory::Resource& resource) {
+  const json::Value parts = json::to_value(
+      std::vector<std::string>{resource.type, resource.host, std::to_string(resource.port),
+                               json::encode(resource.settings), resource.username, resource.sealed_password});
+  return hex(crypto::sha256(as_bytes(json::print(parts))));
+}
+
+// The assertion, proven to come from the device that it names.
+Result<api::Assertion> proven(const Lookup& lookup, const std::string& node, const std::string& text, WallTime now) {
+  PL_TRY(const auto claimed, api::parse_assertion(text));
+  const auto& devices = lookup.snapshot().devices;
+  const auto device = devices.find(claimed.device);
+  if (device == devices.end() || device->second.account != claimed.account)
+    return fail(Code::kDenied, "the access assertion is by a device that is not registered; run `portolan login`",
+                "unknown_device");
+  PL_TRY(const auto key, crypto::PublicKey::from_pem(device->second.public_key));
+  auto assertion = api::verify_assertion(text, key);
+  // Not the caller's own proof: the node is who it says, and is denied.
+  if (!assertion) return fail(Code::kDenied, std::move(assertion).error().message, "bad_assertion");
+  if (assertion->node != node)
+    return fail(Code::kDenied, "the access assertion is for another node (" + quoted(assertion->node) + ")",
+                "wrong_node");
+  PL_CHECK(api::check_time(*assertion, now));
+  return assertion;
+}
+
+}  // namespace
+
+Result<> NonceUses::use(const Nonce& nonce, const std::string& node, const std::string& request, BootTime now) {
+  while (!order_.empty() && order_.front().first + kNonceMemory <= now) {
+    uses_.erase(order_.front().second);
+    order_.pop_front();
+  }
+  if (const auto found = uses_.find(nonce); found != uses_.end()) {
+    if (found->second.node == node && found->second.request == request) return {};
+    return fail(Code::kDenied, "the access assertion has been used before", "assertion_replayed");
+  }
+  if (uses_.size() >= limit_) return fail(Code::kLimit, "too many access assertions at once; try again in a moment");
+  uses_.emplace(nonce, Use{node, request});
+  order_.emplace_back(now, nonce);
+  return {};
+}
+
+Error denial(const directory::Snapshot& snapshot, std::string_view account, std::string_view resource,
+             const directory::Decision& decision) {
+  const std::string who = name_of_account(snapshot, account);
+  const std::string what = quoted(name_of_resource(snapshot, resource));
+  std::string message;
+  if (decision.code == "no_grant") {
+    message = who + " may not use " + what + ": no role of theirs has a grant for it; ask an admin";
+  } else if (decision.code == "account_suspended") {
+    message = who + " may not use " + what + ": the account is suspended; ask an admin";
+  } else if (decision.code == "unknown_account") {
+    message = "the account " + quoted(account) + " does not exist any more; ask an admin";
+  } else if (decision.code == "unknown_resource") {
+    message = "the resource " + quoted(resource) + " does not exist any more; ask an admin";
+  } else {
+    message = who + " may not use " + what;
+    for (const auto& reason : decision.reasons) message += "; " + reason;
+  }
+  return Error{Code::kDenied, std::move(message), decision.code, Hop::kControlPlane};
+}
+
+std::string password_context(std::string_view resource) { return "resource/" + std::string(resource) + "/password"; }
+
+// Until when, if nothing changes.
+Result<WallTime> Leases::may_go_on(const Lookup& lookup, const Live& live) const {
+  const auto& snapshot = lookup.snapshot();
+  const auto decision = directory::allow(snapshot, live.account, live.resource);
+  if (!decision.allowed) return std::unexpected(denial(snapshot, live.account, live.resource, decision));
+  const WallTime now = clock_.wall();
+  const auto* sign_in = lookup.lasting_sign_in(live.account, live.device, now);
+  if (!sign_in)
+    return fail(Code::kDenied,
+                "the sign-in of " + name_of_account(snapshot, live.account) + " has ended; run `portolan login`",
+                "signed_out");
+  if (!directory::may_be_egress(snapshot, live.node, live.resource))
+    return fail(Code::kDenied,
+                "this node may not be the egress of " + quoted(name_of_resource(snapshot, live.resource)),
+                "not_egress");
+  if (!live.target.empty() && live.target != target_of(snapshot.resources.find(live.resource)->second))
+    return fail(Code::kDenied,
+                "the resource " + quoted(name_of_resource(snapshot, live.resource)) + " was changed; connect again",
+                "resource_changed");
+  const WallTime until = std::min(sign_in->ends, decision.valid_until.value_or(sign_in->ends));
+  if (until > now) return until;
+  return fail(Code::kDenied,
+              "the permission to use " + quoted(name_of_resource(snapshot, live.resource)) + " has ended",
+              "grant_ended");
+}
+
+Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, const api::LeaseRequest& request) {
+  if (request.request.empty() || request.request.size() > kRequestLimit)
+    return fail(Code::kInvalid, "request: must be 1 to " + std::to_string(kRequestLimit) + " bytes");
+  const WallTime now = clock_.wall();
+  PL_TRY(const auto assertion, proven(lookup, node, request.assertion, now));
+  PL_CHECK(nonces_.use(assertion.nonce, node, request.request, clock_.boot()));
+  Live live{assertion.account, assertion.device, assertion.resource, node, {}, {}};
+  PL_TRY(const WallTime until, may_go_on(lookup, live));
+  const auto& resource = lookup.snapshot().resources.find(live.resource)->second;
+  Secret password;
+  if (!resource.sealed_password.empty()) {
+    auto opened = sealing_.open(resource.sealed_password, password_context(resource.id));
+    if (!opened) return std::unexpected(std::move(opened).error().within("password of " + quoted(resource.name)));
+    password = std::move(*opened);
+  }
+  live.target = target_of(resource);
+  const auto life = std::min<std::chrono::milliseconds>(life_, until - now);
+  live.ends = clock_.boot() + life;
+  api::Lease lease;
+  lease.account = live.account;
+  lease.email = lookup.snapshot().accounts.find(live.account)->second.email;
+  lease.device = live.device;
+  lease.resource = live.resource;
+  lease.node = node;
+  lease.name = resource.name;
+  lease.type = resource.type;
+  lease.host = resource.host;
+  lease.port = resource.port;
+  lease.settings = resource.settings;
+  lease.username = resource.username;
+  lease.password = std::move(password);
+  lease.life_ms = static_cast<std::uint64_t>(life.count());
+  lease.id = keep(std::move(live));
+  return lease;
+}
+
+const std::string& Leases::keep(Live live) {
+  forget_ended();
+  auto& id = by_key_[key_of(live)];
+  if (id.empty()) id = make_id("l");
+  live_[id] = std::move(live);
+  return id;
+}
+
+void Leases::forget(const std::string& id) {
+  const auto found = live_.find(id);
+  if (found == live_.end()) return;
+  if (const auto newest = by_key_.find(key_of(found->second)); newest != by_key_.end() && newest->second == id)
+    by_key_.erase(newest);
+  live_.erase(found);
+}
+
+// Kept for one more life: while the control plane is away, sessions go on that long without renewal.
+void Leases::forget_ended() {
+  if (clock_.boot() < next_sweep_) return;
+  next_sweep_ = clock_.boot() + std::chrono::seconds(1);
+  std::vector<std::string> ended;
+  for (const auto& [id, live] : live_)
+    if (live.ends + life_ <= clock_.boot()) ended.push_back(id);
+  for (const auto& id : ended) forget(id);
+}
+
+Result<> Leases::take_in(const Lookup& lookup, const std::string& node, const api::LiveSession& session) {
+  if (!is_id(session.lease, "l")) return fail(Code::kInvalid, "not a lease: " + quoted(session.lease));
+  Live live{session.account, {}, session.resource, node, {}, clock_.boot() + life_};
+  PL_CHECK(may_go_on(lookup, live));
+  live.target = target_of(lookup.snapshot().resources.find(live.resource)->second);
+  live_[session.lease] = std::move(live);
+  return {};
+}
+
+api::LiveSessionsAnswer Leases::check(const Lookup& lookup, const std::string& node,
+                                      const api::LiveSessions& sessions) {
+  api::LiveSessionsAnswer answer;
+  for (const auto& session : sessions.sessions) {
+    Result<> keeps;
+    if (const auto found = live_.find(session.lease); found == live_.end()) {
+      keeps = take_in(lookup, node, session);
+    } else if (const Live& live = found->second;
+               live.node != node || live.account != session.account || live.resource != session.resource) {
+      keeps = fail(Code::kDenied, "the session does not belong to its lease", "wrong_lease");
+    } else if (const auto until = may_go_on(lookup, live); !until) {
+      keeps = std::unexpected(until.error());
+    } else {
+      found->second.ends = std::max(found->second.ends, clock_.boot());  // known as long as something lives on it
+    }
+    if (!keeps) answer.end.push_back({session.session, keeps.error().message});
+  }
+  return answer;
+}
+
+void Leases::reevaluate(const Lookup& lookup) {
+  forget_ended();
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> revoked;  // by node and reason
+  for (const auto& [id, live] : live_)
+    if (const auto until = may_go_on(lookup, live); !until) revoked[{live.node, until.error().message}].push_back(id);
+  for (auto& [to, ids] : revoked) {
+    for (const auto& id : ids) forget(id);
+    on_revoke_(to.first, std::move(ids), to.second);
+  }
+}
+
+}  // namespace portolan::control

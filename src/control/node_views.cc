@@ -1,0 +1,68 @@
+// Suspended accounts and ended sign-ins are in the directory. Deleted ones are not: they are remembered here until the
+// last certificate for them has ended. A restart forgets them, and loses little: no gateway opens a way, and no lease
+// is given, for an account that is not there.
+#include "control/node_views.h"
+
+#include <algorithm>
+
+namespace portolan::control {
+namespace {
+
+template <class Map, class Tombstones>
+void note_missing(const Map& before, const Map& now, Tombstones& tombstones, WallTime until) {
+  for (const auto& [id, object] : before)
+    if (!now.contains(id)) tombstones[id] = until;
+}
+
+}  // namespace
+
+void NodeViews::update(const LookupPtr& lookup) {
+  if (last_ && &last_->snapshot() != &lookup->snapshot()) note_deleted(last_->snapshot(), lookup->snapshot());
+  last_ = lookup;
+}
+
+void NodeViews::note_deleted(const directory::Snapshot& before, const directory::Snapshot& now) {
+  const WallTime until = clock_.wall() + life_;
+  note_missing(before.accounts, now.accounts, accounts_, until);
+  note_missing(before.devices, now.devices, devices_, until);
+  for (const auto& [id, sign_in] : before.sign_ins)
+    if (!now.sign_ins.contains(id) && sign_in.ends > clock_.wall()) serials_[sign_in.certificate_serial] = sign_in.ends;
+  for (auto* tombstones : {&accounts_, &devices_, &serials_})
+    std::erase_if(*tombstones, [&](const auto& entry) { return entry.second <= clock_.wall(); });
+}
+
+const api::NodeView& NodeViews::shared(const Lookup& lookup) {
+  const auto& snapshot = lookup.snapshot();
+  if (shared_epoch_ == snapshot.epoch && shared_revision_ == snapshot.revision) return shared_;
+  shared_epoch_ = snapshot.epoch;
+  shared_revision_ = snapshot.revision;
+  shared_ = {};
+  for (const auto& [id, node] : snapshot.nodes) {
+    if (node.revoked) {
+      shared_.denied_serials.push_back(node.certificate_serial);
+    } else {
+      shared_.nodes.push_back({node.id, node.name, node.kind, node.address});
+    }
+  }
+  for (auto& [account, nodes] : directory::egress_nodes_by_account(snapshot))
+    shared_.accounts.push_back({account, nodes});
+  for (const auto& [id, account] : snapshot.accounts)
+    if (account.suspended) shared_.denied_accounts.push_back(id);
+  for (const auto& [id, sign_in] : snapshot.sign_ins)
+    if (sign_in.ended && sign_in.ends > clock_.wall()) shared_.denied_serials.push_back(sign_in.certificate_serial);
+  for (const auto& [id, until] : accounts_) shared_.denied_accounts.push_back(id);
+  for (const auto& [id, until] : devices_) shared_.denied_devices.push_back(id);
+  for (const auto& [serial, until] : serials_) shared_.denied_serials.push_back(serial);
+  return shared_;
+}
+
+api::NodeView NodeViews::of(const Lookup& lookup, const directory::Node& node) {
+  api::NodeView view = shared(lookup);
+  const bool gateway = node.kind == "gateway";
+  std::erase_if(view.nodes,
+                [&](const api::PeerNode& peer) { return peer.id == node.id || (!gateway && peer.kind != "gateway"); });
+  if (!gateway) view.accounts.clear();
+  return view;
+}
+
+}  // namespace portolan::control

@@ -1,0 +1,198 @@
+#include "control/nodes.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "control/join.h"
+#include "control/listing.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr std::size_t kMailboxLimit = 20'000;  // leases to revoke that a slow node has not taken yet
+constexpr std::size_t kRecordsLimit = 20'000;
+constexpr std::size_t kVersionLimit = 64;
+
+api::NodeEvent event(std::string kind, const Lookup& lookup) {
+  return {std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision, {}, {}, {}};
+}
+
+}  // namespace
+
+// Registered while the watch runs.
+class Nodes::OpenMailbox {
+ public:
+  OpenMailbox(Nodes& nodes, const std::string& node) : nodes_(nodes), at_(nodes.mailboxes_.emplace(node, &mailbox_)) {}
+  OpenMailbox(const OpenMailbox&) = delete;
+  OpenMailbox& operator=(const OpenMailbox&) = delete;
+  ~OpenMailbox() { nodes_.mailboxes_.erase(at_); }
+  Mailbox take() { return std::exchange(mailbox_, Mailbox{}); }
+
+ private:
+  Nodes& nodes_;
+  Mailbox mailbox_;
+  std::multimap<std::string, Mailbox*>::iterator at_;
+};
+
+void Nodes::add_to(Routes& routes) {
+  routes.add("POST /v1/node/join", [this](Exchange exchange) { return join(std::move(exchange)); });
+  routes.add_watch(
+      "GET /v1/node", Topic::kDirectory, [this](Exchange exchange) { return show_view(std::move(exchange)); },
+      [this](Exchange exchange, Watch& its_watch, net::http::Sink& sink) {
+        return watch(std::move(exchange), its_watch, sink);
+      });
+  routes.add_at_once("POST /v1/leases", [this](const Exchange& exchange) -> Answer {
+    presence_.seen(exchange.caller.node);
+    PL_TRY(const auto request, exchange.body<api::LeaseRequest>());
+    PL_TRY(const auto lease, leases_.grant(*exchange.lookup, exchange.caller.node, request));
+    return ok(lease);
+  });
+  routes.add_at_once("POST /v1/node/sessions", [this](const Exchange& exchange) { return sessions(exchange); });
+  routes.add("POST /v1/node/audit", [this](Exchange exchange) { return append_audit(std::move(exchange)); });
+  add_admin_routes(routes);
+}
+
+net::Task<Answer> Nodes::show_view(Exchange exchange) {
+  co_return ok(views_.of(*exchange.lookup, exchange.lookup->snapshot().nodes.find(exchange.caller.node)->second));
+}
+
+net::Task<Answer> Nodes::join(Exchange exchange) {
+  CO_TRY(auto request, exchange.body<api::JoinRequest>());
+  const std::string version = request.version.substr(0, kVersionLimit);
+  CO_TRY(const auto joined, co_await control::join(core_, std::move(request)));
+  presence_.set_version(joined.node, version);
+  co_return created(joined);
+}
+
+Answer Nodes::sessions(const Exchange& exchange) {
+  PL_TRY(const auto live, exchange.body<api::LiveSessions>());
+  presence_.seen(exchange.caller.node);
+  presence_.set_sessions(exchange.caller.node, live.sessions.size());
+  return ok(leases_.check(*exchange.lookup, exchange.caller.node, live));
+}
+
+net::Task<Answer> Nodes::append_audit(Exchange exchange) {
+  presence_.seen(exchange.caller.node);
+  CO_TRY(auto batch, exchange.body<api::AuditBatch>());
+  if (batch.records.size() > kRecordsLimit)
+    co_return fail(Code::kInvalid, "records: at most " + std::to_string(kRecordsLimit) + " at a time");
+  auto work = [store = core_.audit.get(), node = exchange.caller.node, records = std::move(batch.records)] {
+    return store->append(node, records);
+  };
+  CO_TRY(const auto acknowledged, co_await net::run_blocking(core_.audit_pool, std::move(work)));
+  core_.hub.wake(Topic::kAudit);
+  co_return ok(acknowledged);
+}
+
+void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason) {
+  const auto [begin, end] = mailboxes_.equal_range(node);
+  for (auto at = begin; at != end; ++at) {
+    Mailbox& mailbox = *at->second;
+    mailbox.leases += leases.size();
+    if (mailbox.leases > kMailboxLimit) {
+      mailbox.overflowed = true;
+      mailbox.revocations.clear();
+    } else {
+      mailbox.revocations.push_back({leases, reason});
+    }
+  }
+}
+
+// A node says with each watch where it is now and what it runs: a gateway may have moved since it joined.
+net::Task<Result<>> Nodes::take_facts(const Exchange& exchange) {
+  const auto& request = exchange.call.request;
+  const auto& node = exchange.lookup->snapshot().nodes.find(exchange.caller.node)->second;
+  if (const auto version = request.parameter("version"))
+    presence_.set_version(node.id, version->substr(0, kVersionLimit));
+  const auto address = request.parameter("address");
+  if (!address || *address == node.address) co_return Result<>{};
+  CO_CHECK(check_node_address(node.kind, *address));
+  co_return co_await core_.change(node.id, [id = node.id, address = *address](store::Change& change) -> Result<> {
+    const auto found = change.now().nodes.find(id);
+    if (found == change.now().nodes.end()) return fail(Code::kNotFound, "there is no node " + quoted(id));
+    auto moved = found->second;
+    moved.address = address;
+    return change.put(moved);
+  });
+}
+
+net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sink& sink) {
+  const std::string id = exchange.caller.node;
+  CO_CHECK(co_await take_facts(exchange));
+  LineSender lines(sink, core_.options.clock, core_.options.heartbeat);
+  CO_CHECK(co_await lines.begin());
+  OpenMailbox mailbox(*this, id);
+  const Presence::Seat seat(presence_, id);
+  std::string sent;
+  while (true) {
+    const auto lookup = core_.lookup();
+    // The connection ends with the certificate's good standing; the node is told why when it comes again.
+    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
+    if (!caller) co_return fail(Code::kEof, caller.error().message);
+    Mailbox mail = mailbox.take();
+    if (mail.overflowed)
+      co_return fail(Code::kLimit, "the node does not keep up with revocations: it has to list anew");
+    for (auto& revocation : mail.revocations) {
+      auto revoke = event("revoke", *lookup);
+      revoke.leases = std::move(revocation.leases);
+      revoke.reason = std::move(revocation.reason);
+      CO_CHECK(co_await lines.send(json::encode(revoke)));
+    }
+    auto view = views_.of(*lookup, lookup->snapshot().nodes.find(id)->second);
+    if (std::string text = json::encode(view); text != sent) {
+      sent = std::move(text);
+      auto shown = event("view", *lookup);
+      shown.view = std::move(view);
+      CO_CHECK(co_await lines.send(json::encode(shown)));
+    } else if (lines.heartbeat_due()) {
+      CO_CHECK(co_await lines.send(json::encode(event("heartbeat", *lookup))));
+      presence_.seen(id);
+    }
+    CO_CHECK(co_await watch.wait(lines.until_heartbeat()));
+  }
+}
+
+void Nodes::add_admin_routes(Routes& routes) {
+  routes.add_at_once("GET /v1/nodes", [this](const Exchange& exchange) { return list(exchange); });
+  routes.add_at_once("GET /v1/nodes/{node}", [this](const Exchange& exchange) -> Answer {
+    PL_TRY(const auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
+    return ok(status(node));
+  });
+  routes.add("DELETE /v1/nodes/{node}", [this](Exchange exchange) { return revoke_node(std::move(exchange)); });
+}
+
+api::NodeStatusView Nodes::status(const directory::Node& node) const {
+  const auto seen = presence_.of(node.id);
+  const std::string state = node.revoked ? "revoked" : seen.watches > 0 ? "up" : seen.last_seen ? "down" : "new";
+  return {node.id,     node.name,      node.kind,    node.address,
+          state,       seen.last_seen, seen.version, seen.watches > 0 ? seen.sessions : 0,
+          node.created};
+}
+
+Answer Nodes::list(const Exchange& exchange) const {
+  const auto& request = exchange.call.request;
+  PL_TRY(const auto part, list_request(request, {"name", "kind", "state"}));
+  std::vector<Entry<api::NodeStatusView>> entries;
+  for (const auto& [id, node] : exchange.lookup->snapshot().nodes) {
+    auto view = status(node);
+    if (passes(request, "name", node.name) && passes(request, "kind", node.kind) &&
+        passes(request, "state", view.state))
+      entries.emplace_back(order_key(node.name, id), std::move(view));
+  }
+  return page(std::move(entries), part);
+}
+
+// Revoked, not removed: its certificate's serial stays on the deny list, and its name on what it has done.
+net::Task<Answer> Nodes::revoke_node(Exchange exchange) {
+  CO_TRY(auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
+  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = node.id](store::Change& change) -> Result<> {
+    const auto found = change.now().nodes.find(id);
+    if (found == change.now().nodes.end()) return fail(Code::kNotFound, "there is no node " + quoted(id));
+    auto revoked = found->second;
+    revoked.revoked = true;
+    return change.put(revoked);
+  }));
+  co_return no_content();
+}
+
+}  // namespace portolan::control

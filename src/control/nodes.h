@@ -1,0 +1,57 @@
+// Nodes: joining by a token, following the directory, reporting what lives on them and what they have on record; and
+// what admins see and do of them.
+#pragma once
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "api/admin.h"
+#include "api/node.h"
+#include "control/leases.h"
+#include "control/node_views.h"
+#include "control/presence.h"
+#include "control/routes.h"
+
+namespace portolan::control {
+
+class Nodes {
+ public:
+  Nodes(Core& core, Presence& presence, Leases& leases, NodeViews& views)
+      : core_(core), presence_(presence), leases_(leases), views_(views) {}
+  void add_to(Routes& routes);
+  // Passes it on to the node's watches; a node that has none reports its sessions when it comes back, and is told then.
+  void revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason);
+
+ private:
+  struct Revocation {
+    std::vector<std::string> leases;
+    std::string reason;
+  };
+  // What one watch of a node has not sent yet.
+  struct Mailbox {
+    std::vector<Revocation> revocations;
+    std::size_t leases = 0;
+    bool overflowed = false;
+  };
+  class OpenMailbox;
+
+  net::Task<Answer> join(Exchange exchange);
+  net::Task<Answer> show_view(Exchange exchange);
+  net::Task<Result<>> take_facts(const Exchange& exchange);
+  net::Task<Result<>> watch(Exchange exchange, Watch& watch, net::http::Sink& sink);
+  net::Task<Answer> append_audit(Exchange exchange);
+  net::Task<Answer> revoke_node(Exchange exchange);
+  Answer sessions(const Exchange& exchange);
+  Answer list(const Exchange& exchange) const;
+  api::NodeStatusView status(const directory::Node& node) const;
+  void add_admin_routes(Routes& routes);
+
+  Core& core_;
+  Presence& presence_;
+  Leases& leases_;
+  NodeViews& views_;
+  std::multimap<std::string, Mailbox*> mailboxes_;
+};
+
+}  // namespace portolan::control

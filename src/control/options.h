@@ -1,0 +1,62 @@
+// What a control plane is started with.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "net/tcp.h"
+
+namespace portolan::control {
+
+// Where the key comes from that seals secrets in the database.
+struct SealingFile {
+  std::filesystem::path path;  // mode 0600; made at the first start if it is missing
+};
+struct SealingPassphrase {
+  Secret passphrase;
+};
+struct SealingText {
+  Secret key;  // base64url, as crypto::SealingKey::text() gives it; from the environment
+};
+using SealingSource = std::variant<SealingFile, SealingPassphrase, SealingText>;
+
+// A key file inside the data folder is a toy that `portolan dev` alone may allow: who copies the folder has both.
+enum class KeyBesideData { kRefuse, kAllow };
+
+struct ServerOptions {
+  std::filesystem::path data;  // made with mode 0700 if it is missing
+  net::Endpoint listen{"", 443};
+  // Names and addresses of the public certificate when it comes from our own server CA. Empty: localhost, 127.0.0.1,
+  // ::1 and the host of `listen`.
+  std::vector<std::string> public_names = {};
+  // The operator's certificate chain and key for the public name, PEM; both or none. Read again every hour.
+  std::optional<std::filesystem::path> certificate_file = {};
+  std::optional<std::filesystem::path> key_file = {};
+  SealingSource sealing = SealingFile{};
+  KeyBesideData key_beside_data = KeyBesideData::kRefuse;
+  // Goes into identities, fixed by the first start. Empty: what the data folder says, "portolan" for a new one.
+  std::string organization = {};
+
+  std::chrono::milliseconds sign_in_life = std::chrono::hours(12);
+  std::chrono::milliseconds lease_life = std::chrono::minutes(5);
+  std::chrono::milliseconds node_life = std::chrono::days(30);  // of a node's certificate
+  std::chrono::milliseconds heartbeat = std::chrono::seconds(5);
+  std::chrono::milliseconds lock_time = std::chrono::minutes(5);  // of an account after `lock_failures` wrong passwords
+  unsigned lock_failures = 5;
+
+  std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);
+  std::size_t handshakes = 512;  // open ones; beyond it the oldest one that has said nothing yet goes
+  std::size_t handshakes_per_address = 256;
+  std::size_t connections = 10'000;
+  std::size_t password_queue = 64;  // sign-ins that wait for a thread; one more is told to come again
+
+  const Clock& clock = Clock::real();
+};
+
+}  // namespace portolan::control

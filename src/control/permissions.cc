@@ -1,0 +1,104 @@
+#include "control/permissions.h"
+
+#include <algorithm>
+#include <array>
+
+namespace portolan::control {
+namespace {
+
+constexpr auto kTable = std::to_array<Permission>({
+    {"GET /", Who::kAnyone},
+    {"GET /v1/health", Who::kAnyone},
+    {"GET /v1/trust", Who::kAnyone},
+    {"POST /v1/sign-ins", Who::kAnyone},
+    {"DELETE /v1/sign-ins/current", Who::kSignedIn},
+    {"GET /v1/whoami", Who::kAccount},
+    {"GET /v1/agent", Who::kSignedIn},
+
+    {"POST /v1/node/join", Who::kAnyone},
+    {"GET /v1/node", Who::kNode},
+    {"POST /v1/node/sessions", Who::kNode},
+    {"POST /v1/node/audit", Who::kNode},
+    {"POST /v1/leases", Who::kNode},
+
+    {"GET /v1/tokens", Who::kAccount},
+    {"POST /v1/tokens", Who::kSignedIn},
+    {"DELETE /v1/tokens/{token}", Who::kAccount},
+
+    {"GET /v1/accounts", Who::kAdmin},
+    {"POST /v1/accounts", Who::kAdmin},
+    {"GET /v1/accounts/{account}", Who::kAdmin},
+    {"PATCH /v1/accounts/{account}", Who::kAdmin},
+    {"DELETE /v1/accounts/{account}", Who::kAdmin},
+    {"GET /v1/roles", Who::kAdmin},
+    {"POST /v1/roles", Who::kAdmin},
+    {"GET /v1/roles/{role}", Who::kAdmin},
+    {"DELETE /v1/roles/{role}", Who::kAdmin},
+    {"GET /v1/memberships", Who::kAdmin},
+    {"POST /v1/memberships", Who::kAdmin},
+    {"GET /v1/memberships/{membership}", Who::kAdmin},
+    {"DELETE /v1/memberships/{membership}", Who::kAdmin},
+    {"GET /v1/grants", Who::kAdmin},
+    {"POST /v1/grants", Who::kAdmin},
+    {"GET /v1/grants/{grant}", Who::kAdmin},
+    {"DELETE /v1/grants/{grant}", Who::kAdmin},
+    {"GET /v1/resources", Who::kAdmin},
+    {"POST /v1/resources", Who::kAdmin},
+    {"GET /v1/resources/{resource}", Who::kAdmin},
+    {"PATCH /v1/resources/{resource}", Who::kAdmin},
+    {"DELETE /v1/resources/{resource}", Who::kAdmin},
+    {"GET /v1/nodes", Who::kAdmin},
+    {"GET /v1/nodes/{node}", Who::kAdmin},
+    {"DELETE /v1/nodes/{node}", Who::kAdmin},
+    {"GET /v1/join-tokens", Who::kAdmin},
+    {"POST /v1/join-tokens", Who::kAdmin},
+    {"GET /v1/join-tokens/{token}", Who::kAdmin},
+    {"DELETE /v1/join-tokens/{token}", Who::kAdmin},
+
+    {"GET /v1/access/explain", Who::kAdmin},
+    {"GET /v1/audit/sessions", Who::kAdmin},
+    {"GET /v1/audit/queries", Who::kAdmin},
+    {"GET /v1/audit/activities", Who::kAdmin},
+});
+
+std::string_view wanted(Who who) {
+  switch (who) {
+    case Who::kAnyone: return "anyone";
+    case Who::kAccount: return "accounts";
+    case Who::kSignedIn: return "accounts that have signed in; an API token does not do";
+    case Who::kAdmin: return "admins";
+    case Who::kNode: return "nodes, by their certificate";
+  }
+  return "nobody";
+}
+
+bool allowed(Who who, const Caller& caller) {
+  switch (who) {
+    case Who::kAnyone: return true;
+    case Who::kAccount: return !caller.account.empty();
+    case Who::kSignedIn: return caller.signed_in();
+    case Who::kAdmin: return caller.admin && !caller.account.empty();
+    case Who::kNode: return caller.kind == Caller::Kind::kNode;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::span<const Permission> permissions() { return kTable; }
+
+const Permission* find_permission(std::string_view route) {
+  const auto found = std::ranges::find(kTable, route, &Permission::route);
+  return found == kTable.end() ? nullptr : &*found;
+}
+
+Result<> may_call(Who who, const Caller& caller) {
+  if (allowed(who, caller)) return {};
+  if (caller.kind == Caller::Kind::kNobody)
+    return fail(Code::kUnauthenticated, who == Who::kNode
+                                            ? "only for nodes, by their certificate, on the internal server name"
+                                            : "sign in first: no token or certificate came with this request");
+  return fail(Code::kDenied, "only for " + std::string(wanted(who)));
+}
+
+}  // namespace portolan::control

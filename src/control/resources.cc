@@ -1,0 +1,173 @@
+#include "control/resources.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/id.h"
+#include "control/leases.h"
+#include "control/listing.h"
+#include "protocols/driver.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr std::uint16_t kFirstLocalPort = 10'000;
+constexpr std::uint16_t kLastLocalPort = 32'767;
+constexpr std::size_t kSecretLimit = 4096;
+constexpr std::size_t kSettingsLimit = 64 * 1024;
+
+api::ResourceView view_of(const directory::Resource& resource) {
+  return {resource.id,           resource.name,     resource.type,
+          resource.host,         resource.port,     resource.local_port,
+          resource.settings,     resource.username, !resource.sealed_password.empty(),
+          resource.egress_nodes, resource.created};
+}
+
+Result<const protocols::Protocol*> protocol_of(const std::string& type) {
+  if (const auto* protocol = protocols::find_protocol(type)) return protocol;
+  std::string known;
+  for (const auto& protocol : protocols::registry()) known += (known.empty() ? "" : ", ") + std::string(protocol.name);
+  return fail(Code::kInvalid, "type " + quoted(type) + ": is not known; known are: " + known);
+}
+
+Result<> check_host(const std::string& host) {
+  const bool plain = std::ranges::all_of(host, [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+           c == '_' || c == ':' || c == '%';
+  });
+  if (!host.empty() && host.size() <= 253 && plain) return {};
+  return fail(Code::kInvalid, "host " + quoted(host) + ": must be a host name or an address, without a port");
+}
+
+// All that can be said of a resource without the rest of the directory.
+Result<> check(const directory::Resource& resource) {
+  PL_CHECK(directory::check_resource_name(resource.name));
+  PL_TRY(const auto* protocol, protocol_of(resource.type));
+  PL_CHECK(check_host(resource.host));
+  if (resource.port == 0) return fail(Code::kInvalid, "port: is needed for a resource of type " + resource.type);
+  if (resource.local_port != 0 && (resource.local_port < kFirstLocalPort || resource.local_port > kLastLocalPort))
+    return fail(Code::kInvalid,
+                "local_port: must be " + std::to_string(kFirstLocalPort) + " to " + std::to_string(kLastLocalPort));
+  if (json::encode(resource.settings).size() > kSettingsLimit) return fail(Code::kLimit, "settings: too long");
+  return protocol->check(resource.settings, resource.username);
+}
+
+Result<> check_password(const std::optional<Secret>& password) {
+  if (!password || password->reveal().size() <= kSecretLimit) return {};
+  return fail(Code::kInvalid, "password: at most " + std::to_string(kSecretLimit) + " bytes");
+}
+
+Result<std::vector<std::string>> node_ids(const Lookup& lookup, const std::vector<std::string>& keys) {
+  std::vector<std::string> out;
+  for (const auto& key : keys) {
+    PL_TRY(const auto node, existing(lookup.node(key), "node", key));
+    if (node.revoked) return fail(Code::kInvalid, "egress_nodes: the node " + quoted(key) + " has been revoked");
+    if (std::ranges::find(out, node.id) == out.end()) out.push_back(node.id);
+  }
+  return out;
+}
+
+}  // namespace
+
+void Resources::add_to(Routes& routes) {
+  routes.add_at_once("GET /v1/resources", [this](const Exchange& exchange) { return list(exchange); });
+  routes.add_at_once("GET /v1/resources/{resource}", [](const Exchange& exchange) -> Answer {
+    PL_TRY(const auto resource,
+           existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
+    return ok(view_of(resource));
+  });
+  routes.add("POST /v1/resources", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add("PATCH /v1/resources/{resource}", [this](Exchange exchange) { return update(std::move(exchange)); });
+  routes.add("DELETE /v1/resources/{resource}", [this](Exchange exchange) { return remove(std::move(exchange)); });
+}
+
+Answer Resources::list(const Exchange& exchange) const {
+  const auto& request = exchange.call.request;
+  PL_TRY(const auto part, list_request(request, {"name", "type"}));
+  std::vector<Entry<api::ResourceView>> entries;
+  for (const auto& [id, resource] : exchange.lookup->snapshot().resources)
+    if (passes(request, "name", resource.name) && passes(request, "type", resource.type))
+      entries.emplace_back(order_key(resource.name, id), view_of(resource));
+  return page(std::move(entries), part);
+}
+
+std::string Resources::seal(const std::string& resource, const Secret& password) const {
+  return password.empty() ? std::string() : core_.sealing.seal(password, password_context(resource));
+}
+
+net::Task<Answer> Resources::create(Exchange exchange) {
+  CO_TRY(auto request, exchange.body<api::ResourceCreate>());
+  CO_TRY(const auto* protocol, protocol_of(request.type));
+  CO_CHECK(check_password(request.password));
+  CO_TRY(auto egress, node_ids(*exchange.lookup, request.egress_nodes.value_or(std::vector<std::string>())));
+  directory::Resource resource;
+  resource.id = make_id("rs");
+  resource.name = request.name;
+  resource.type = request.type;
+  resource.host = request.host;
+  resource.port = request.port.value_or(protocol->default_port);
+  resource.local_port = request.local_port.value_or(0);
+  if (request.settings) resource.settings = std::move(*request.settings);
+  resource.username = request.username.value_or("");
+  if (request.password) resource.sealed_password = seal(resource.id, *request.password);
+  resource.egress_nodes = std::move(egress);
+  resource.created = core_.now();
+  if (request.local_port && *request.local_port == 0) co_return fail(Code::kInvalid, "local_port: must not be 0");
+  CO_CHECK(check(resource));
+  auto made = std::make_shared<directory::Resource>(std::move(resource));
+  const std::uint16_t usual = protocol->default_port != 0 ? protocol->default_port : made->port;
+  CO_CHECK(co_await core_.change(exchange.caller.actor(), [made, usual](store::Change& change) -> Result<> {
+    if (made->local_port == 0) {
+      PL_TRY(made->local_port, directory::choose_local_port(change.now(), usual));
+    }
+    return change.put(*made);
+  }));
+  co_return created(view_of(*made));
+}
+
+net::Task<Answer> Resources::update(Exchange exchange) {
+  CO_TRY(auto request, exchange.body<api::ResourceUpdate>());
+  CO_TRY(const auto resource,
+         existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
+  CO_CHECK(check_password(request.password));
+  std::optional<std::string> sealed;
+  if (request.password) sealed = seal(resource.id, *request.password);
+  request.password.reset();
+  std::optional<std::vector<std::string>> egress;
+  if (request.egress_nodes) {
+    CO_TRY(egress, node_ids(*exchange.lookup, *request.egress_nodes));
+  }
+  if (request.local_port && *request.local_port == 0) co_return fail(Code::kInvalid, "local_port: must not be 0");
+  auto shown = std::make_shared<api::ResourceView>();
+  auto edit = [id = resource.id, request = std::move(request), sealed, egress,
+               shown](store::Change& change) -> Result<> {
+    const auto found = change.now().resources.find(id);
+    if (found == change.now().resources.end()) return fail(Code::kNotFound, "there is no resource " + quoted(id));
+    auto changed = found->second;
+    changed.name = request.name.value_or(changed.name);
+    changed.host = request.host.value_or(changed.host);
+    changed.port = request.port.value_or(changed.port);
+    changed.local_port = request.local_port.value_or(changed.local_port);
+    changed.settings = request.settings.value_or(changed.settings);
+    changed.username = request.username.value_or(changed.username);
+    changed.sealed_password = sealed.value_or(changed.sealed_password);
+    changed.egress_nodes = egress.value_or(changed.egress_nodes);
+    PL_CHECK(check(changed));
+    PL_CHECK(change.put(changed));
+    *shown = view_of(changed);
+    return {};
+  };
+  CO_CHECK(co_await core_.change(exchange.caller.actor(), std::move(edit)));
+  co_return ok(*shown);
+}
+
+net::Task<Answer> Resources::remove(Exchange exchange) {
+  CO_TRY(const auto resource,
+         existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
+  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = resource.id](store::Change& change) {
+    return change.remove<directory::Resource>(id);
+  }));
+  co_return no_content();
+}
+
+}  // namespace portolan::control

@@ -1,0 +1,159 @@
+#include "control/routes.h"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include "control/permissions.h"
+
+namespace portolan::control {
+namespace {
+
+using net::http::Call;
+using net::http::Response;
+using net::http::Sink;
+
+struct Parts {
+  std::string_view method;
+  std::string_view path;
+  Who who;
+};
+
+// Programming errors, found when the server starts: a route without a permission is never served.
+Parts take_apart(std::string_view route) {
+  const auto* permission = find_permission(route);
+  const auto space = route.find(' ');
+  if (!permission || space == std::string_view::npos)
+    throw std::logic_error("no permission for the route " + std::string(route));
+  return {route.substr(0, space), route.substr(space + 1), permission->who};
+}
+
+// The one check before every handler.
+Result<Exchange> admit(Core& core, Who who, Call call) {
+  auto lookup = core.lookup();
+  Caller caller;
+  if (who != Who::kAnyone) {
+    PL_TRY(caller, identify(call, *lookup, core.authorities, core.now()));
+    PL_CHECK(may_call(who, caller));
+  }
+  return Exchange{std::move(call), std::move(caller), std::move(lookup)};
+}
+
+Response refusal(Error error) {
+  const bool challenge = error.code == Code::kUnauthenticated;
+  auto response = net::http::problem(std::move(error).at(Hop::kControlPlane));
+  if (challenge) response.headers["www-authenticate"] = "Bearer";
+  return response;
+}
+
+Response finish(Answer answer) {
+  auto response = answer ? std::move(*answer) : refusal(std::move(answer).error());
+  response.headers.try_emplace("cache-control", "no-store");
+  return response;
+}
+
+class InFlight {
+ public:
+  explicit InFlight(Core& core) : core_(core) { ++core_.requests; }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+  ~InFlight() { --core_.requests; }
+
+ private:
+  Core& core_;
+};
+
+net::Task<Response> serve(Core& core, Who who, const Handle& handle, Call call) {
+  auto exchange = admit(core, who, std::move(call));
+  if (!exchange) co_return refusal(std::move(exchange).error());
+  const InFlight in_flight(core);
+  auto answer = co_await handle(std::move(*exchange));
+  co_return finish(std::move(answer));
+}
+
+net::Task<Answer> answer_at_once(const HandleAtOnce& handle, Exchange exchange) { co_return handle(exchange); }
+
+net::Task<Result<>> send_whole(Sink& sink, Response response) {
+  const std::string body = std::move(response.body);
+  response.body.clear();
+  CO_CHECK(co_await sink.begin(std::move(response)));
+  if (!body.empty()) {
+    CO_CHECK(co_await sink.send(body));
+  }
+  co_return Result<>{};
+}
+
+// Knows whether an error can still become a problem object.
+class NotingSink : public Sink {
+ public:
+  explicit NotingSink(Sink& inner) : inner_(inner) {}
+  net::Task<Result<>> begin(Response head) override {
+    begun_ = true;
+    return inner_.begin(std::move(head));
+  }
+  net::Task<Result<>> send(std::string_view piece) override { return inner_.send(piece); }
+  net::Task<Result<>> closed() override { return inner_.closed(); }
+  bool begun() const { return begun_; }
+
+ private:
+  Sink& inner_;
+  bool begun_ = false;
+};
+
+net::Task<Result<>> run_watch(Core& core, Topic topic, const HandleWatch& handle, Exchange exchange, Sink& sink) {
+  Watch watch(core.hub, topic);
+  net::TaskGroup companions(core.executor);
+  companions.spawn("watch closing", Watch::note_closing(sink, watch));
+  auto result = co_await handle(std::move(exchange), watch, sink);
+  companions.cancel();
+  co_await companions.join();
+  co_return result;
+}
+
+struct Either {
+  Who who;
+  Topic topic;
+  Handle once;
+  HandleWatch watch;
+};
+
+net::Task<Result<>> serve_either(Core& core, const Either& either, Call call, Sink& sink) {
+  auto exchange = admit(core, either.who, std::move(call));
+  if (!exchange) co_return co_await send_whole(sink, refusal(std::move(exchange).error()));
+  const auto wanted = exchange->call.request.parameter("watch");
+  if (!wanted || *wanted == "0") {
+    auto answer = co_await either.once(std::move(*exchange));
+    co_return co_await send_whole(sink, finish(std::move(answer)));
+  }
+  if (*wanted != "1") co_return co_await send_whole(sink, refusal({Code::kInvalid, "watch: must be 1 or absent"}));
+  NotingSink noting(sink);
+  auto result = co_await run_watch(core, either.topic, either.watch, std::move(*exchange), noting);
+  if (result) co_return result;
+  if (!noting.begun()) co_return co_await send_whole(sink, refusal(std::move(result).error()));
+  // The end of the body tells the client all there is to tell: it comes again and is told then.
+  if (result.error().code == Code::kEof) co_return Result<>{};
+  co_return result;
+}
+
+}  // namespace
+
+// The closures are kept by the router and outlive the coroutines that refer to them.
+void Routes::add(std::string_view route, Handle handle) {
+  const auto [method, path, who] = take_apart(route);
+  router_.add(method, path, [&core = core_, who, handle = std::move(handle)](Call call) {
+    return serve(core, who, handle, std::move(call));
+  });
+}
+
+void Routes::add_at_once(std::string_view route, HandleAtOnce handle) {
+  add(route, [handle = std::move(handle)](Exchange exchange) { return answer_at_once(handle, std::move(exchange)); });
+}
+
+void Routes::add_watch(std::string_view route, Topic topic, Handle once, HandleWatch watch) {
+  const auto [method, path, who] = take_apart(route);
+  router_.add_stream(method, path,
+                     [&core = core_, either = Either{who, topic, std::move(once), std::move(watch)}](
+                         Call call, Sink& sink) { return serve_either(core, either, std::move(call), sink); });
+}
+
+}  // namespace portolan::control

@@ -1,0 +1,59 @@
+// Routes: adds handlers to the HTTP router behind the one check of who may call (permissions.h), and turns their
+// Results into answers. Used while the control plane is built; what it adds refers to the core, which outlives the
+// router's use.
+#pragma once
+#include <functional>
+#include <string_view>
+
+#include "base/json.h"
+#include "control/caller.h"
+#include "control/core.h"
+#include "net/http/server.h"
+
+namespace portolan::control {
+
+// One request by a caller who may make it.
+struct Exchange {
+  net::http::Call call;
+  Caller caller;
+  LookupPtr lookup;  // the directory by which it was decided
+
+  const std::string& argument() const { return call.path_arguments.front(); }
+  // The body as a described struct; unknown members are refused.
+  template <class Body>
+  Result<Body> body() const {
+    return json::decode<Body>(call.request.body, json::Unknown::kRefuse);
+  }
+};
+
+using Answer = Result<net::http::Response>;
+using Handle = std::function<net::Task<Answer>(Exchange)>;
+using HandleAtOnce = std::function<Answer(const Exchange&)>;
+// Sends by a LineSender, if it does not fail before.
+using HandleWatch = std::function<net::Task<Result<>>(Exchange, Watch&, net::http::Sink&)>;
+
+class Routes {
+ public:
+  Routes(Core& core, net::http::Router& router) : core_(core), router_(router) {}
+  void add(std::string_view route, Handle handle);
+  // For what needs no wait: what is read from the snapshot.
+  void add_at_once(std::string_view route, HandleAtOnce handle);
+  // A GET that is a watch if the request has `watch=1`; the topic wakes it.
+  void add_watch(std::string_view route, Topic topic, Handle once, HandleWatch watch);
+
+ private:
+  Core& core_;
+  net::http::Router& router_;
+};
+
+template <class View>
+net::http::Response ok(const View& view) {
+  return net::http::json_response(200, json::encode(view));
+}
+template <class View>
+net::http::Response created(const View& view) {
+  return net::http::json_response(201, json::encode(view));
+}
+inline net::http::Response no_content() { return {204, {}, {}}; }
+
+}  // namespace portolan::control

@@ -1,0 +1,187 @@
+#include "control/server.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "api/client.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "control/connections.h"
+#include "control/control_plane.h"
+#include "net/admission.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr auto kServerLife = std::chrono::days(90);
+constexpr auto kRemake = std::chrono::hours(1);  // new leaves, the operator's files read again
+constexpr auto kStopLimit = std::chrono::seconds(2);
+constexpr std::size_t kPublicBody = 256 * 1024;
+constexpr std::size_t kInternalBody = 8 * 1024 * 1024;  // a batch of audit records
+
+bool is_address(const std::string& host) {
+  return host.find(':') != std::string::npos ||
+         (host.find_first_not_of("0123456789.") == std::string::npos && !host.empty());
+}
+
+std::vector<std::string> public_names(const ServerOptions& options) {
+  if (!options.public_names.empty()) return options.public_names;
+  std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
+  const std::string& host = options.listen.host;
+  const bool all = host.empty() || host == "0.0.0.0" || host == "::";
+  if (!all && std::ranges::find(names, host) == names.end()) names.push_back(host);
+  return names;
+}
+
+Result<net::TlsIdentity> own_identity(const Core& core, const std::vector<std::string>& names) {
+  auto key = std::make_shared<const crypto::PrivateKey>(crypto::PrivateKey::generate());
+  crypto::CertificateRequest request{
+      .profile = crypto::Profile::kServer, .key = key->public_key(), .common_name = names.front()};
+  for (const auto& name : names) (is_address(name) ? request.addresses : request.dns_names).push_back(name);
+  request.life = kServerLife;
+  auto leaf = core.authorities.server.issue(request, core.now());
+  if (!leaf) return std::unexpected(std::move(leaf).error().within("server certificate"));
+  return net::TlsIdentity{{std::move(*leaf)}, std::move(key)};
+}
+
+Result<net::TlsIdentity> operator_identity(const std::filesystem::path& certificate_file,
+                                           const std::filesystem::path& key_file) {
+  const auto read = [&]() -> Result<net::TlsIdentity> {
+    PL_TRY(const auto certificates, read_file(certificate_file));
+    PL_TRY(auto chain, crypto::Certificate::all_from_pem(certificates));
+    PL_TRY(auto pem, read_private_file(key_file));
+    PL_TRY(auto key, crypto::PrivateKey::from_pem(Secret(std::move(pem))));
+    return net::TlsIdentity{std::move(chain), std::make_shared<const crypto::PrivateKey>(std::move(key))};
+  };
+  auto identity = read();
+  if (!identity)
+    return std::unexpected(std::move(identity).error().within("certificate " + quoted(certificate_file.string()) +
+                                                              " with key " + quoted(key_file.string())));
+  return identity;
+}
+
+Result<net::TlsIdentity> public_identity(const Core& core) {
+  const auto& options = core.options;
+  if (options.certificate_file.has_value() != options.key_file.has_value())
+    return fail(Code::kInvalid, "a certificate file needs its key file, and the other way round");
+  if (options.certificate_file) return operator_identity(*options.certificate_file, *options.key_file);
+  return own_identity(core, public_names(options));
+}
+
+// In the handshake: a leaf is of the authority that its profile belongs to. Whether it is still good is asked for every
+// request.
+Result<> check_peer(const Core& core, const crypto::Certificate& leaf) {
+  const bool user = leaf.has_profile(crypto::Profile::kUser);
+  const auto& authority = user ? core.authorities.user : core.authorities.node;
+  return crypto::verify_leaf(leaf, authority.certificate(), authority.profile(), core.now());
+}
+
+Result<std::shared_ptr<const net::TlsServer>> make_tls(const Core& core) {
+  net::TlsServerPurpose internal;
+  internal.alpn = {std::string(api::kControlAlpn)};
+  internal.server_name = core.authorities.control_name;
+  PL_TRY(internal.identity, own_identity(core, {core.authorities.control_name}));
+  internal.require_client_certificate = true;
+  internal.client_trust = {core.authorities.user.certificate(), core.authorities.node.certificate()};
+  internal.accept_peer = [&core](const crypto::Certificate& leaf) { return check_peer(core, leaf); };
+
+  net::TlsServerPurpose outside;
+  outside.alpn = {"http/1.1"};
+  PL_TRY(outside.identity, public_identity(core));
+  net::TlsServerPurpose plain = outside;  // clients that offer no ALPN
+  plain.alpn.clear();
+  return net::TlsServer::make({std::move(internal), std::move(outside), std::move(plain)});
+}
+
+net::http::ServerOptions http_options(std::size_t body) {
+  net::http::ServerOptions options;
+  options.limits.body_bytes = body;
+  return options;
+}
+
+}  // namespace
+
+struct Server::Impl {
+  Impl(const net::Executor& executor, std::unique_ptr<ControlPlane> opened, std::shared_ptr<const net::TlsServer> tls)
+      : plane(std::move(opened)),
+        connections(executor, plane->core().options,
+                    {std::move(tls), &plane->router(), http_options(kPublicBody), http_options(kInternalBody)}),
+        remake_timer(executor) {}
+
+  void admit(const net::Executor& executor) {
+    admission.emplace(executor, net::AdmissionLimits{.silence = plane->core().options.handshake_limit},
+                      [this](std::unique_ptr<net::TcpStream> stream) { connections.add(std::move(stream)); });
+  }
+  void schedule_remake();
+
+  std::unique_ptr<ControlPlane> plane;
+  Connections connections;
+  std::optional<net::Admission> admission;
+  std::unique_ptr<net::Listener> listener;
+  net::Timer remake_timer;
+};
+
+void Server::Impl::schedule_remake() {
+  remake_timer.schedule(kRemake, [this] {
+    auto tls = make_tls(plane->core());
+    if (tls) {
+      connections.use(std::move(*tls));
+    } else {
+      log::error("keeping the old server certificate", {{"error", tls.error()}});
+    }
+    schedule_remake();
+  });
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+net::Task<Result<std::unique_ptr<Server>>> Server::start(net::Loop& loop, ServerOptions options) {
+  const net::Executor executor = loop.executor();
+  CO_TRY(auto plane, ControlPlane::open(executor, std::move(options)));
+  CO_TRY(auto tls, make_tls(plane->core()));
+  auto impl = std::make_unique<Impl>(executor, std::move(plane), std::move(tls));
+  impl->admit(executor);
+  const auto& at = impl->plane->core().options.listen;
+  CO_TRY(impl->listener, net::listen_tcp(executor, at, [self = impl.get()](std::unique_ptr<net::TcpStream> stream) {
+           if (self->admission) self->admission->add(std::move(stream));
+         }));
+  impl->schedule_remake();
+  co_return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+
+net::Endpoint Server::local() const { return impl_->listener ? impl_->listener->local() : net::Endpoint{}; }
+const std::string& Server::organization() const { return impl_->plane->core().authorities.organization; }
+const std::string& Server::control_name() const { return impl_->plane->core().authorities.control_name; }
+std::string Server::server_ca_sha256() const {
+  return impl_->plane->core().authorities.server.certificate().fingerprint();
+}
+std::string Server::server_ca() const { return impl_->plane->core().authorities.server.certificate().pem(); }
+bool Server::first_start() const { return impl_->plane->core().first_start; }
+
+net::Task<Result<Server::Ensured>> Server::ensure_admin(std::string email, Secret password) {
+  CO_TRY(const auto ensured, co_await impl_->plane->ensure_admin(std::move(email), std::move(password)));
+  co_return ensured == ControlPlane::Ensured::kMade ? Ensured::kMade : Ensured::kThere;
+}
+
+net::Task<Result<Secret>> Server::make_api_token(std::string email, std::string name) {
+  co_return co_await impl_->plane->make_api_token(std::move(email), std::move(name));
+}
+
+net::Task<> Server::stop() {
+  impl_->listener.reset();
+  impl_->admission.reset();
+  impl_->remake_timer.cancel();
+  Core& core = impl_->plane->core();
+  core.hub.close();
+  const auto limit = Clock::real().boot() + kStopLimit;
+  while ((core.requests > 0 || core.hub.watches() > 0) && Clock::real().boot() < limit) {
+    const auto slept = co_await net::sleep_for(std::chrono::milliseconds(10));
+    if (!slept) break;
+  }
+  co_await impl_->connections.stop();
+}
+
+}  // namespace portolan::control

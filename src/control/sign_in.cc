@@ -1,0 +1,185 @@
+#include "control/sign_in.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/id.h"
+#include "control/accounts.h"
+#include "crypto/identity.h"
+#include "crypto/password.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr std::size_t kDeviceNameLimit = 100;
+
+std::unexpected<Error> wrong() { return fail(Code::kUnauthenticated, "wrong e-mail or password", "wrong_password"); }
+
+// Sign-ins of the account that have ended go, so that they do not pile up; those that were ended early stay until their
+// certificate has ended too, for the deny lists.
+Result<> drop_old(store::Change& change, const std::string& account, WallTime now) {
+  std::vector<std::string> old;
+  for (const auto& [id, sign_in] : change.now().sign_ins)
+    if (sign_in.account == account && sign_in.ends <= now) old.push_back(id);
+  for (const auto& id : old) PL_CHECK(change.remove<directory::SignIn>(id));
+  return {};
+}
+
+// Made from what was verified; nothing of it may have changed since.
+Core::Edit record(directory::Account verified, directory::Device device, directory::SignIn sign_in) {
+  return [verified = std::move(verified), device = std::move(device),
+          sign_in = std::move(sign_in)](store::Change& change) -> Result<> {
+    const auto account = change.now().accounts.find(verified.id);
+    if (account == change.now().accounts.end() || account->second.suspended ||
+        account->second.password_hash != verified.password_hash)
+      return wrong();
+    PL_CHECK(drop_old(change, verified.id, sign_in.created));
+    auto registered = device;
+    const auto known = change.now().devices.find(device.id);
+    if (known != change.now().devices.end()) {
+      if (known->second.account != verified.id) return wrong();
+      registered.created = known->second.created;
+    }
+    PL_CHECK(change.put(registered));
+    return change.put(sign_in);
+  };
+}
+
+// An installation keeps its device id from sign-in to sign-in; somebody else's id, or one that is gone, is not taken
+// over.
+std::string device_id(const directory::Snapshot& snapshot, const std::optional<std::string>& asked,
+                      const std::string& account) {
+  if (asked)
+    if (const auto known = snapshot.devices.find(*asked);
+        known != snapshot.devices.end() && known->second.account == account)
+      return *asked;
+  return make_id("d");
+}
+
+}  // namespace
+
+Result<> Attempts::begin(const std::string& email) {
+  const BootTime now = clock_.boot();
+  auto& entry = entries_[email];
+  if (entry.failures > 0 && entry.last + lock_time_ <= now) entry = {};
+  if (entry.failures >= failures_) {
+    const auto left = std::chrono::ceil<std::chrono::seconds>(entry.last + lock_time_ - now);
+    return fail(Code::kLimit,
+                "too many wrong passwords for this account; it is locked for another " + format_duration(left),
+                "locked");
+  }
+  ++entry.failures;
+  entry.last = now;
+  if (entries_.size() > kLimit) make_room();
+  return {};
+}
+
+void Attempts::withdraw(const std::string& email) {
+  if (const auto found = entries_.find(email); found != entries_.end() && found->second.failures > 0)
+    --found->second.failures;
+}
+
+// First what no longer counts, then whatever has not got far.
+void Attempts::make_room() {
+  std::erase_if(entries_, [&](const auto& entry) { return entry.second.last + lock_time_ <= clock_.boot(); });
+  if (entries_.size() > kLimit)
+    std::erase_if(entries_, [&](const auto& entry) { return entry.second.failures < failures_; });
+  if (entries_.size() > kLimit) entries_.clear();
+}
+
+SignIns::SignIns(Core& core)
+    : core_(core), attempts_(core.options.clock, core.options.lock_failures, core.options.lock_time) {
+  dummy_hash_ = crypto::hash_password(Secret(make_token())).value_or("");
+}
+
+void SignIns::add_to(Routes& routes) {
+  routes.add("POST /v1/sign-ins", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add("DELETE /v1/sign-ins/current", [this](Exchange exchange) { return end(std::move(exchange)); });
+}
+
+net::Task<Result<directory::Account>> SignIns::authenticate(std::string email, Secret password) {
+  CO_CHECK(attempts_.begin(email));
+  if (password.reveal().size() > kPasswordLimit) co_return wrong();
+  const auto lookup = core_.lookup();
+  const auto* account = lookup->snapshot().account_by_email(email);
+  const bool possible = account && !account->password_hash.empty();
+  auto verified = co_await core_.verify_password(possible ? account->password_hash : dummy_hash_, std::move(password));
+  if (!verified) {
+    attempts_.withdraw(email);
+    if (verified.error().code == Code::kLimit)
+      co_return fail(Code::kUnavailable, "too many people are signing in just now; try again in a moment", "busy");
+    co_return std::unexpected(std::move(verified).error());
+  }
+  if (!possible || !*verified) co_return wrong();
+  attempts_.succeeded(email);
+  if (account->suspended)
+    co_return fail(Code::kDenied, "the account " + quoted(email) + " is suspended; ask an admin", "account_suspended");
+  co_return *account;
+}
+
+net::Task<Answer> SignIns::create(Exchange exchange) {
+  CO_TRY(auto request, exchange.body<api::SignInRequest>());
+  CO_TRY(const auto key, crypto::PublicKey::from_pem(request.public_key));
+  if (request.device_name.size() > kDeviceNameLimit)
+    co_return fail(Code::kInvalid, "device_name: at most " + std::to_string(kDeviceNameLimit) + " bytes");
+  const auto email = directory::normalize_email(request.email);
+  // No account has such an address; counted under one name, it costs as much as any other.
+  CO_TRY(const auto account, co_await authenticate(email.value_or("not an address"), std::move(request.password)));
+
+  const auto& authorities = core_.authorities;
+  const WallTime now = core_.now();
+  const auto life = std::chrono::duration_cast<std::chrono::seconds>(core_.options.sign_in_life);
+  directory::Device device{.id = device_id(core_.lookup()->snapshot(), request.device, account.id),
+                           .account = account.id,
+                           .name = request.device_name,
+                           .public_key = key.pem(),
+                           .created = now};
+  CO_TRY(const auto certificate,
+         authorities.user.issue(
+             {.profile = crypto::Profile::kUser,
+              .key = key,
+              .common_name = account.email,
+              .uris = {crypto::to_uri(crypto::UserIdentity{authorities.organization, account.id, device.id})},
+              .life = life},
+             now));
+  const std::string token = "pst1." + make_token();
+  directory::SignIn sign_in{.id = make_id("si"),
+                            .account = account.id,
+                            .device = device.id,
+                            .token_hash = token_hash(token),
+                            .certificate_serial = certificate.serial(),
+                            .created = now,
+                            .ends = now + life,
+                            .ended = false};
+  const api::SignedIn answer{.organization = authorities.organization,
+                             .account = account.id,
+                             .email = account.email,
+                             .admin = account.admin,
+                             .device = device.id,
+                             .certificate = certificate.pem(),
+                             .node_ca = authorities.node.certificate().pem(),
+                             .server_ca = authorities.server.certificate().pem(),
+                             .token = Secret(token),
+                             .ends = sign_in.ends};
+  CO_CHECK(co_await core_.change(account.id, record(account, std::move(device), std::move(sign_in))));
+  co_return created(answer);
+}
+
+// All of this device's sign-ins: who signs out wants nothing of it to go on.
+net::Task<Answer> SignIns::end(Exchange exchange) {
+  CO_CHECK(co_await core_.change(
+      exchange.caller.actor(),
+      [account = exchange.caller.account, device = exchange.caller.device](store::Change& change) -> Result<> {
+        std::vector<directory::SignIn> ended;
+        for (const auto& [id, sign_in] : change.now().sign_ins)
+          if (sign_in.account == account && sign_in.device == device && !sign_in.ended) ended.push_back(sign_in);
+        for (auto& sign_in : ended) {
+          sign_in.ended = true;
+          PL_CHECK(change.put(sign_in));
+        }
+        return {};
+      }));
+  co_return no_content();
+}
+
+}  // namespace portolan::control
