@@ -51,7 +51,9 @@ inline constexpr json::Unknown kUnknownMembers = json::Unknown::kIgnore;
 template <>
 inline constexpr json::Unknown kUnknownMembers<Lease> = json::Unknown::kRefuse;
 
-// On one loop. Errors bear Hop::kControlPlane and, if it could not be reached, name its endpoint.
+// On one loop. Errors bear Hop::kControlPlane. Whatever keeps an answer from coming, a server that is not believed
+// among it, is Code::kUnavailable and names the endpoint; a control plane that refuses our certificate is
+// Code::kUnauthenticated.
 class ControlClient {
  public:
   static Result<std::unique_ptr<ControlClient>> make(ControlAddress address, Secret bearer_token = Secret(),
