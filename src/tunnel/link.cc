@@ -30,11 +30,13 @@ Mux::Role opposite(Mux::Role role) { return role == Mux::Role::kOpener ? Mux::Ro
 Result<std::string> checked_identity(const crypto::Certificate& leaf, crypto::Profile profile) {
   if (!leaf.has_profile(profile))
     return fail(Code::kUnauthenticated, "the certificate is not made for this purpose", "wrong_profile");
-  PL_TRY(std::string name, leaf.identity());
+  const auto wrong = [](const Error& why) { return fail(Code::kUnauthenticated, why.message, "wrong_name"); };
+  auto name = leaf.identity();
+  if (!name) return wrong(name.error());
   if (profile == crypto::Profile::kUser) {
-    PL_TRY([[maybe_unused]] auto user, crypto::parse_user_identity(name));
+    if (const auto user = crypto::parse_user_identity(*name); !user) return wrong(user.error());
   } else {
-    PL_TRY([[maybe_unused]] auto node, crypto::parse_node_identity(name));
+    if (const auto node = crypto::parse_node_identity(*name); !node) return wrong(node.error());
   }
   return name;
 }
