@@ -133,6 +133,8 @@ class PostgresDriver final : public Driver {
     }
     server.reset();  // at once: what the client may no longer do ends here, before any goodbye
     auto lost = tap.inspect().connection_lost();
+    // Both sides close at once after Terminate, and either may find the other gone.
+    if (!joined.outcome && joined.outcome.error().code == Code::kIo && tap.inspect().terminated()) joined.outcome = {};
     if (!stop.stopped() && joined.outcome) co_return lost;
 
     Error why = stop.stopped() ? *stop.reason() : std::move(joined.outcome).error().at(Hop::kEgress);

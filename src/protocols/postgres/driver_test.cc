@@ -324,6 +324,22 @@ CO_TEST(Driver, ClientGone) {
   EXPECT_EQ(setup.session.queries_[0].error, "connection lost");
 }
 
+CO_TEST(Driver, AServerThatVanishesAfterTerminateIsAnOrdinaryEnd) {
+  for (const bool terminates : {true, false}) {
+    Setup setup(co_await boost::asio::this_coro::executor);
+    co_await setup.sign_in();
+    if (terminates) {
+      co_await setup.client->send(msg('X'));
+      [[maybe_unused]] const auto got = co_await setup.server->next();
+    }
+    setup.server->disconnect();
+    setup.client->half_close();
+    co_await setup.group.join();
+    CO_ASSERT_TRUE(setup.outcome.has_value());
+    EXPECT_EQ(setup.outcome->has_value(), terminates);
+  }
+}
+
 CO_TEST(Driver, ACancelRequestRunsTheOfferedCancel) {
   Setup setup(co_await boost::asio::this_coro::executor);
   int ran = 0;

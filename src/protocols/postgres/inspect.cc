@@ -101,6 +101,7 @@ Result<> Inspect::ServerHandler::end() { return owner.on_answer(owner.answer_typ
 Result<> Inspect::on_request(Request request) {
   using Kind = Pending::Kind;
   const auto shared = [](Text text) { return std::make_shared<const Text>(std::move(text)); };
+  if (request.type == 'X') terminated_ = true;
   if (skipping_ && request.type == 'S') {
     skipping_ = false;
   } else if (skipping_) {

@@ -48,6 +48,8 @@ class Inspect {
   // Puts on record what has no outcome yet. Once, at the end.
   Result<> connection_lost();
 
+  // Whether the client has said that it is done: what then breaks is an ordinary end.
+  bool terminated() const { return terminated_; }
   // Whether a message of ours may follow what was read from the server so far.
   bool at_server_boundary() const { return server_framer_.at_boundary(); }
   // Else, how many bytes of the message in progress are certain to come.
@@ -110,7 +112,8 @@ class Inspect {
   std::deque<Pending> pending_;
   NamedTexts statements_;
   NamedTexts portals_;
-  std::uint64_t rows_ = 0;   // DataRows of the front
+  std::uint64_t rows_ = 0;  // DataRows of the front
+  bool terminated_ = false;
   bool skipping_ = false;    // an error was answered whose Sync has not been sent yet
   bool copying_in_ = false;  // the server takes CopyData and ignores Sync until the client ends it
 };
