@@ -59,6 +59,7 @@ std::string quoted(std::string_view text, std::size_t limit = 64);
 // Better matches than std::quoted, which argument-dependent look-up would find for std::string.
 inline std::string quoted(const std::string& text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
 inline std::string quoted(std::string& text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
+inline std::string quoted(const char* text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
 
 }  // namespace portolan
 
