@@ -121,6 +121,11 @@ CO_TEST(Admin, ResourcesKeepTheirSecret) {
   EXPECT_TRUE(shown->has_password);
   const auto& stored = test.plane->core().lookup()->resource("billing-db")->sealed_password;
   EXPECT_EQ(stored.find("hunter2"), std::string::npos);
+  const auto revision = test.plane->core().lookup()->snapshot().revision;
+  const auto same = co_await test.call(
+      {"PATCH /v1/resources/billing-db", {}, R"({"host":"10.0.0.1","password":"hunter2"})"}, test.admin);
+  EXPECT_EQ(same.status, 200) << same.body;
+  EXPECT_EQ(test.plane->core().lookup()->snapshot().revision, revision);
   const auto second = co_await test.post<api::ResourceView>(
       "/v1/resources", json::parse(R"({"name":"db2","type":"postgres","host":"h","username":"u"})").value(),
       test.admin);

@@ -59,6 +59,7 @@ struct ActivityFilter {
   std::optional<WallTime> from;
   std::optional<WallTime> to;
 
+  bool empty() const { return account.empty() && resource.empty() && !from && !to; }
   bool passes(const directory::Activity& activity) const {
     if (!account.empty() && activity.actor != account && activity.object != account) return false;
     if (!resource.empty() && activity.object != resource) return false;
@@ -71,7 +72,7 @@ Result<store::Listed<api::ActivityView>> activities(store::DirectoryStore& store
                                                     store::Part part) {
   store::Listed<api::ActivityView> out;
   if (!part.after) {
-    PL_TRY(auto newest, store.activities({std::nullopt, store::kMostEntries}));
+    PL_TRY(auto newest, store.activities({std::nullopt, filter.empty() ? part.limit : store::kMostEntries}));
     std::erase_if(newest.items, [&](const auto& activity) { return !filter.passes(activity); });
     const auto skip = newest.items.size() - std::min(newest.items.size(), part.limit);
     for (auto at = newest.items.begin() + static_cast<std::ptrdiff_t>(skip); at != newest.items.end(); ++at)

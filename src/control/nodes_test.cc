@@ -171,6 +171,25 @@ CO_TEST(Nodes, TheWatchTellsWhatANodeMustKnow) {
   co_await of_relay.end();
 }
 
+CO_TEST(Nodes, ASlowReaderGetsWhatIsNewest) {
+  TestPlane test(co_await boost::asio::this_coro::executor);
+  CO_ASSERT_OK(co_await test.set_up());
+  const auto gateway = co_await test.join("gateway", "gateway-1");
+  CO_ASSERT_OK(gateway);
+  RunningWatch watch(test, "/v1/node", gateway->by_certificate);
+  CO_ASSERT_OK(co_await watch.sink.next_of<api::NodeEvent>("view"));
+  watch.sink.hold();
+  for (const char* name : {"relay-1", "relay-2", "relay-3"}) CO_ASSERT_OK(co_await test.join("relay", name));
+  watch.sink.release();
+  // The one that was on its way, and one for all that came meanwhile.
+  const auto on_its_way = co_await watch.sink.next_of<api::NodeEvent>("view");
+  const auto newest = co_await watch.sink.next_of<api::NodeEvent>("view");
+  CO_ASSERT_TRUE(on_its_way && newest);
+  EXPECT_EQ(on_its_way->view->nodes.size(), 1U);
+  EXPECT_EQ(newest->view->nodes.size(), 3U);
+  co_await watch.end();
+}
+
 CO_TEST(Nodes, StatesFollowTheWatch) {
   TestPlane test(co_await boost::asio::this_coro::executor);
   CO_ASSERT_OK(co_await test.set_up());

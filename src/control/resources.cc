@@ -95,6 +95,15 @@ std::string Resources::seal(const std::string& resource, const Secret& password)
   return password.empty() ? std::string() : core_.sealing.seal(password, password_context(resource));
 }
 
+std::string Resources::reseal(const directory::Resource& resource, const Secret& password) const {
+  if (!resource.sealed_password.empty()) {
+    const auto known = core_.sealing.open(resource.sealed_password, password_context(resource.id));
+    if (known && equal_in_constant_time(as_bytes(known->reveal()), as_bytes(password.reveal())))
+      return resource.sealed_password;
+  }
+  return seal(resource.id, password);
+}
+
 net::Task<Answer> Resources::create(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::ResourceCreate>());
   CO_TRY(const auto* protocol, protocol_of(request.type));
@@ -131,7 +140,7 @@ net::Task<Answer> Resources::update(Exchange exchange) {
          existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
   CO_CHECK(check_password(request.password));
   std::optional<std::string> sealed;
-  if (request.password) sealed = seal(resource.id, *request.password);
+  if (request.password) sealed = reseal(resource, *request.password);
   request.password.reset();
   std::optional<std::vector<std::string>> egress;
   if (request.egress_nodes) {

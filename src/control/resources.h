@@ -16,6 +16,8 @@ class Resources {
   net::Task<Answer> remove(Exchange exchange);
   Answer list(const Exchange& exchange) const;
   std::string seal(const std::string& resource, const Secret& password) const;
+  // Sealed, or as it is when it is the same password: to write the same again changes nothing.
+  std::string reseal(const directory::Resource& resource, const Secret& password) const;
 
   Core& core_;
 };

@@ -25,6 +25,18 @@ Result<> drop_old(store::Change& change, const std::string& account, WallTime no
   return {};
 }
 
+// All of one device's.
+Result<> end_sign_ins(store::Change& change, const std::string& account, const std::string& device) {
+  std::vector<directory::SignIn> ended;
+  for (const auto& [id, sign_in] : change.now().sign_ins)
+    if (sign_in.account == account && sign_in.device == device && !sign_in.ended) ended.push_back(sign_in);
+  for (auto& sign_in : ended) {
+    sign_in.ended = true;
+    PL_CHECK(change.put(sign_in));
+  }
+  return {};
+}
+
 // Made from what was verified; nothing of it may have changed since.
 Core::Edit record(directory::Account verified, directory::Device device, directory::SignIn sign_in) {
   return [verified = std::move(verified), device = std::move(device),
@@ -39,6 +51,8 @@ Core::Edit record(directory::Account verified, directory::Device device, directo
     if (known != change.now().devices.end()) {
       if (known->second.account != verified.id) return wrong();
       registered.created = known->second.created;
+      // A device that comes with a new key has given up the old one: what was certified for that ends.
+      if (known->second.public_key != device.public_key) PL_CHECK(end_sign_ins(change, verified.id, device.id));
     }
     PL_CHECK(change.put(registered));
     return change.put(sign_in);
@@ -167,18 +181,9 @@ net::Task<Answer> SignIns::create(Exchange exchange) {
 
 // All of this device's sign-ins: who signs out wants nothing of it to go on.
 net::Task<Answer> SignIns::end(Exchange exchange) {
-  CO_CHECK(co_await core_.change(
-      exchange.caller.actor(),
-      [account = exchange.caller.account, device = exchange.caller.device](store::Change& change) -> Result<> {
-        std::vector<directory::SignIn> ended;
-        for (const auto& [id, sign_in] : change.now().sign_ins)
-          if (sign_in.account == account && sign_in.device == device && !sign_in.ended) ended.push_back(sign_in);
-        for (auto& sign_in : ended) {
-          sign_in.ended = true;
-          PL_CHECK(change.put(sign_in));
-        }
-        return {};
-      }));
+  CO_CHECK(co_await core_.change(exchange.caller.actor(),
+                                 [account = exchange.caller.account, device = exchange.caller.device](
+                                     store::Change& change) { return end_sign_ins(change, account, device); }));
   co_return no_content();
 }
 

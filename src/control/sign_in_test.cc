@@ -123,6 +123,12 @@ CO_TEST(SignIn, ADeviceKeepsItsIdAndNobodyElseTakesIt) {
   const auto kept = co_await test.post<api::SignedIn>("/v1/sign-ins", again, As{});
   CO_ASSERT_OK(kept);
   EXPECT_EQ(kept->device, ann->signed_in.device);
+  const auto old_key = co_await test.get<api::AccountView>({"GET /v1/whoami"}, ann->by_certificate);
+  EXPECT_EQ(reason(old_key), "signed_out");
+  // With the same key both go on.
+  const auto renewed = co_await test.post<api::SignedIn>("/v1/sign-ins", again, As{});
+  CO_ASSERT_OK(renewed);
+  CO_ASSERT_OK(co_await test.get<api::AccountView>({"GET /v1/whoami"}, As{.token = kept->token.reveal()}));
   auto other = request_for("admin@example.com", TestPlane::kPassword);
   other.device = ann->signed_in.device;
   const auto own = co_await test.post<api::SignedIn>("/v1/sign-ins", other, As{});

@@ -14,6 +14,9 @@ net::Task<Result<>> LineSink::begin(Response with) {
 }
 
 net::Task<Result<>> LineSink::send(std::string_view piece) {
+  while (held_) {
+    CO_CHECK(co_await released_.wait(std::chrono::seconds(5)));
+  }
   if (gone_) co_return fail(Code::kEof, "gone");
   body += piece;
   came_.set();
@@ -31,6 +34,11 @@ net::Task<Result<>> LineSink::closed() {
 void LineSink::leave() {
   gone_ = true;
   left_.set();
+}
+
+void LineSink::release() {
+  held_ = false;
+  released_.set();
 }
 
 net::Task<Result<std::string>> LineSink::next() {

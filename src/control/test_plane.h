@@ -63,7 +63,7 @@ struct JoinedNode {
 // Takes what a watch sends, line by line.
 class LineSink : public net::http::Sink {
  public:
-  explicit LineSink(const net::Executor& executor) : came_(executor), left_(executor) {}
+  explicit LineSink(const net::Executor& executor) : came_(executor), left_(executor), released_(executor) {}
   net::Task<Result<>> begin(Response head) override;
   net::Task<Result<>> send(std::string_view piece) override;
   net::Task<Result<>> closed() override;
@@ -80,14 +80,19 @@ class LineSink : public net::http::Sink {
     }
   }
   void leave();
+  // Until release() the reader takes nothing more: send() waits.
+  void hold() { held_ = true; }
+  void release();
   std::optional<Response> head;
   std::string body;
 
  private:
   std::size_t read_ = 0;
   bool gone_ = false;
+  bool held_ = false;
   net::Event came_;
   net::Event left_;
+  net::Event released_;
 };
 
 class TestPlane {
