@@ -1,5 +1,5 @@
-// Blocks for the batches that TLS hands down: wide enough for four full records in one write. Pooled like Buffer's, and counted
-// by blocks_in_use(). For net/ only.
+// Blocks for the batches that TLS hands down: wide enough for four full records in one write. Pooled like Buffer's, and
+// counted by blocks_in_use(). For net/ only.
 #pragma once
 #include <cstddef>
 

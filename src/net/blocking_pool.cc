@@ -1,8 +1,8 @@
+#include <pthread.h>
 #include <condition_variable>
 #include <deque>
 #include <exception>
 #include <mutex>
-#include <pthread.h>
 #include <thread>
 
 #include <boost/asio/this_coro.hpp>
@@ -15,7 +15,8 @@ namespace portolan::net {
 
 namespace {
 
-// One call. The pool's thread touches `work` and, under the lock, `listening` and `executor`; `done` belongs to the loop.
+// One call. The pool's thread touches `work` and, under the lock, `listening` and `executor`; `done` belongs to the
+// loop.
 struct Call {
   Executor executor;
   std::move_only_function<void()> work;

@@ -1,5 +1,5 @@
-// Pooled blocks of memory for bytes in flight. A stream that waits holds none: it takes a block when there is something to
-// read and gives it back with the bytes consumed.
+// Pooled blocks of memory for bytes in flight. A stream that waits holds none: it takes a block when there is something
+// to read and gives it back with the bytes consumed.
 #pragma once
 #include <cstddef>
 #include <memory>
@@ -20,8 +20,8 @@ class Buffer {
   Buffer& operator=(Buffer&& other) noexcept;
   ~Buffer() { release(); }
 
-  static Buffer take();              // an empty block of kBlockSize
-  static Buffer copy_of(ByteView);   // at most kBlockSize bytes; more is a bug
+  static Buffer take();             // an empty block of kBlockSize
+  static Buffer copy_of(ByteView);  // at most kBlockSize bytes; more is a bug
 
   ByteView data() const { return {block_ + begin_, end_ - begin_}; }
   std::size_t size() const { return end_ - begin_; }

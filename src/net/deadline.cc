@@ -57,7 +57,8 @@ Task<Result<>> with_timeout(Task<Result<>> op, std::chrono::milliseconds limit) 
       attempt->cancel();
     });
   };
-  // What is cancelled is the operation; the wait lasts until it has unwound, since it may use what the caller's frame holds.
+  // What is cancelled is the operation; the wait lasts until it has unwound, since it may use what the caller's frame
+  // holds.
   auto result = co_await wait_for(start, [attempt] { attempt->cancel(); });
   if (attempt->thrown) std::rethrow_exception(attempt->thrown);
   if (!result && attempt->expired) co_return fail(Code::kTimeout, "timed out after " + format_duration(limit));

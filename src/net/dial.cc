@@ -1,5 +1,5 @@
-#include <cerrno>
 #include <fcntl.h>
+#include <cerrno>
 
 #include <boost/asio/this_coro.hpp>
 
@@ -44,7 +44,8 @@ Task<Connected> connect_tcp(SocketAddress address, std::string name, Millisecond
   co_return stream;
 }
 
-// Tries the addresses in turn; each gets its share of the time that is left, so that a dead one leaves some for the next.
+// Tries the addresses in turn; each gets its share of the time that is left, so that a dead one leaves some for the
+// next.
 Task<Connected> connect_any(Endpoint to, Clock::time_point deadline) {
   CO_TRY(const auto addresses, co_await resolve(to));
   Error last{Code::kNotFound, "look up " + quoted(to.host, 253) + ": no address"};

@@ -1,12 +1,12 @@
-#include <algorithm>
 #include <arpa/inet.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <sys/un.h>
+#include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cstddef>
 #include <cstring>
-#include <netdb.h>
-#include <netinet/in.h>
-#include <sys/un.h>
 
 #include "net/socket_address.h"
 #include "net/tcp.h"

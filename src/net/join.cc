@@ -36,7 +36,9 @@ struct Flow {
 class Joiner : public std::enable_shared_from_this<Joiner> {
  public:
   Joiner(Stream& a, Stream& b, JoinOptions options)
-      : options_(options), flows_{Flow(Direction::kForward, a, b), Flow(Direction::kBackward, b, a)}, idle_(a.executor()) {}
+      : options_(options),
+        flows_{Flow(Direction::kForward, a, b), Flow(Direction::kBackward, b, a)},
+        idle_(a.executor()) {}
 
   void start(Done done) {
     done_ = std::move(done);
@@ -132,7 +134,8 @@ class Joiner : public std::enable_shared_from_this<Joiner> {
   void watch_idle(std::chrono::milliseconds after) {
     idle_.schedule(after, [this] {
       const auto silent = std::chrono::steady_clock::now() - progressed_;
-      if (silent < *options_.idle) return watch_idle(std::chrono::ceil<std::chrono::milliseconds>(*options_.idle - silent));
+      if (silent < *options_.idle)
+        return watch_idle(std::chrono::ceil<std::chrono::milliseconds>(*options_.idle - silent));
       finish(fail(Code::kTimeout, "idle for " + format_duration(*options_.idle)));
     });
   }

@@ -1,6 +1,6 @@
-// join: the one copying loop, through which every session's bytes go in their copying phase. A callback machine: while neither
-// side has anything to say it holds no buffer and no coroutine frame but the one that awaits it. Each direction reads only
-// when the other side accepts, so that a reader that stops makes its writer stop.
+// join: the one copying loop, through which every session's bytes go in their copying phase. A callback machine: while
+// neither side has anything to say it holds no buffer and no coroutine frame but the one that awaits it. Each direction
+// reads only when the other side accepts, so that a reader that stops makes its writer stop.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -22,19 +22,19 @@ class Inspector {
 
 struct JoinOptions {
   Inspector* inspector = nullptr;
-  StopSignal* stop = nullptr;                            // ends the join with its reason
-  std::optional<std::chrono::milliseconds> idle = {};    // no byte either way for so long: Code::kTimeout
+  StopSignal* stop = nullptr;                          // ends the join with its reason
+  std::optional<std::chrono::milliseconds> idle = {};  // no byte either way for so long: Code::kTimeout
 };
 
 struct Joined {
-  std::uint64_t forward = 0;   // bytes passed on
+  std::uint64_t forward = 0;  // bytes passed on
   std::uint64_t backward = 0;
   // No value: both directions came to their end. kind of error: what ended it first.
   Result<> outcome = {};
 };
 
-// Copies both ways until both have ended, one has failed, or it is stopped. An end becomes a half-close of the other side.
-// Neither stream is destroyed: the caller may say goodbye on it. Cancelling the awaiting task ends the join.
+// Copies both ways until both have ended, one has failed, or it is stopped. An end becomes a half-close of the other
+// side. Neither stream is destroyed: the caller may say goodbye on it. Cancelling the awaiting task ends the join.
 Task<Joined> join(Stream& a, Stream& b, JoinOptions options);
 
 }  // namespace portolan::net

@@ -1,10 +1,10 @@
-#include <cerrno>
-#include <cstring>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
+#include <cstring>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -109,7 +109,8 @@ class UnixListener : public Listener {
         inode_(inode),
         acceptor_(std::make_shared<Acceptor>(
             executor, std::move(fd), path_,
-            [executor, name = path_, on_accept = std::move(on_accept)](UniqueFd accepted, const SocketAddress&) mutable {
+            [executor, name = path_, on_accept = std::move(on_accept)](UniqueFd accepted,
+                                                                       const SocketAddress&) mutable {
               ucred peer = {};
               socklen_t size = sizeof(peer);
               if (::getsockopt(accepted.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;

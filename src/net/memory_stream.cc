@@ -16,11 +16,11 @@ struct Pipe {
   std::size_t capacity;
   std::size_t size = 0;
   std::deque<Buffer> blocks;
-  bool ended = false;        // the writer has half-closed
+  bool ended = false;  // the writer has half-closed
   bool writer_gone = false;
   bool reader_gone = false;
-  ReadySlot readable;        // the reader's waiter
-  ReadySlot writable;        // the writer's
+  ReadySlot readable;  // the reader's waiter
+  ReadySlot writable;  // the writer's
 
   bool can_read() const { return size > 0 || ended || writer_gone; }
   bool can_write() const { return size < capacity || ended || reader_gone; }

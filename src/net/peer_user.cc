@@ -1,15 +1,16 @@
-// Who owns the other end of a loopback connection: sock_diag(7), one exact look-up of the connection with its ends swapped.
+// Who owns the other end of a loopback connection: sock_diag(7), one exact look-up of the connection with its ends
+// swapped.
 //
-// The kernel's answer is believed only if it is that very connection and a process holds it: without an exact match the kernel
-// answers with a listener on that port, and a socket that its process has closed is reported as root's.
-#include <cerrno>
-#include <cstring>
+// The kernel's answer is believed only if it is that very connection and a process holds it: without an exact match the
+// kernel answers with a listener on that port, and a socket that its process has closed is reported as root's.
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <cerrno>
+#include <cstring>
 
 #include "net/socket_stream.h"
 #include "net/system_error.h"
@@ -91,7 +92,8 @@ Result<uid_t> user_of_peer(const SocketAddress& local, const SocketAddress& peer
   const auto question = ask_for(theirs, ours);
   sockaddr_nl kernel = {};
   kernel.nl_family = AF_NETLINK;
-  if (::sendto(netlink.get(), &question, sizeof(question), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof(kernel)) < 0) {
+  if (::sendto(netlink.get(), &question, sizeof(question), 0, reinterpret_cast<sockaddr*>(&kernel), sizeof(kernel)) <
+      0) {
     return io_error("socket diagnostics", errno);
   }
   // The kernel answers within the send.

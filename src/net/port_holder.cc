@@ -1,11 +1,12 @@
-// Who listens on a local port, from /proc/net/tcp (the socket's inode and user) and /proc/PID/fd (who holds that inode).
+// Who listens on a local port, from /proc/net/tcp (the socket's inode and user) and /proc/PID/fd (who holds that
+// inode).
+#include <pwd.h>
+#include <unistd.h>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <pwd.h>
 #include <sstream>
-#include <unistd.h>
 
 #include "net/tcp.h"
 
@@ -18,8 +19,8 @@ struct Holder {
   uid_t user = 0;
 };
 
-// Columns of /proc/net/tcp: sl, local address:port in hexadecimal, remote, state (0A: listening), queues, timer, retransmits, uid,
-// timeout, inode.
+// Columns of /proc/net/tcp: sl, local address:port in hexadecimal, remote, state (0A: listening), queues, timer,
+// retransmits, uid, timeout, inode.
 std::optional<Holder> find_listener(const char* table, std::uint16_t port) {
   std::ifstream file(table);
   std::string line;
@@ -28,7 +29,8 @@ std::optional<Holder> find_listener(const char* table, std::uint16_t port) {
     std::istringstream columns(line);
     std::string slot, local, remote, state, queues, timer, retransmits, timeout;
     Holder holder;
-    columns >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> holder.user >> timeout >> holder.inode;
+    columns >> slot >> local >> remote >> state >> queues >> timer >> retransmits >> holder.user >> timeout >>
+        holder.inode;
     const auto colon = local.rfind(':');
     if (!columns || colon == local.npos || state != "0A") continue;
     unsigned found = 0;

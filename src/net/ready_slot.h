@@ -1,5 +1,6 @@
-// The place of one waiter of a Stream: keeps the rules of stream.h for implementations that find out about readiness in their
-// own code rather than from the system: called from the loop, never within the registering call, never after destruction.
+// The place of one waiter of a Stream: keeps the rules of stream.h for implementations that find out about readiness in
+// their own code rather than from the system: called from the loop, never within the registering call, never after
+// destruction.
 #pragma once
 #include <functional>
 #include <memory>
@@ -26,8 +27,8 @@ class ReadySlot {
     explicit State(const Executor& on) : executor(on) {}
     Executor executor;
     Stream::Ready ready;
-    bool posted = false;      // a call for this waiter is on its way
-    std::uint64_t turn = 0;   // tells this waiter from earlier ones
+    bool posted = false;     // a call for this waiter is on its way
+    std::uint64_t turn = 0;  // tells this waiter from earlier ones
   };
   std::shared_ptr<State> state_;
 };

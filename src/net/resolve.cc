@@ -1,9 +1,10 @@
-// getaddrinfo knows everything that an administrator has set up (hosts files, search domains, resolved, mDNS), and blocks. It runs
-// on a few threads that belong to the loop: one name server that does not answer holds up one of them, not all look-ups.
+// getaddrinfo knows everything that an administrator has set up (hosts files, search domains, resolved, mDNS), and
+// blocks. It runs on a few threads that belong to the loop: one name server that does not answer holds up one of them,
+// not all look-ups.
 #include "net/resolve.h"
 
-#include <cstring>
 #include <netdb.h>
+#include <cstring>
 
 #include <boost/asio/execution/context.hpp>
 #include <boost/asio/execution_context.hpp>

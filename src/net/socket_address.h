@@ -1,7 +1,7 @@
 // Socket addresses as values. For net/ only.
 #pragma once
-#include <string>
 #include <sys/socket.h>
+#include <string>
 
 #include "net/tcp.h"
 

@@ -1,10 +1,10 @@
 #include "net/socket_stream.h"
 
-#include <cerrno>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 
@@ -33,7 +33,8 @@ void set_tcp_options(int fd) {
   set(IPPROTO_TCP, TCP_KEEPCNT, 4);
 }
 
-// The waiters, and Asio's descriptor. A wait that is armed stays so when its waiter is forgotten: it then serves the next one.
+// The waiters, and Asio's descriptor. A wait that is armed stays so when its waiter is forgotten: it then serves the
+// next one.
 struct SocketStream::Waits : std::enable_shared_from_this<Waits> {
   using Descriptor = boost::asio::posix::stream_descriptor;
   struct Side {
@@ -89,7 +90,8 @@ Error SocketStream::explain(const char* doing, int error) const {
 Result<std::optional<std::size_t>> SocketStream::try_read_into(std::span<std::byte> into) {
   if (read_error_) return std::unexpected(*read_error_);
   if (ended_) return 0;
-  // After a short read one system call is saved by waiting for the next arrival; a second attempt asks the kernel again.
+  // After a short read one system call is saved by waiting for the next arrival; a second attempt asks the kernel
+  // again.
   if (std::exchange(drained_, false) && !waits_->may_have_arrived) return std::nullopt;
   ssize_t n = 0;
   do {

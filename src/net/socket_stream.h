@@ -1,5 +1,6 @@
-// A connected socket, TCP or Unix, as a Stream. Asio only tells when it is ready; recv and send are ours, since that is where the
-// throughput is decided (no buffer while waiting, whole blocks, no re-arming while there is more). For net/ only.
+// A connected socket, TCP or Unix, as a Stream. Asio only tells when it is ready; recv and send are ours, since that is
+// where the throughput is decided (no buffer while waiting, whole blocks, no re-arming while there is more). For net/
+// only.
 #pragma once
 #include <memory>
 #include <optional>

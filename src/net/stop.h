@@ -1,4 +1,5 @@
-// Why something that runs must end, told to all who listen: a session to its driver, a node to its sessions. One thread.
+// Why something that runs must end, told to all who listen: a session to its driver, a node to its sessions. One
+// thread.
 #pragma once
 #include <cstdint>
 #include <functional>

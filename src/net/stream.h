@@ -1,9 +1,10 @@
-// Stream: the abstract byte stream that everything above the sockets sees: TCP, TLS over any stream, a stream of a mux, a pair
-// in memory. Readiness-based, so that the copying phase (join.h) is a callback machine without a coroutine or a buffer per
-// waiting stream; the coroutine calls below are built on it and serve handshakes and parsing.
+// Stream: the abstract byte stream that everything above the sockets sees: TCP, TLS over any stream, a stream of a mux,
+// a pair in memory. Readiness-based, so that the copying phase (join.h) is a callback machine without a coroutine or a
+// buffer per waiting stream; the coroutine calls below are built on it and serve handshakes and parsing.
 //
-// One owner (unique_ptr), one thread. At most one waiter for reading and one for writing at a time. Callbacks run from the loop,
-// never within the call that registers them, and never after the stream's destruction, which closes it at once.
+// One owner (unique_ptr), one thread. At most one waiter for reading and one for writing at a time. Callbacks run from
+// the loop, never within the call that registers them, and never after the stream's destruction, which closes it at
+// once.
 #pragma once
 #include <chrono>
 #include <cstddef>
@@ -41,20 +42,23 @@ class Stream {
   // ---- without waiting ----
   // Takes what has arrived. An error is final: the stream can only be destroyed.
   virtual Result<Chunk> try_read() = 0;
-  // Accepts as many leading bytes as it can now and gives their number; 0 means: wait_writable(). Accepted bytes go on without
-  // further calls (a TLS stream or mux collects them until the end of the loop's turn), unless the stream is destroyed.
+  // Accepts as many leading bytes as it can now and gives their number; 0 means: wait_writable(). Accepted bytes go on
+  // without further calls (a TLS stream or mux collects them until the end of the loop's turn), unless the stream is
+  // destroyed.
   virtual Result<std::size_t> try_write(ByteView bytes) = 0;
-  // Half-closes after all that was accepted: the peer reads it to the end and may still answer. Idempotent; gives the error once
-  // the stream has failed, also when that happens after the first call.
+  // Half-closes after all that was accepted: the peer reads it to the end and may still answer. Idempotent; gives the
+  // error once the stream has failed, also when that happens after the first call.
   virtual Result<> shutdown_send() = 0;
   // Bytes accepted (the half-close counts as one) that have not been handed to the layer below.
   virtual std::size_t unsent() const = 0;
 
   // ---- waiting ----
-  // Calls `ready` once when try_read() would not give kWait. Replaces a waiter that is there. It may be called too early (what
-  // arrived was no whole record): the caller then gets kWait and waits again. `ready` may destroy the stream.
+  // Calls `ready` once when try_read() would not give kWait. Replaces a waiter that is there. It may be called too
+  // early (what arrived was no whole record): the caller then gets kWait and waits again. `ready` may destroy the
+  // stream.
   virtual void on_readable(Ready ready) = 0;
-  // Calls `ready` once when try_write() would accept something, or, after shutdown_send(), when unsent() is 0, or on failure.
+  // Calls `ready` once when try_write() would accept something, or, after shutdown_send(), when unsent() is 0, or on
+  // failure.
   virtual void on_writable(Ready ready) = 0;
   // Forgets the waiter without calling it.
   virtual void cancel_readable() = 0;
@@ -81,8 +85,8 @@ Task<Result<>> finish(Stream& stream, std::chrono::milliseconds limit);
 class Reader {
  public:
   explicit Reader(Stream& stream) : stream_(stream) {}
-  // Waits until at least n bytes are there (data() may hold more). Code::kEof if the stream ends before; n is checked by the
-  // caller against its protocol's limit before it asks.
+  // Waits until at least n bytes are there (data() may hold more). Code::kEof if the stream ends before; n is checked
+  // by the caller against its protocol's limit before it asks.
   Task<Result<>> fill(std::size_t n);
   ByteView data() const { return ByteView(bytes_).subspan(begin_); }
   void consume(std::size_t n);

@@ -21,8 +21,8 @@ using Task = boost::asio::awaitable<T>;
 using Executor = boost::asio::any_io_executor;
 
 // Owns the background tasks of one object, which declares it as its last member. All calls on the loop's thread.
-// Stop in two steps: cancel(), then co_await join(); the destructor cancels what is left and, since a task may touch its
-// owner, aborts the process if one is still alive then (unless the loop itself has ended).
+// Stop in two steps: cancel(), then co_await join(); the destructor cancels what is left and, since a task may touch
+// its owner, aborts the process if one is still alive then (unless the loop itself has ended).
 class TaskGroup {
  public:
   explicit TaskGroup(Executor executor);
@@ -30,13 +30,13 @@ class TaskGroup {
   TaskGroup& operator=(const TaskGroup&) = delete;
   ~TaskGroup();
 
-  // Starts a task, from the loop, not within this call. `name` appears in the dump of live tasks. A spawned coroutine takes
-  // its arguments by value. An exception that leaves it is a bug: it is logged and ends only that task.
+  // Starts a task, from the loop, not within this call. `name` appears in the dump of live tasks. A spawned coroutine
+  // takes its arguments by value. An exception that leaves it is a bug: it is logged and ends only that task.
   void spawn(std::string name, Task<> task);
   // Asks every task to end: its current wait fails with Code::kCancelled, as does each further one.
   void cancel();
-  // Waits until no task is left. Tasks may still be spawned while it waits. If the waiting task is cancelled, it cancels the
-  // group's and waits on: it never returns while one lives.
+  // Waits until no task is left. Tasks may still be spawned while it waits. If the waiting task is cancelled, it
+  // cancels the group's and waits on: it never returns while one lives.
   Task<> join();
   std::size_t size() const;
   std::vector<std::string> names() const;
@@ -53,8 +53,8 @@ Task<Result<>> sleep_for(std::chrono::milliseconds duration);
 // Lets other work of this loop run first.
 Task<> yield_to_loop();
 
-// Runs `op` under a time limit. At the limit `op` is cancelled, and the answer is Code::kTimeout once it has unwound (an `op`
-// that succeeds all the same has succeeded).
+// Runs `op` under a time limit. At the limit `op` is cancelled, and the answer is Code::kTimeout once it has unwound
+// (an `op` that succeeds all the same has succeeded).
 Task<Result<>> with_timeout(Task<Result<>> op, std::chrono::milliseconds limit);
 template <class T>
 Task<Result<T>> with_timeout(Task<Result<T>> op, std::chrono::milliseconds limit) {
@@ -69,8 +69,9 @@ Task<Result<T>> with_timeout(Task<Result<T>> op, std::chrono::milliseconds limit
   co_return std::move(value);
 }
 
-// Threads for calls that block: databases, password hashing, name look-up. At most `queue_limit` calls wait; one more is
-// refused with Code::kLimit. Destroyed after the loops that use it have ended; the destructor waits for running calls.
+// Threads for calls that block: databases, password hashing, name look-up. At most `queue_limit` calls wait; one more
+// is refused with Code::kLimit. Destroyed after the loops that use it have ended; the destructor waits for running
+// calls.
 class BlockingPool {
  public:
   BlockingPool(std::string name, std::size_t threads, std::size_t queue_limit = 4096);
@@ -78,8 +79,8 @@ class BlockingPool {
   BlockingPool& operator=(const BlockingPool&) = delete;
   ~BlockingPool();
 
-  // Runs `work` on a thread of the pool and resumes the caller on its own loop. The work runs to its end even if the caller is
-  // cancelled, so it owns what it touches.
+  // Runs `work` on a thread of the pool and resumes the caller on its own loop. The work runs to its end even if the
+  // caller is cancelled, so it owns what it touches.
   Task<Result<>> run(std::move_only_function<void()> work);
 
  private:

@@ -80,7 +80,8 @@ TaskGroup::~TaskGroup() {
   });
   if (impl_->entries.empty() || has_ended(executor_)) return;
   cancel();
-  for (const auto& name : names()) log::error("task outlives its owner: cancel and join its group first", {{"task", name}});
+  for (const auto& name : names())
+    log::error("task outlives its owner: cancel and join its group first", {{"task", name}});
   std::abort();
 }
 
@@ -107,7 +108,8 @@ void TaskGroup::cancel() { impl_->cancel(); }
 Task<> TaskGroup::join() {
   const auto impl = impl_;
   while (!impl->entries.empty()) {
-    co_await wait_regardless([impl](Done done) { impl->joiners.push_back(std::move(done)); }, [impl] { impl->cancel(); });
+    co_await wait_regardless([impl](Done done) { impl->joiners.push_back(std::move(done)); },
+                             [impl] { impl->cancel(); });
   }
 }
 

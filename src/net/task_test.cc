@@ -1,5 +1,6 @@
 #include "net/task.h"
 
+#include <atomic>
 #include <condition_variable>
 #include <csignal>
 #include <mutex>
@@ -8,6 +9,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "net/co_test.h"
+#include "net/event.h"
 #include "net/memory_stream.h"
 #include "net/stop.h"
 #include "net/wait.h"
@@ -231,8 +233,10 @@ struct Gate {
   std::mutex mutex;
   std::condition_variable changed;
   bool open = false;
+  std::atomic<bool> reached = false;
   void pass() {
     std::unique_lock lock(mutex);
+    reached = true;
     changed.wait(lock, [this] { return open; });
   }
   void let_pass() {
@@ -253,8 +257,7 @@ CO_TEST(BlockingPool, RefusesWhenTheQueueIsFull) {
   BlockingPool pool("test", 1, 1);
   TaskGroup group(co_await boost::asio::this_coro::executor);
   group.spawn("running", run_and_note(pool, gate, ends));
-  auto nap = co_await sleep_for(50ms);  // until the thread has taken it
-  CO_ASSERT_OK(nap);
+  while (!gate->reached) co_await yield_to_loop();
   group.spawn("waiting", run_and_note(pool, gate, ends));
   co_await yield_to_loop();
   auto refused = co_await pool.run([] {});
@@ -319,6 +322,38 @@ CO_TEST(SignalWatch, SeesTerm) {
     auto nap = co_await sleep_for(1ms);
     CO_ASSERT_OK(nap);
   }
+}
+
+Task<> wait_and_note(Event& event, std::vector<Code>& ends) {
+  auto waited = co_await event.wait(1h);
+  ends.push_back(waited ? Code::kInternal : waited.error().code);
+}
+
+CO_TEST(Event, WakesThoseWhoWaitNow) {
+  const Executor executor = co_await boost::asio::this_coro::executor;
+  std::vector<Code> ends;
+  TaskGroup group(executor);
+  auto event = std::make_unique<Event>(executor);
+  event->set();  // nobody waits: nothing is kept
+  group.spawn("one", wait_and_note(*event, ends));
+  group.spawn("two", wait_and_note(*event, ends));
+  co_await yield_to_loop();
+  EXPECT_TRUE(ends.empty());
+  event->set();
+  co_await group.join();
+  EXPECT_EQ(ends, (std::vector{Code::kInternal, Code::kInternal}));
+  auto late = co_await event->wait(1ms);
+  EXPECT_TRUE(!late && late.error().code == Code::kTimeout);
+  ends.clear();
+  group.spawn("three", wait_and_note(*event, ends));
+  co_await yield_to_loop();
+  group.cancel();
+  co_await group.join();
+  group.spawn("four", wait_and_note(*event, ends));
+  co_await yield_to_loop();
+  event.reset();
+  co_await group.join();
+  EXPECT_EQ(ends, (std::vector{Code::kCancelled, Code::kCancelled}));
 }
 
 TEST(StopSignal, TellsAllOnce) {

@@ -1,10 +1,11 @@
-// TCP and Unix sockets as Streams, listeners, dialling with name look-up. Every socket is non-blocking with TCP_NODELAY.
+// TCP and Unix sockets as Streams, listeners, dialling with name look-up. Every socket is non-blocking with
+// TCP_NODELAY.
 #pragma once
+#include <sys/types.h>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 #include "net/stream.h"
@@ -30,12 +31,13 @@ class TcpStream : public Stream {
   virtual Result<uid_t> peer_user() const = 0;
 };
 
-// Looks the name up (never blocking the loop) and tries its addresses in turn, all within `limit`. Errors name the endpoint.
+// Looks the name up (never blocking the loop) and tries its addresses in turn, all within `limit`. Errors name the
+// endpoint.
 Task<Result<std::unique_ptr<TcpStream>>> dial_tcp(Endpoint to, std::chrono::milliseconds limit);
 Task<Result<std::unique_ptr<Stream>>> dial_unix(std::string path, std::chrono::milliseconds limit);
 
-// Accepts until it is destroyed. `on_accept` runs on the loop and does no work of its own beyond spawning a task. Out of
-// descriptors: it pauses for a moment instead of spinning, and says so once.
+// Accepts until it is destroyed. `on_accept` runs on the loop and does no work of its own beyond spawning a task. Out
+// of descriptors: it pauses for a moment instead of spinning, and says so once.
 class Listener {
  public:
   using OnTcp = std::move_only_function<void(std::unique_ptr<TcpStream>)>;
@@ -46,10 +48,12 @@ class Listener {
 
 // Port 0 picks a free one. Errors: Code::kConflict if the port is taken, naming the port.
 Result<std::unique_ptr<Listener>> listen_tcp(const Executor& executor, Endpoint at, Listener::OnTcp on_accept);
-// A socket file of mode 0600; a stale one (nobody answers) is replaced, a live one is Code::kConflict. Removed at the end.
+// A socket file of mode 0600; a stale one (nobody answers) is replaced, a live one is Code::kConflict. Removed at the
+// end.
 Result<std::unique_ptr<Listener>> listen_unix(const Executor& executor, std::string path, Listener::OnUnix on_accept);
 
-// The process that listens on a local TCP port, for messages about taken ports: "postgres (pid 123, user postgres)"; empty if unknown.
+// The process that listens on a local TCP port, for messages about taken ports: "postgres (pid 123, user postgres)";
+// empty if unknown.
 std::string describe_port_holder(std::uint16_t port);
 
 }  // namespace portolan::net

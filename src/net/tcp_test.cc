@@ -2,14 +2,14 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
-#include <filesystem>
-#include <fstream>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <filesystem>
+#include <fstream>
 
 #include <boost/asio/this_coro.hpp>
 
@@ -30,9 +30,8 @@ struct TcpPlace {
   std::vector<std::unique_ptr<TcpStream>> accepted;
 
   TcpPlace(const Executor& on, std::string host = "127.0.0.1") {
-    auto made = listen_tcp(on, {std::move(host), 0}, [this](std::unique_ptr<TcpStream> stream) {
-      accepted.push_back(std::move(stream));
-    });
+    auto made = listen_tcp(on, {std::move(host), 0},
+                           [this](std::unique_ptr<TcpStream> stream) { accepted.push_back(std::move(stream)); });
     if (made) listener = std::move(*made);
   }
   Endpoint at() const { return listener->local(); }
@@ -340,7 +339,8 @@ CO_TEST(Listener, OutOfDescriptorsItWaitsAndRecovers) {
   ::setrlimit(RLIMIT_NOFILE, &before);
   CO_ASSERT_OK(nap);
   EXPECT_EQ(place.accepted.size(), 1U);
-  const auto used = (used_after.tv_sec - used_before.tv_sec) * 1000 + (used_after.tv_nsec - used_before.tv_nsec) / 1'000'000;
+  const auto used =
+      (used_after.tv_sec - used_before.tv_sec) * 1000 + (used_after.tv_nsec - used_before.tv_nsec) / 1'000'000;
   EXPECT_LT(used, 50);  // it does not spin
   auto recovered = co_await wait_until_accepted(place, 2);
   CO_ASSERT_OK(recovered);
@@ -412,7 +412,8 @@ CO_TEST(Unix, ReplacesAStaleSocketAndNothingElse) {
   CO_ASSERT_ERROR(dialled, Code::kInvalid);
 }
 
-// A child process of another user (of the same one, if this is not run by root) that connects and, told so, closes or stays.
+// A child process of another user (of the same one, if this is not run by root) that connects and, told so, closes or
+// stays.
 struct OtherUser {
   static constexpr uid_t kNobody = 65534;
   pid_t pid = -1;

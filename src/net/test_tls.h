@@ -77,8 +77,8 @@ struct Pki {
   }
 };
 
-// Both ends of one connection, or why there is none. A client of TLS 1.3 has shaken hands before the server has judged it: what
-// the server says then comes with the first read.
+// Both ends of one connection, or why there is none. A client of TLS 1.3 has shaken hands before the server has judged
+// it: what the server says then comes with the first read.
 struct Shaken {
   Result<std::unique_ptr<TlsStream>> client = fail(Code::kInternal, "not tried");
   Result<std::unique_ptr<TlsStream>> server = fail(Code::kInternal, "not tried");
@@ -100,8 +100,8 @@ inline Task<> accept_and_note(std::shared_ptr<const TlsServer> server, std::uniq
   result = co_await server->accept(std::move(below), std::chrono::seconds(5));
 }
 
-inline Task<> shake_pair(std::shared_ptr<const TlsClient> client, std::shared_ptr<const TlsServer> server, StreamPair below,
-                         Shaken& shaken) {
+inline Task<> shake_pair(std::shared_ptr<const TlsClient> client, std::shared_ptr<const TlsServer> server,
+                         StreamPair below, Shaken& shaken) {
   TaskGroup group(co_await boost::asio::this_coro::executor);
   group.spawn("client", connect_and_note(std::move(client), std::move(below.first), shaken.client));
   group.spawn("server", accept_and_note(std::move(server), std::move(below.second), shaken.server));

@@ -1,6 +1,6 @@
-// TLS as a Stream over any Stream: a TCP socket, or a stream of another link, which is all that end-to-end encryption is.
-// OpenSSL directly on the stream below (a BIO on try_read/try_write), with 64 KiB of read-ahead and coalesced writes; see
-// docs/performance rules in docs/architecture.md. No renegotiation, no 0-RTT, no compression.
+// TLS as a Stream over any Stream: a TCP socket, or a stream of another link, which is all that end-to-end encryption
+// is. OpenSSL directly on the stream below (a BIO on try_read/try_write), with 64 KiB of read-ahead and coalesced
+// writes; see docs/performance rules in docs/architecture.md. No renegotiation, no 0-RTT, no compression.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -25,22 +25,22 @@ enum class TlsVersions { kOnly13, k12And13 };  // ours; 1.2 for resources that h
 
 struct TlsClientOptions {
   TlsVersions versions = TlsVersions::kOnly13;
-  std::vector<std::string> alpn;               // offered, in order; if any is given, the server must choose one of them
+  std::vector<std::string> alpn;  // offered, in order; if any is given, the server must choose one of them
   std::optional<TlsIdentity> identity;
   // The authorities that the peer's chain must end in. Empty with system_trust: the machine's own store.
   std::vector<crypto::Certificate> trust;
   bool system_trust = false;
-  bool verify_chain = true;                    // false only for a resource whose settings say so
-  std::string server_name;                     // SNI; a host name, or empty
-  std::string verify_host;                     // the DNS name or IP address that the leaf must bear; empty: not checked
+  bool verify_chain = true;  // false only for a resource whose settings say so
+  std::string server_name;   // SNI; a host name, or empty
+  std::string verify_host;   // the DNS name or IP address that the leaf must bear; empty: not checked
   // The last word on a leaf whose chain is proven, in the handshake: which identity is wanted. No other is taken.
   std::function<Result<>(const crypto::Certificate& leaf)> accept_peer;
 };
 
 // One purpose of a listening port: one ALPN, with its own identity, trust and session context.
 struct TlsServerPurpose {
-  std::vector<std::string> alpn;               // protocols it serves; empty: for clients that offer none
-  std::string server_name;                     // empty: any
+  std::vector<std::string> alpn;  // protocols it serves; empty: for clients that offer none
+  std::string server_name;        // empty: any
   TlsIdentity identity;
   bool require_client_certificate = false;
   std::vector<crypto::Certificate> client_trust;
@@ -51,7 +51,8 @@ class TlsStream : public Stream {
  public:
   // The peer's proven leaf; none if it showed none.
   virtual const std::optional<crypto::Certificate>& peer() const = 0;
-  // What the peer sent of its chain, leaf first, proven or not: only to show it to a person, who then decides what to believe.
+  // What the peer sent of its chain, leaf first, proven or not: only to show it to a person, who then decides what to
+  // believe.
   virtual std::vector<crypto::Certificate> shown_chain() const {
     return peer() ? std::vector<crypto::Certificate>{*peer()} : std::vector<crypto::Certificate>();
   }
@@ -67,15 +68,18 @@ class TlsClient {
   static Result<std::shared_ptr<const TlsClient>> make(TlsClientOptions options);
   virtual ~TlsClient() = default;
   // Takes the stream and shakes hands within `limit`. Errors say what the peer or the check said.
-  virtual Task<Result<std::unique_ptr<TlsStream>>> connect(std::unique_ptr<Stream> below, std::chrono::milliseconds limit) const = 0;
+  virtual Task<Result<std::unique_ptr<TlsStream>>> connect(std::unique_ptr<Stream> below,
+                                                           std::chrono::milliseconds limit) const = 0;
 };
 
 class TlsServer {
  public:
-  // The purpose is selected by the client's ALPN and server name before any certificate is shown; none fits: the handshake is refused.
+  // The purpose is selected by the client's ALPN and server name before any certificate is shown; none fits: the
+  // handshake is refused.
   static Result<std::shared_ptr<const TlsServer>> make(std::vector<TlsServerPurpose> purposes);
   virtual ~TlsServer() = default;
-  virtual Task<Result<std::unique_ptr<TlsStream>>> accept(std::unique_ptr<Stream> below, std::chrono::milliseconds limit) const = 0;
+  virtual Task<Result<std::unique_ptr<TlsStream>>> accept(std::unique_ptr<Stream> below,
+                                                          std::chrono::milliseconds limit) const = 0;
 };
 
 }  // namespace portolan::net

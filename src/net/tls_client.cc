@@ -27,13 +27,15 @@ class Client : public TlsClient, public std::enable_shared_from_this<Client> {
     return {};
   }
 
-  Task<Result<std::unique_ptr<TlsStream>>> connect(std::unique_ptr<Stream> below, std::chrono::milliseconds limit) const override {
+  Task<Result<std::unique_ptr<TlsStream>>> connect(std::unique_ptr<Stream> below,
+                                                   std::chrono::milliseconds limit) const override {
     return connect_with(shared_from_this(), std::move(below), limit);
   }
 
  private:
   // Not a member coroutine: the task may outlive the caller's hold on this.
-  static Task<Result<std::unique_ptr<TlsStream>>> connect_with(std::shared_ptr<const Client> self, std::unique_ptr<Stream> below,
+  static Task<Result<std::unique_ptr<TlsStream>>> connect_with(std::shared_ptr<const Client> self,
+                                                               std::unique_ptr<Stream> below,
                                                                std::chrono::milliseconds limit) {
     const auto& name = self->options_.server_name;
     auto connection = std::make_unique<TlsConnection>(*self->context_, TlsRole::kClient, std::move(below));
@@ -54,7 +56,8 @@ class Client : public TlsClient, public std::enable_shared_from_this<Client> {
       SSL_CTX_set_verify(&context, SSL_VERIFY_NONE, nullptr);
       return {};
     }
-    if (options_.trust.empty() && !options_.system_trust) return fail(Code::kInvalid, "tls client without any authority to trust");
+    if (options_.trust.empty() && !options_.system_trust)
+      return fail(Code::kInvalid, "tls client without any authority to trust");
     set_trust(context, options_.trust);
     if (options_.system_trust) SSL_CTX_set_default_verify_paths(&context);
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, nullptr);

@@ -101,7 +101,8 @@ Task<Result<>> TlsConnection::say_goodbye() {
 }
 
 Error TlsConnection::explain(int ssl_error) {
-  const bool cut_off = ssl_error == SSL_ERROR_SYSCALL || ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
+  const bool cut_off =
+      ssl_error == SSL_ERROR_SYSCALL || ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
   auto from_openssl = explain_tls(ssl_.get());
   if (refusal_) return *refusal_;
   if (!cut_off) return from_openssl;

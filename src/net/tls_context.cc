@@ -5,16 +5,18 @@
 #include "net/tls_connection.h"
 
 #ifdef PORTOLAN_KEYLOG
-#include <cstdlib>
 #include <fcntl.h>
 #include <unistd.h>
+#include <cstdlib>
 #endif
 
 namespace portolan::net {
 
 namespace {
 
-constexpr std::size_t kReadAhead = 64 * 1024;
+// Four full records of TLS 1.3, and what OpenSSL loses to alignment: then a read of a busy socket ends where a record
+// ends, and no small read for the rest of one must follow.
+constexpr std::size_t kReadAhead = 4 * (16 * 1024 + 22) + 3;
 constexpr std::size_t kPeerChainBytes = 32 * 1024;  // that a peer who has proven nothing may make us hold
 
 #ifdef PORTOLAN_KEYLOG
@@ -41,8 +43,8 @@ TlsContext make_context(const SSL_METHOD* method, TlsVersions versions) {
   SSL_CTX_set_options(context, SSL_OP_NO_COMPRESSION | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(context, 0);
-  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS |
-                                SSL_MODE_NO_AUTO_CHAIN);
+  SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                SSL_MODE_RELEASE_BUFFERS | SSL_MODE_NO_AUTO_CHAIN);
   SSL_CTX_set_read_ahead(context, 1);
   SSL_CTX_set_default_read_buffer_len(context, kReadAhead);
   SSL_CTX_set_max_cert_list(context, kPeerChainBytes);
@@ -76,8 +78,8 @@ void set_trust(SSL_CTX& context, const std::vector<crypto::Certificate>& authori
 
 namespace {
 
-// In place of OpenSSL's own verification, which is the first thing that this calls: it judges the first certificate of the
-// chain that the peer sent, whose key the peer proves, and takes the others for intermediates only.
+// In place of OpenSSL's own verification, which is the first thing that this calls: it judges the first certificate of
+// the chain that the peer sent, whose key the peer proves, and takes the others for intermediates only.
 int verify_and_ask(X509_STORE_CTX* store, void* asked) {
   if (X509_verify_cert(store) != 1) return 0;
   const auto& accept = *static_cast<const AcceptPeer*>(asked);

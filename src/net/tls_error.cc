@@ -47,7 +47,8 @@ Error explain_tls(const SSL* ssl) {
   Error error;
   if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
     const long why = SSL_get_verify_result(ssl);
-    error = {Code::kUnauthenticated, std::string("the peer's certificate is not accepted: ") + X509_verify_cert_error_string(why)};
+    error = {Code::kUnauthenticated,
+             std::string("the peer's certificate is not accepted: ") + X509_verify_cert_error_string(why)};
   } else if (reason >= SSL_AD_REASON_OFFSET) {
     error = explain_alert(reason - SSL_AD_REASON_OFFSET);
   } else {

@@ -6,7 +6,8 @@
 
 namespace portolan::net {
 
-// From OpenSSL's error queue, which it empties: an alert of the peer, a certificate that we do not accept, a broken protocol.
+// From OpenSSL's error queue, which it empties: an alert of the peer, a certificate that we do not accept, a broken
+// protocol.
 Error explain_tls(const SSL* ssl);
 
 }  // namespace portolan::net

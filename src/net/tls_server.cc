@@ -1,22 +1,17 @@
-// One listening port serves several purposes (user links, node links, the API …). Which one a client wants is read from its
-// first message, before any certificate is shown; from then on the handshake runs in that purpose's context alone: its
-// identity, its trust, its rules.
+// One listening port serves several purposes (user links, node links, the API …). Which one a client wants is read from
+// its first message, before any certificate is shown; from then on the handshake runs in that purpose's context alone:
+// its identity, its trust, its rules.
 #include <algorithm>
 #include <cctype>
 
 #include "crypto/hash.h"
 #include "net/tls_context.h"
+#include "net/tls_greeting.h"
 #include "net/tls_shake.h"
 
 namespace portolan::net {
 
 namespace {
-
-// What a ClientHello asks for. Views into it.
-struct Wish {
-  std::vector<std::string_view> alpn;
-  std::string_view name;
-};
 
 ByteView extension(SSL* ssl, unsigned type) {
   const unsigned char* data = nullptr;
@@ -25,40 +20,12 @@ ByteView extension(SSL* ssl, unsigned type) {
   return std::as_bytes(std::span(data, size));
 }
 
-// RFC 7301 §3.1: a list of names, each with a length of one byte.
-bool read_alpn(ByteView bytes, Wish& wish) {
-  if (bytes.empty()) return true;
-  ByteReader all(bytes);
-  const auto size = all.u16();
-  ByteReader names(all.take(size));
-  if (!all.at_end()) return false;
-  while (names.ok() && !names.rest().empty()) {
-    const auto length = names.u8();
-    wish.alpn.push_back(as_text(names.take(length)));
-    if (length == 0) return false;
-  }
-  return names.ok() && !wish.alpn.empty();
-}
-
-// RFC 6066 §3: a list, of which one entry of type host_name (0) is all that exists.
-bool read_server_name(ByteView bytes, Wish& wish) {
-  if (bytes.empty()) return true;
-  ByteReader all(bytes);
-  const auto size = all.u16();
-  ByteReader list(all.take(size));
-  if (!all.at_end()) return false;
-  const auto type = list.u8();
-  wish.name = list.text16();
-  const bool printable = std::ranges::all_of(wish.name, [](unsigned char c) { return std::isgraph(c) != 0; });
-  return list.at_end() && type == 0 && !wish.name.empty() && wish.name.size() <= 253 && printable;
-}
-
 bool same_name(std::string_view a, std::string_view b) {
   auto lower = [](unsigned char c) { return std::tolower(c); };
   return std::ranges::equal(a, b, {}, lower, lower);
 }
 
-bool serves_protocol(const TlsServerPurpose& purpose, const Wish& wish) {
+bool serves_protocol(const TlsServerPurpose& purpose, const TlsGreeting& wish) {
   if (wish.alpn.empty()) return purpose.alpn.empty();
   return std::ranges::find_first_of(wish.alpn, purpose.alpn) != wish.alpn.end();
 }
@@ -83,12 +50,14 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
     return {};
   }
 
-  Task<Result<std::unique_ptr<TlsStream>>> accept(std::unique_ptr<Stream> below, std::chrono::milliseconds limit) const override {
+  Task<Result<std::unique_ptr<TlsStream>>> accept(std::unique_ptr<Stream> below,
+                                                  std::chrono::milliseconds limit) const override {
     return accept_with(shared_from_this(), std::move(below), limit);
   }
 
  private:
-  static Task<Result<std::unique_ptr<TlsStream>>> accept_with(std::shared_ptr<const Server> self, std::unique_ptr<Stream> below,
+  static Task<Result<std::unique_ptr<TlsStream>>> accept_with(std::shared_ptr<const Server> self,
+                                                              std::unique_ptr<Stream> below,
                                                               std::chrono::milliseconds limit) {
     auto connection = std::make_unique<TlsConnection>(*self->entrance_, TlsRole::kServer, std::move(below));
     CO_TRY(auto shaken, co_await shake_hands(self, std::move(connection), limit));
@@ -103,12 +72,14 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
     PL_TRY(purpose.alpn, alpn_list(options.alpn));
     if (!options.alpn.empty()) SSL_CTX_set_alpn_select_cb(&context, choose_alpn, &purpose);
     if (options.require_client_certificate) {
-      if (options.client_trust.empty()) return fail(Code::kInvalid, "client certificates asked for, and no authority to trust");
+      if (options.client_trust.empty())
+        return fail(Code::kInvalid, "client certificates asked for, and no authority to trust");
       set_trust(context, options.client_trust);
       set_accept_peer(context, options.accept_peer);
     }
     const auto id = session_id(purpose);
-    crypto::must(SSL_CTX_set_session_id_context(&context, crypto::native_bytes(id.data()), id.size()) == 1, "session id");
+    crypto::must(SSL_CTX_set_session_id_context(&context, crypto::native_bytes(id.data()), id.size()) == 1,
+                 "session id");
     return {};
   }
 
@@ -122,7 +93,7 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
   }
 
   // A purpose for this very name before one for any name.
-  const Purpose* find(const Wish& wish) const {
+  const Purpose* find(const TlsGreeting& wish) const {
     const Purpose* for_any = nullptr;
     for (const auto& each : purposes_) {
       if (!serves_protocol(each->options, wish)) continue;
@@ -137,7 +108,7 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
 
   static int on_client_hello(SSL* ssl, int* alert, void* self) {
     auto& connection = TlsConnection::of(ssl);
-    Wish wish;
+    TlsGreeting wish;
     if (!read_alpn(extension(ssl, TLSEXT_TYPE_application_layer_protocol_negotiation), wish) ||
         !read_server_name(extension(ssl, TLSEXT_TYPE_server_name), wish)) {
       connection.refuse({Code::kProtocol, "malformed tls greeting"});
@@ -169,8 +140,8 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
                          unsigned offered_size, void* in) {
     const auto& ours = static_cast<const Purpose*>(in)->alpn;
     auto* out = const_cast<unsigned char**>(chosen);
-    const int found = SSL_select_next_proto(out, size, crypto::native_bytes(ours.data()), static_cast<unsigned>(ours.size()),
-                                            offered, offered_size);
+    const int found = SSL_select_next_proto(out, size, crypto::native_bytes(ours.data()),
+                                            static_cast<unsigned>(ours.size()), offered, offered_size);
     return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
   }
 

@@ -2,7 +2,11 @@
 #include "net/tls.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
+#include <cstdlib>
+#include <filesystem>
 
+#include "base/file.h"
 #include "net/join.h"
 #include "net/socket_stream.h"
 #include "net/test_tls.h"
@@ -26,9 +30,8 @@ Task<> shake_usual(Shaken& shaken) {
 // Over TCP on loopback.
 Task<Result<StreamPair>> tcp_pair() {
   StreamPair pair;
-  auto listener = listen_tcp(co_await executor, {"127.0.0.1", 0}, [&](std::unique_ptr<TcpStream> stream) {
-    pair.second = std::move(stream);
-  });
+  auto listener = listen_tcp(co_await executor, {"127.0.0.1", 0},
+                             [&](std::unique_ptr<TcpStream> stream) { pair.second = std::move(stream); });
   if (!listener) co_return std::unexpected(listener.error());
   CO_TRY(pair.first, co_await dial_tcp((*listener)->local(), 1s));
   while (!pair.second) co_await yield_to_loop();
@@ -61,6 +64,27 @@ CO_TEST(Tls, ShakesHandsWithBothCertificates) {
   EXPECT_EQ(server.alpn(), "portolan-user");
   EXPECT_EQ(client.describe(), "tls memory");
   EXPECT_EQ(SSL_version(static_cast<TlsConnection&>(client).ssl()), TLS1_3_VERSION);
+}
+
+// Only builds for tests may give their keys away.
+CO_TEST(Tls, WritesKeysInTestBuildsOnly) {
+  const auto path = std::filesystem::temp_directory_path() / ("portolan-keys-" + std::to_string(::getpid()));
+  ::setenv("SSLKEYLOGFILE", path.c_str(), 1);
+  Shaken shaken;
+  co_await shake_usual(shaken);
+  ::unsetenv("SSLKEYLOGFILE");
+  EXPECT_TRUE(shaken.both());
+#ifdef PORTOLAN_KEYLOG
+  const auto keys = read_file(path);
+  CO_ASSERT_OK(keys);
+  EXPECT_NE(keys->find("CLIENT_TRAFFIC_SECRET_0 "), std::string::npos);
+#endif
+  const bool written = std::filesystem::remove(path);
+#ifndef PORTOLAN_KEYLOG
+  EXPECT_FALSE(written);
+#else
+  EXPECT_TRUE(written);
+#endif
 }
 
 CO_TEST(Tls, ExportersAgreeAndDifferByConnection) {

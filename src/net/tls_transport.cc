@@ -51,7 +51,8 @@ struct TlsBio {
 
   static const BIO_METHOD* method() {
     static const BIO_METHOD* const made = [] {
-      auto* method = crypto::must(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "portolan stream"), "BIO_meth_new");
+      auto* method =
+          crypto::must(BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "portolan stream"), "BIO_meth_new");
       BIO_meth_set_read_ex(method, read);
       BIO_meth_set_write_ex(method, write);
       BIO_meth_set_ctrl(method, control);

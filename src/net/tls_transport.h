@@ -1,6 +1,6 @@
-// What lies between OpenSSL and the stream below: a BIO that reads the blocks that the stream lends, and that collects what
-// OpenSSL writes into one batch per turn of the loop, so that about four records leave with one write. Idle, it holds no block.
-// For net/ only.
+// What lies between OpenSSL and the stream below: a BIO that reads the blocks that the stream lends, and that collects
+// what OpenSSL writes into one batch per turn of the loop, so that about four records leave with one write. Idle, it
+// holds no block. For net/ only.
 #pragma once
 #include <functional>
 #include <memory>
@@ -28,7 +28,8 @@ class TlsTransport {
 
   // Whether bytes have been read below and not yet taken by OpenSSL.
   bool has_input() const { return !in_.empty(); }
-  // Room for bytes that carry data: what is kept back is for alerts and key updates, which must never fail for want of it.
+  // Room for bytes that carry data: what is kept back is for alerts and key updates, which must never fail for want of
+  // it.
   std::size_t room() const;
   std::size_t pending() const { return end_ - begin_; }
   void flush();
@@ -57,7 +58,7 @@ class TlsTransport {
   std::unique_ptr<Stream> below_;
   SocketStream* socket_;  // below_ if it is a socket: then OpenSSL's buffer is filled without a copy
   std::function<void()> on_progress_;
-  Buffer in_;             // lent and not yet taken by OpenSSL
+  Buffer in_;  // lent and not yet taken by OpenSSL
   std::byte* batch_ = nullptr;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

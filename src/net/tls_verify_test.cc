@@ -22,7 +22,8 @@ std::vector<TlsServerPurpose> one(TlsServerPurpose purpose) {
 // Shakes hands with these options and looks at the refusal: `refuser` says the reason, the other end hears an alert.
 enum class Refuser { kClient, kServer };
 
-Task<> expect_refusal(TlsClientOptions client, TlsServerPurpose server, Refuser refuser, Code code, std::string reason) {
+Task<> expect_refusal(TlsClientOptions client, TlsServerPurpose server, Refuser refuser, Code code,
+                      std::string reason) {
   Shaken shaken;
   co_await testing::shake(std::move(client), one(std::move(server)), shaken);
   const auto& said = refuser == Refuser::kClient ? shaken.client : shaken.server;
@@ -113,7 +114,8 @@ CO_TEST(TlsVerify, AClientWithoutACertificate) {
   const Pki pki;
   auto client = pki.client_options();
   client.identity.reset();
-  co_await expect_refusal(std::move(client), pki.server_options(), Refuser::kServer, kUnproven, "showed no certificate");
+  co_await expect_refusal(std::move(client), pki.server_options(), Refuser::kServer, kUnproven,
+                          "showed no certificate");
 }
 
 // Identity is the leaf alone, whatever good certificates come after it (GHSA-mrpr-756c-xm47).
@@ -154,7 +156,8 @@ CO_TEST(TlsVerify, TheClientWantsOneIdentityOnly) {
     if (name != "spiffe://example/node/n-2") return fail(Code::kDenied, "peer is " + quoted(name));
     return {};
   };
-  co_await expect_refusal(std::move(client), pki.server_options(), Refuser::kClient, Code::kDenied, "peer is \"" + testing::kNode);
+  co_await expect_refusal(std::move(client), pki.server_options(), Refuser::kClient, Code::kDenied,
+                          "peer is \"" + testing::kNode);
 }
 
 CO_TEST(TlsVerify, TheServerHasTheLastWord) {
@@ -191,7 +194,7 @@ CO_TEST(TlsVerify, NamesAndAddresses) {
     std::string host;
     bool good;
   };
-  const Case cases[] = {{"cp.example", true},   {"CP.EXAMPLE", true}, {"127.0.0.1", true},      {"::1", true},
+  const Case cases[] = {{"cp.example", true},     {"CP.EXAMPLE", true}, {"127.0.0.1", true},       {"::1", true},
                         {"other.example", false}, {"127.0.0.2", false}, {"sub.cp.example", false}, {"", true}};
   for (const auto& each : cases) {
     TlsServerPurpose server;
@@ -383,7 +386,8 @@ CO_TEST(TlsHandshake, SomethingElseThanTls) {
   const Pki pki;
   auto server = TlsServer::make(one(pki.server_options()));
   CO_ASSERT_OK(server);
-  for (const std::string greeting : {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\x16\x03\x01\x02"}) {
+  for (const std::string greeting :
+       {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "SSH-2.0-OpenSSH_9.2\r\n", "\x16\x03\x01\x02"}) {
     auto [a, b] = memory_pair(co_await executor);
     auto wrote = co_await write(*a, as_bytes(greeting));
     CO_ASSERT_OK(wrote);

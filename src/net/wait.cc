@@ -113,7 +113,8 @@ Task<Result<>> suspend(StartWait& start, OnCancel& on_cancel, bool cancelled_alr
     start(Done(state));
     if (cancelled_already && state->list != nullptr && state->on_cancel) std::exchange(state->on_cancel, {})();
   };
-  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Result<>)>(initiation, asio::use_awaitable);
+  co_return co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Result<>)>(initiation,
+                                                                                          asio::use_awaitable);
 }
 
 }  // namespace
