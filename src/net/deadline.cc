@@ -31,6 +31,8 @@ struct Attempt {
 
 }  // namespace
 
+Task<Executor> this_executor() { co_return co_await asio::this_coro::executor; }
+
 Task<Result<>> sleep_for(std::chrono::milliseconds duration) {
   Timer timer(co_await asio::this_coro::executor);
   auto start = [&](Done done) { timer.schedule(duration, [done = std::move(done)]() mutable { done(); }); };

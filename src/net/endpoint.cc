@@ -19,14 +19,20 @@ std::unexpected<Error> not_an_endpoint(std::string_view text, std::string_view w
   return fail(Code::kInvalid, quoted(text) + " is not host:port: " + std::string(why));
 }
 
-bool is_ipv6(std::string_view host) {
-  in6_addr ignored;
-  return inet_pton(AF_INET6, std::string(host.substr(0, host.find('%'))).c_str(), &ignored) == 1;
-}
-
 bool is_host(std::string_view host) {
   auto allowed = [](unsigned char c) { return std::isalnum(c) || c == '.' || c == '-' || c == '_'; };
   return host.size() <= 253 && std::ranges::all_of(host, allowed);
+}
+
+// With a zone ("fe80::1%eth0") or without.
+bool is_ipv6(std::string_view host) {
+  const auto percent = host.find('%');
+  const auto zone = host.substr(std::min(percent, host.size()));
+  const bool good_zone = zone.empty() || (zone.size() > 1 && is_host(zone.substr(1)));
+  const auto address = host.substr(0, percent);
+  in6_addr ignored;
+  return good_zone && address.find('\0') == address.npos &&
+         inet_pton(AF_INET6, std::string(address).c_str(), &ignored) == 1;
 }
 
 Result<std::uint16_t> parse_port(std::string_view text, std::string_view whole) {

@@ -48,6 +48,9 @@ class TaskGroup {
   std::shared_ptr<Impl> impl_;
 };
 
+// The executor of the current task's loop.
+Task<Executor> this_executor();
+
 // Waits; a cancelled wait gives Code::kCancelled.
 Task<Result<>> sleep_for(std::chrono::milliseconds duration);
 // Lets other work of this loop run first.
