@@ -16,7 +16,7 @@ def postgres():
 @pytest.fixture(scope="session")
 def dev(postgres):
     """One deployment for all tests that leave it as they found it."""
-    with harness.running(harness.Dev({"billing-db": postgres.url()})) as deployment:
+    with harness.running(harness.Dev({"billing-db": postgres.url(), "any-db": postgres.url(database="")})) as deployment:
         yield deployment
 
 

@@ -123,6 +123,7 @@ class Dev:
         self.program = program
         self.keep = data is not None
         self.data = pathlib.Path(data or tempfile.mkdtemp(prefix="portolan-dev-"))
+        self.data.mkdir(exist_ok=True)
         self.ready_file = self.data / "ready.json"
         self.resource_lines = "".join(f"{name}={url}\n" for name, url in resources.items())
         self.options = options

@@ -8,8 +8,8 @@ import harness
 import pytest
 
 
-def portolan(*arguments, home, **more):
-    environment = {**os.environ, "PORTOLAN_HOME": str(home), "NO_COLOR": "1"}
+def portolan(*arguments, home, environment=None, **more):
+    environment = {**os.environ, "PORTOLAN_HOME": str(home), "NO_COLOR": "1", **(environment or {})}
     return subprocess.run([harness.PORTOLAN, *arguments], capture_output=True, text=True, timeout=30, env=environment, **more)
 
 
@@ -55,7 +55,7 @@ def test_not_signed_in(tmp_path):
 
 def test_unreachable(tmp_path):
     port = harness.free_port()
-    answer = portolan("login", f"127.0.0.1:{port}", "--email", "a@example.com", "--ca-sha256", "0" * 64, home=tmp_path, input="x\n")
+    answer = portolan("login", f"127.0.0.1:{port}", "--email", "a@example.com", "--ca-sha256", "0" * 64, home=tmp_path, environment={"PORTOLAN_PASSWORD": "x"})
     assert answer.returncode == 5
     assert f"127.0.0.1:{port}" in answer.stderr
 
@@ -66,6 +66,8 @@ def test_agent_not_running(tmp_path):
 
 
 def test_json_is_one_object_a_line(dev):
+    dev.psql("billing-db", "-c", "select 1")
+    harness.wait_until(lambda: dev.json_lines("audit", "sessions"), 10, "a session's record")
     for arguments in (["ls"], ["admin", "accounts", "list"], ["admin", "resources", "list"], ["admin", "nodes", "list"], ["audit", "sessions"]):
         lines = dev.run(*arguments, "--json").stdout.splitlines()
         assert lines and all(isinstance(json.loads(line), dict) for line in lines), arguments
@@ -109,9 +111,9 @@ def test_secrets_are_shown_nowhere(dev, postgres):
 def test_disconnect_and_connect(dev, name):
     dev.run("disconnect", name)
     try:
-        assert dev.json_lines("ls")[0]["state"] == "disconnected"
+        assert dev.json_lines("ls", name)[0]["state"] == "disconnected"
         assert "refused" in dev.psql(name, "-c", "select 1", check=False).stderr
     finally:
         dev.run("connect", name)
-    assert dev.json_lines("ls")[0]["state"] == "connected"
+    assert dev.json_lines("ls", name)[0]["state"] == "connected"
     assert dev.psql(name, "-c", "select 1").stdout.strip() == "1"

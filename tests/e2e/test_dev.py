@@ -1,4 +1,5 @@
 """`portolan dev`: its ready file, its second start on the same data, several side by side, and the demo."""
+import contextlib
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ def test_ready_file(dev):
     ready = dev.ready
     assert set(ready) >= {"admin_url", "email", "password", "token", "ca_file", "home", "resources"}
     assert stat.S_IMODE(dev.ready_file.stat().st_mode) == 0o600
-    assert ready["resources"][0] == {"name": "billing-db", "type": "postgres", "address": f"127.0.0.1:{dev.port('billing-db')}"}
+    assert {"name": "billing-db", "type": "postgres", "address": f"127.0.0.1:{dev.port('billing-db')}"} in ready["resources"]
     page = subprocess.run(["curl", "-s", "--cacert", ready["ca_file"], ready["admin_url"]], capture_output=True, text=True, check=True)
     assert "Portolan" in page.stdout and "/v1" in page.stdout
     answer = subprocess.run(["curl", "-s", "--cacert", ready["ca_file"], "-H", f"Authorization: Bearer {ready['token']}", ready["admin_url"].rstrip("/") + "/v1/whoami"],
@@ -49,8 +50,8 @@ def test_tcp_and_several_gateways_and_relays(postgres):
     with harness.running(harness.Dev(resources, "--gateways", "2", "--relays", "2")) as dev:
         assert len(dev.json_lines("admin", "nodes", "list")) == 4
         # Over tcp the client signs in itself, TLS and all.
-        with psycopg2.connect(host="127.0.0.1", port=dev.port("raw"), user=postgres.user, password=postgres.password, dbname="postgres", sslmode="require") as connection, \
-                connection.cursor() as cursor:
+        raw = psycopg2.connect(host="127.0.0.1", port=dev.port("raw"), user=postgres.user, password=postgres.password, dbname="postgres", sslmode="require")
+        with contextlib.closing(raw), raw.cursor() as cursor:
             cursor.execute("select 1")
         assert dev.psql("billing-db", "-c", "select 1").stdout.strip() == "1"
         sessions = wait_until(lambda: [s for s in dev.json_lines("audit", "sessions") if s["type"] == "tcp" and s.get("ended")], 10, "the tcp session's record")
