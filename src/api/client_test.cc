@@ -195,7 +195,7 @@ void expect_unreachable(const Error& error, const net::Endpoint& endpoint, std::
 }
 
 CO_TEST(ControlClient, CallsOverOneConnection) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.address());
@@ -218,7 +218,7 @@ CO_TEST(ControlClient, CallsOverOneConnection) {
 }
 
 CO_TEST(ControlClient, ShowsItsCertificateToTheInternalName) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.internal_address());
@@ -232,7 +232,7 @@ CO_TEST(ControlClient, ShowsItsCertificateToTheInternalName) {
 }
 
 CO_TEST(ControlClient, AProblemBecomesItsError) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.address());
@@ -248,7 +248,7 @@ CO_TEST(ControlClient, AProblemBecomesItsError) {
 }
 
 CO_TEST(ControlClient, ReadsLeasesStrictly) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.address());
@@ -267,7 +267,7 @@ CO_TEST(ControlClient, ReadsLeasesStrictly) {
 }
 
 CO_TEST(ControlClient, AnAnswerThatIsTooLarge) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.address(), {.answer_bytes = 2000});
@@ -278,7 +278,7 @@ CO_TEST(ControlClient, AnAnswerThatIsTooLarge) {
 }
 
 CO_TEST(ControlClient, ARefusedPort) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto address = server.address();
@@ -293,7 +293,7 @@ CO_TEST(ControlClient, ARefusedPort) {
 }
 
 CO_TEST(ControlClient, WrongAuthority) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   auto address = server.address();
@@ -312,7 +312,7 @@ CO_TEST(ControlClient, WrongAuthority) {
 }
 
 CO_TEST(ControlClient, WrongName) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen(identity_of(server.server_ca, names({"other.example"}, {"192.0.2.1"})));
   const auto client = client_for(server.address());
@@ -329,7 +329,7 @@ CO_TEST(ControlClient, WrongName) {
 }
 
 CO_TEST(ControlClient, AStrangersCertificate) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   auto address = server.internal_address();
@@ -367,7 +367,7 @@ TEST(ControlClient, RefusesToBelieveAnybody) {
 }
 
 CO_TEST(ControlClient, WatchesLineByLine) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.address(), {.silence = 150ms, .line_bytes = 4096});
@@ -403,7 +403,7 @@ CO_TEST(ControlClient, WatchesLineByLine) {
 }
 
 CO_TEST(ControlClient, ARefusedWatchSaysWhy) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.address());
@@ -422,7 +422,7 @@ Task<> watch_quietly(ControlClient& client) {
   (void)co_await client.watch("/v1/watch", {{"stay", "1"}}, [](std::string_view) { return Result<>{}; });
 }
 CO_TEST(ControlClient, CallsBesideAWatch) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto client = client_for(server.address());
@@ -439,7 +439,7 @@ CO_TEST(ControlClient, CallsBesideAWatch) {
 }
 
 CO_TEST(FetchTrust, BelievesTheAuthorityWithTheFingerprint) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const std::string fingerprint = server.server_ca.certificate().fingerprint();
@@ -462,7 +462,7 @@ CO_TEST(FetchTrust, BelievesTheAuthorityWithTheFingerprint) {
 
 // Somebody in between shows the genuine authority, which is no secret, over a connection of its own.
 CO_TEST(FetchTrust, AManInTheMiddleCannotBorrowTheAuthority) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server genuine(executor);
   genuine.listen();
   Server eve(executor);
@@ -495,7 +495,7 @@ CO_TEST(FetchTrust, AManInTheMiddleCannotBorrowTheAuthority) {
 }
 
 CO_TEST(LookAtCertificate, ShowsTheChain) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Server server(executor);
   server.listen();
   const auto chain = co_await look_at_certificate(server.endpoint());

@@ -24,7 +24,7 @@ struct Folder {
 };
 
 Task<std::unique_ptr<Spool>> open_spool(SpoolOptions options) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   options.free_floor_bytes = 0;
   auto spool = Spool::open(executor, options);
   EXPECT_TRUE(spool) << net::testing::describe_failure(spool);
@@ -64,7 +64,7 @@ CO_TEST(Spool, WakesItsReader) {
   const Folder folder;
   const auto spool = co_await open_spool({.folder = folder.path});
   CO_ASSERT_TRUE(spool != nullptr);
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   net::TaskGroup tasks(executor);
   for (std::uint64_t i = 1; i <= 3; ++i) {
     tasks.spawn("append", append_soon(*spool, i));
@@ -120,7 +120,7 @@ CO_TEST(Spool, ACancelledReaderLeavesNothingBehind) {
   const Folder folder;
   const auto spool = co_await open_spool({.folder = folder.path});
   CO_ASSERT_TRUE(spool != nullptr);
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   std::optional<Result<SpoolBatch>> got;
   net::TaskGroup tasks(executor);
   tasks.spawn("reader", wait_for_next(*spool, got));
@@ -140,7 +140,7 @@ CO_TEST(Spool, ItsEndEndsTheReader) {
   const Folder folder;
   auto spool = co_await open_spool({.folder = folder.path});
   CO_ASSERT_TRUE(spool != nullptr);
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   std::optional<Result<SpoolBatch>> got;
   net::TaskGroup tasks(executor);
   tasks.spawn("reader", wait_for_next(*spool, got));
@@ -156,7 +156,7 @@ CO_TEST(Spool, ASecondReaderTakesThePlaceOfTheFirst) {
   const Folder folder;
   const auto spool = co_await open_spool({.folder = folder.path});
   CO_ASSERT_TRUE(spool != nullptr);
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   std::optional<Result<SpoolBatch>> first, second;
   net::TaskGroup tasks(executor);
   tasks.spawn("first", wait_for_next(*spool, first));
@@ -175,7 +175,7 @@ CO_TEST(Spool, RefusesASecondOpenerAndAFullDisk) {
   const Folder folder;
   const auto spool = co_await open_spool({.folder = folder.path});
   CO_ASSERT_TRUE(spool != nullptr);
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   const auto second = Spool::open(executor, {.folder = folder.path});
   CO_ASSERT_ERROR(second, Code::kConflict);
   const Folder other;

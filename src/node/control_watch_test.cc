@@ -38,7 +38,7 @@ TEST(IndexedView, SaysWhoMayReachWhatAndWhoIsDenied) {
 }
 
 CO_TEST(ControlWatch, TellsOfViewsRevocationsAndAbsence) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   FakeClock clock;
   testing::FakeControl control([](const std::string&, const std::string&) { return Result<std::string>("{}"); });
   api::NodeEvent view{"view", "e", 1, api::NodeView{}, std::nullopt, std::nullopt};

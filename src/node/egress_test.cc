@@ -116,7 +116,7 @@ struct Rig {
 };
 
 CO_TEST(Egress, LetsAGrantedOneThroughAndRecordsIt) {
-  Rig rig(co_await boost::asio::this_coro::executor);
+  Rig rig(co_await net::this_executor());
   auto link = co_await rig.connect();
   CO_ASSERT_OK(link);
   auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
@@ -137,7 +137,7 @@ CO_TEST(Egress, LetsAGrantedOneThroughAndRecordsIt) {
 }
 
 CO_TEST(Egress, RefusesEveryAssertionThatIsNotThisOnesForThisStream) {
-  Rig rig(co_await boost::asio::this_coro::executor);
+  Rig rig(co_await net::this_executor());
   auto link = co_await rig.connect();
   auto other = co_await rig.connect();
   CO_ASSERT_OK(link);
@@ -184,7 +184,7 @@ CO_TEST(Egress, RefusesEveryAssertionThatIsNotThisOnesForThisStream) {
 }
 
 CO_TEST(Egress, TellsWhyTheControlPlaneSaidNo) {
-  Rig rig(co_await boost::asio::this_coro::executor);
+  Rig rig(co_await net::this_executor());
   rig.denial = Error{Code::kDenied, "ann may not use \"echo\"; ask an admin", "no_grant"};
   auto link = co_await rig.connect();
   CO_ASSERT_OK(link);
@@ -197,7 +197,7 @@ CO_TEST(Egress, TellsWhyTheControlPlaneSaidNo) {
 }
 
 CO_TEST(Egress, RevocationEndsALiveSession) {
-  Rig rig(co_await boost::asio::this_coro::executor);
+  Rig rig(co_await net::this_executor());
   auto link = co_await rig.connect();
   CO_ASSERT_OK(link);
   auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));

@@ -45,7 +45,7 @@ struct Rig {
 };
 
 CO_TEST(LeaseCache, AsksOnceForAllWhoKnockAtOnceAndThenNotAgain) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor, [] { return lease_for(kKey); });
   net::TaskGroup tasks(executor);
   int got = 0;
@@ -63,7 +63,7 @@ CO_TEST(LeaseCache, AsksOnceForAllWhoKnockAtOnceAndThenNotAgain) {
 }
 
 CO_TEST(LeaseCache, EachOneRefusedAsksForHimself) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor, []() -> Result<api::Lease> { return fail(Code::kDenied, "no grant", "no_grant"); });
   net::TaskGroup tasks(executor);
   int refused = 0;
@@ -77,7 +77,7 @@ CO_TEST(LeaseCache, EachOneRefusedAsksForHimself) {
 }
 
 CO_TEST(LeaseCache, TakesNoLeaseForSomebodyElse) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   for (int field = 0; field < 4; ++field) {
     Rig rig(executor, [field] {
       api::Lease lease = lease_for(kKey);
@@ -90,7 +90,7 @@ CO_TEST(LeaseCache, TakesNoLeaseForSomebodyElse) {
 }
 
 CO_TEST(LeaseCache, RefusesWhatItDoesNotUnderstand) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor, [] {
     api::Lease lease = lease_for(kKey);
     lease.must_understand = {"masking"};
@@ -101,7 +101,7 @@ CO_TEST(LeaseCache, RefusesWhatItDoesNotUnderstand) {
 }
 
 CO_TEST(LeaseCache, RevocationEndsTheSessionsOfThatLeaseOnly) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   int made = 0;
   const LeaseKey other{"a-1", "d-1", "rs-2"};
   Rig rig(executor, [&] { return ++made == 1 ? lease_for(kKey, "l-1") : lease_for(other, "l-2"); });
@@ -121,7 +121,7 @@ CO_TEST(LeaseCache, RevocationEndsTheSessionsOfThatLeaseOnly) {
 }
 
 CO_TEST(LeaseCache, TimeEndsWhatIsNotRenewed) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor, [] { return lease_for(kKey); });
   CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
   Holder holder("s-1");
@@ -139,7 +139,7 @@ CO_TEST(LeaseCache, TimeEndsWhatIsNotRenewed) {
 }
 
 CO_TEST(LeaseCache, WhileTheControlPlaneIsAway) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor, [] { return lease_for(kKey); });
   CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
   Holder holder("s-1");
@@ -159,7 +159,7 @@ CO_TEST(LeaseCache, WhileTheControlPlaneIsAway) {
 }
 
 CO_TEST(LeaseCache, ARenewalThatIsDeniedEndsSessionsAndOneThatFailsDoesNot) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Result<api::Lease> next = lease_for(kKey);
   Rig rig(executor, [&] { return next; });
   CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));

@@ -49,7 +49,7 @@ struct Rig {
 };
 
 CO_TEST(NodeSession, IsOnRecordFromItsFirstMomentToItsLast) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor);
   const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
   CO_ASSERT_OK(lease);
@@ -80,7 +80,7 @@ CO_TEST(NodeSession, IsOnRecordFromItsFirstMomentToItsLast) {
 }
 
 CO_TEST(NodeSession, DoesNotBeginUnrecordedOrWithoutALease) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor);
   const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
   CO_ASSERT_OK(lease);
@@ -96,7 +96,7 @@ CO_TEST(NodeSession, DoesNotBeginUnrecordedOrWithoutALease) {
 }
 
 CO_TEST(NodeSession, OneLostMidwayIsRecordedAsEndedToo) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor);
   const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
   CO_ASSERT_OK(lease);
@@ -113,7 +113,7 @@ net::Task<Result<>> cancelled(int* count) {
 }
 
 CO_TEST(NodeSession, CancelsOnlyForTheSameAccountDeviceAndResource) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   Rig rig(executor);
   const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
   CO_ASSERT_OK(lease);

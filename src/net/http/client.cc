@@ -5,7 +5,6 @@
 #include <limits>
 
 #include <fmt/format.h>
-#include <boost/asio/this_coro.hpp>
 
 #include "net/event.h"
 #include "net/http/codec.h"
@@ -84,7 +83,7 @@ struct Client::Impl {
 
   Task<Result<Response>> exchange(Request request, milliseconds limit) {
     if (!idle) {
-      const Executor executor = co_await boost::asio::this_coro::executor;
+      const Executor executor = co_await net::this_executor();
       idle = std::make_unique<Event>(executor);
     }
     while (busy) {

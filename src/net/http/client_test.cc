@@ -100,7 +100,7 @@ Request get(std::string path) { return {.path = std::move(path)}; }
 Request post(std::string body) { return {.method = "POST", .path = "/echo", .body = std::move(body)}; }
 
 CO_TEST(HttpClient, AsksAndKeepsItsConnection) {
-  Site site(co_await boost::asio::this_coro::executor);
+  Site site(co_await net::this_executor());
   {
     Client client(site.connector(), "site");
     const auto first = co_await client.request(get("/echo"), kLimit);
@@ -124,7 +124,7 @@ CO_TEST(HttpClient, AsksAndKeepsItsConnection) {
 }
 
 CO_TEST(HttpClient, ProblemsBecomeErrors) {
-  Site site(co_await boost::asio::this_coro::executor);
+  Site site(co_await net::this_executor());
   {
     Client client(site.connector(), "site");
     const auto missing = co_await client.request(get("/missing"), kLimit);
@@ -137,7 +137,7 @@ CO_TEST(HttpClient, ProblemsBecomeErrors) {
 }
 
 CO_TEST(HttpClient, OneAtATime) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Site site(executor);
   {
     Client client(site.connector(), "site");
@@ -156,7 +156,7 @@ CO_TEST(HttpClient, OneAtATime) {
 }
 
 CO_TEST(HttpClient, ReplacesAConnectionThatClosedMeanwhile) {
-  Script script(co_await boost::asio::this_coro::executor, {{kOk}, {kOk}});
+  Script script(co_await net::this_executor(), {{kOk}, {kOk}});
   Client client(script.connector(), "h");
   const auto first = co_await client.request(post("1"), kLimit);
   CO_ASSERT_OK(first);
@@ -169,7 +169,7 @@ CO_TEST(HttpClient, ReplacesAConnectionThatClosedMeanwhile) {
 
 // A connection on which the server half-closes, or speaks out of turn, while it is idle.
 CO_TEST(HttpClient, DistrustsAKeptConnectionThatIsNotQuiet) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   for (const std::string& unasked : {std::string(), kOk}) {
     std::vector<StreamPair> pairs;
     for (int i = 0; i < 2; ++i) pairs.push_back(memory_pair(executor));
@@ -192,7 +192,7 @@ CO_TEST(HttpClient, DistrustsAKeptConnectionThatIsNotQuiet) {
 
 // The connection ends when the request is already on its way: it has perhaps been carried out.
 CO_TEST(HttpClient, RepeatsOnlyWhatMayBeRepeated) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Request with_key = post("2");
   with_key.headers["idempotency-key"] = "k";
   for (const auto& [request, repeated] :
@@ -213,7 +213,7 @@ CO_TEST(HttpClient, RepeatsOnlyWhatMayBeRepeated) {
 }
 
 CO_TEST(HttpClient, RepeatsOnce) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Script twice(executor, {{kOk, ""}, {""}, {kOk}});
   Client client(twice.connector(), "h");
   const auto first = co_await client.request(get("/"), kLimit);
@@ -233,7 +233,7 @@ CO_TEST(HttpClient, RepeatsOnce) {
 }
 
 CO_TEST(HttpClient, TakesOnlyProperAnswers) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   const Limits limits{.header_bytes = 1000, .body_bytes = 100};
   for (const auto& [answer, code] : std::vector<std::pair<std::string, Code>>{
            {"HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n", Code::kLimit},
@@ -259,7 +259,7 @@ CO_TEST(HttpClient, TakesOnlyProperAnswers) {
 }
 
 CO_TEST(HttpClient, PassesOverInterimAnswers) {
-  Script script(co_await boost::asio::this_coro::executor,
+  Script script(co_await net::this_executor(),
                 {{"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nX: y\r\n\r\n" + kOk}});
   Client client(script.connector(), "h");
   const auto answer = co_await client.request(get("/"), kLimit);
@@ -269,7 +269,7 @@ CO_TEST(HttpClient, PassesOverInterimAnswers) {
 }
 
 CO_TEST(HttpClient, DropsAConnectionThatSaysTooMuch) {
-  Script script(co_await boost::asio::this_coro::executor, {{kOk + kOk, "unasked"}, {kOk}});
+  Script script(co_await net::this_executor(), {{kOk + kOk, "unasked"}, {kOk}});
   {
     Client client(script.connector(), "h");
     for (int i = 0; i < 2; ++i) {
@@ -282,7 +282,7 @@ CO_TEST(HttpClient, DropsAConnectionThatSaysTooMuch) {
 }
 
 CO_TEST(HttpClient, SaysThatItCannotConnect) {
-  Script script(co_await boost::asio::this_coro::executor, {});
+  Script script(co_await net::this_executor(), {});
   Client client(script.connector(), "h");
   const auto answer = co_await client.request(get("/a b"), kLimit);
   CO_ASSERT_ERROR(answer, Code::kUnavailable);
@@ -290,7 +290,7 @@ CO_TEST(HttpClient, SaysThatItCannotConnect) {
 }
 
 CO_TEST(HttpClient, WaitsOnlySoLong) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   StreamPair silent = memory_pair(executor);
   int connections = 0;
   const auto dial = [](std::unique_ptr<Stream>& stream, int& n) -> Task<Result<std::unique_ptr<Stream>>> {
@@ -305,7 +305,7 @@ CO_TEST(HttpClient, WaitsOnlySoLong) {
 }
 
 CO_TEST(HttpClient, RefusesToSendWhatWouldBeTwoRequests) {
-  Script script(co_await boost::asio::this_coro::executor, {{kOk}});
+  Script script(co_await net::this_executor(), {{kOk}});
   {
     Client client(script.connector(), "h");
     const auto answer = co_await client.request({.headers = {{"x", "y\r\n\r\nGET / HTTP/1.1"}}}, kLimit);
@@ -316,7 +316,7 @@ CO_TEST(HttpClient, RefusesToSendWhatWouldBeTwoRequests) {
 }
 
 CO_TEST(HttpLines, GivesLineByLine) {
-  Site site(co_await boost::asio::this_coro::executor);
+  Site site(co_await net::this_executor());
   {
     Client client(site.connector(), "site");
     auto lines = co_await client.open(get("/lines"), kLimit);
@@ -340,7 +340,7 @@ CO_TEST(HttpLines, GivesLineByLine) {
 }
 
 CO_TEST(HttpLines, OtherStatusesAreTheHead) {
-  Site site(co_await boost::asio::this_coro::executor);
+  Site site(co_await net::this_executor());
   {
     Client client(site.connector(), "site");
     auto lines = co_await client.open(get("/missing"), kLimit);
@@ -366,7 +366,7 @@ struct Raw {
 };
 
 CO_TEST(HttpLines, LimitsALineAndSilence) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Raw raw(executor);
   Client client(raw.connector(), "h");
   co_await testing::write_text(*raw.pair.second,
@@ -388,7 +388,7 @@ CO_TEST(HttpLines, LimitsALineAndSilence) {
 }
 
 CO_TEST(HttpLines, TellAnEndFromABreak) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Raw raw(executor);
   Client client(raw.connector(), "h");
   co_await testing::write_text(*raw.pair.second, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nab\n\r\n");

@@ -64,7 +64,7 @@ const Router& routes() {
 
 // One connection that says `bytes` and half-closes; what it got.
 Task<std::string> talk(std::string bytes, ServerOptions options = {}, Connection connection = {"10.0.0.1"}) {
-  Served served(co_await boost::asio::this_coro::executor, routes(), options, std::move(connection));
+  Served served(co_await net::this_executor(), routes(), options, std::move(connection));
   std::string all = co_await served.talk(std::move(bytes));
   co_await served.group.join();
   co_return all;
@@ -77,7 +77,7 @@ CO_TEST(HttpServer, AnswersARequest) {
 }
 
 CO_TEST(HttpServer, KeepsTheConnection) {
-  Served served(co_await boost::asio::this_coro::executor, routes(), ServerOptions{});
+  Served served(co_await net::this_executor(), routes(), ServerOptions{});
   for (int i = 0; i < 3; ++i) {
     const auto answer = co_await served.ask("POST /echo/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc");
     CO_ASSERT_TRUE(answer.has_value());
@@ -208,7 +208,7 @@ CO_TEST(HttpServer, RefusesPathsThatHide) {
 
 CO_TEST(HttpServer, RefusesALargeBodyWithoutReadingIt) {
   const ServerOptions options{.limits = {.body_bytes = 1000}};
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   for (std::string head : {"Content-Length: 10000000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n989680\r\n"}) {
     Served served(executor, routes(), options, {}, 4096);
     TaskGroup writer(executor);
@@ -241,7 +241,7 @@ CO_TEST(HttpServer, RefusesLargeHeaders) {
 }
 
 CO_TEST(HttpServer, WaitsForAHeaderOnlySoLong) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   const ServerOptions options{.header_timeout = 30ms, .body_timeout = 30ms, .idle_timeout = 30ms};
   Served silent(executor, routes(), options);
   const std::string none = co_await testing::read_all(*silent.client);
@@ -278,7 +278,7 @@ CO_TEST(HttpServer, FailingHandlersTellNothing) {
 }
 
 CO_TEST(HttpServer, SaysContinueToThoseWhoWait) {
-  Served served(co_await boost::asio::this_coro::executor, routes(), ServerOptions{});
+  Served served(co_await net::this_executor(), routes(), ServerOptions{});
   const auto interim =
       co_await served.ask("POST /echo/x HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
   CO_ASSERT_TRUE(interim.has_value());
@@ -294,7 +294,7 @@ CO_TEST(HttpServer, SaysContinueToThoseWhoWait) {
 
 CO_TEST(HttpServer, GivesUpAReaderThatStops) {
   const ServerOptions options{.write_timeout = 30ms};
-  Served served(co_await boost::asio::this_coro::executor, routes(), options, {}, 4096);
+  Served served(co_await net::this_executor(), routes(), options, {}, 4096);
   co_await testing::write_text(*served.client, "GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
   co_await served.group.join();
   const std::string some = co_await testing::read_all(*served.client);
@@ -302,7 +302,7 @@ CO_TEST(HttpServer, GivesUpAReaderThatStops) {
 }
 
 CO_TEST(HttpServer, LargeAnswersArriveWhole) {
-  Served served(co_await boost::asio::this_coro::executor, routes(), ServerOptions{}, {}, 4096);
+  Served served(co_await net::this_executor(), routes(), ServerOptions{}, {}, 4096);
   const auto answer = co_await served.ask("GET /large HTTP/1.1\r\nHost: h\r\n\r\n");
   CO_ASSERT_TRUE(answer.has_value());
   EXPECT_EQ(answer->body.size(), 1'000'000u);
@@ -310,7 +310,7 @@ CO_TEST(HttpServer, LargeAnswersArriveWhole) {
 }
 
 CO_TEST(HttpServer, EndsWhenItIsCancelled) {
-  Served served(co_await boost::asio::this_coro::executor, routes(), ServerOptions{});
+  Served served(co_await net::this_executor(), routes(), ServerOptions{});
   const auto answer = co_await served.ask("GET /slow HTTP/1.1\r\nHost: h\r\n\r\n");
   CO_ASSERT_TRUE(answer.has_value());
   served.group.cancel();

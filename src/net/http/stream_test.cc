@@ -95,7 +95,7 @@ Router routes(Seen& seen) {
 std::string get(std::string_view path) { return "GET " + std::string(path) + " HTTP/1.1\r\nHost: h\r\n\r\n"; }
 
 CO_TEST(HttpStream, SendsPiecesAndGoesOn) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options;
@@ -108,7 +108,7 @@ CO_TEST(HttpStream, SendsPiecesAndGoesOn) {
 }
 
 CO_TEST(HttpStream, HeadAndHttp10) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options;
@@ -126,7 +126,7 @@ CO_TEST(HttpStream, HeadAndHttp10) {
 }
 
 CO_TEST(HttpStream, ASlowReaderSlowsTheHandler) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options;
@@ -148,7 +148,7 @@ CO_TEST(HttpStream, ASlowReaderSlowsTheHandler) {
 }
 
 CO_TEST(HttpStream, GivesUpAReaderThatStops) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options{.write_timeout = 30ms};
@@ -160,7 +160,7 @@ CO_TEST(HttpStream, GivesUpAReaderThatStops) {
 }
 
 CO_TEST(HttpStream, SeesTheClientGo) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options;
@@ -183,7 +183,7 @@ CO_TEST(HttpStream, SeesTheClientGo) {
 }
 
 CO_TEST(HttpStream, RequestsThatComeMeanwhileWait) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options;
@@ -199,7 +199,7 @@ CO_TEST(HttpStream, RequestsThatComeMeanwhileWait) {
 }
 
 CO_TEST(HttpStream, ToleratesOnlySoMuchMeanwhile) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options{.limits = {.header_bytes = 1000}};
@@ -211,7 +211,7 @@ CO_TEST(HttpStream, ToleratesOnlySoMuchMeanwhile) {
 }
 
 CO_TEST(HttpStream, FailuresBeforeTheBeginningAreProblems) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options;
@@ -227,7 +227,7 @@ CO_TEST(HttpStream, FailuresBeforeTheBeginningAreProblems) {
 }
 
 CO_TEST(HttpStream, FailuresAfterwardsCutTheAnswer) {
-  const Executor executor = co_await boost::asio::this_coro::executor;
+  const Executor executor = co_await net::this_executor();
   Seen seen;
   const Router router = routes(seen);
   const ServerOptions options;

@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include <boost/asio/this_coro.hpp>
 
 #include "net/http/codec.h"
 #include "net/http/server.h"

@@ -103,7 +103,7 @@ const Error kNoGrant{Code::kDenied, "no grant for billing", "no_grant", Hop::kEg
 
 CO_TEST(Refuse, TellsWhoeverAsksToComeIn) {
   for (const bool asks_for_tls : {false, true}) {
-    Refused refused(co_await boost::asio::this_coro::executor, kNoGrant, 5s);
+    Refused refused(co_await net::this_executor(), kNoGrant, 5s);
     if (asks_for_tls) {
       co_await refused.client->send(text_of(ssl_request()));
       const std::string answer = co_await refused.client->raw(1);
@@ -123,7 +123,7 @@ CO_TEST(Refuse, SaysNothingToOthers) {
   const std::string beginnings[] = {"GET / HTTP/1.1\r\nHost: x\r\n\r\n", "POST / HTTP/1.1\r\n\r\n",
                                     text_of(cancel_request({1, 2}))};
   for (const std::string& begin : beginnings) {
-    Refused refused(co_await boost::asio::this_coro::executor, kNoGrant, 5s);
+    Refused refused(co_await net::this_executor(), kNoGrant, 5s);
     co_await refused.client->send(begin);
     const std::string end = co_await refused.client->raw(1);
     EXPECT_EQ(end, "");
@@ -132,11 +132,11 @@ CO_TEST(Refuse, SaysNothingToOthers) {
 }
 
 CO_TEST(Refuse, DoesNotWaitLongerThanItMay) {
-  Refused silent(co_await boost::asio::this_coro::executor, kNoGrant, 20ms);
+  Refused silent(co_await net::this_executor(), kNoGrant, 20ms);
   const std::string end = co_await silent.client->raw(1);
   EXPECT_EQ(end, "");
   co_await silent.group.join();
-  Refused gone(co_await boost::asio::this_coro::executor, kNoGrant, 5s);
+  Refused gone(co_await net::this_executor(), kNoGrant, 5s);
   gone.client->half_close();
   co_await gone.group.join();
 }

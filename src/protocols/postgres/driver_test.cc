@@ -13,7 +13,7 @@ net::Task<> until_done(Setup& setup) {
 }
 
 CO_TEST(Driver, CarriesASessionAndPutsItsQueriesOnRecord) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.client->send(text_of(ssl_request()));
   const std::string no_tls = co_await setup.client->raw(1);
   EXPECT_EQ(no_tls, "N");
@@ -66,7 +66,7 @@ CO_TEST(Driver, CarriesASessionAndPutsItsQueriesOnRecord) {
 }
 
 CO_TEST(Driver, NewerMinorVersionsAreNegotiatedDown) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   std::string packet = startup({{"user", "alice"}, {"_pq_.future", "1"}});
   packet[7] = 2;  // 3.2
   co_await setup.client->send(packet);
@@ -80,7 +80,7 @@ CO_TEST(Driver, NewerMinorVersionsAreNegotiatedDown) {
 
 // What opens like a start-up packet and is none, of every small size, and lengths that lie.
 CO_TEST(Driver, MalformedStartUpPackets) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   std::vector<std::string> packets;
   for (std::uint32_t size = 0; size <= 64; ++size) {
     for (const char fill : {'\0', 'x', '\xff'}) {
@@ -126,7 +126,7 @@ CO_TEST(Driver, AStartUpPacketThatIsRefusedSaysWhy) {
       {startup({{"user", "alice"}, {"database", "other"}}), {"3D000", "billing", "main", "other"}},
   };
   for (const Case& c : cases) {
-    Setup setup(co_await boost::asio::this_coro::executor);
+    Setup setup(co_await net::this_executor());
     setup.session.granted_.settings["database"] = "main";
     co_await setup.client->send(c.packet);
     const std::string said = co_await setup.client->next();
@@ -137,7 +137,7 @@ CO_TEST(Driver, AStartUpPacketThatIsRefusedSaysWhy) {
 }
 
 CO_TEST(Driver, AWebPageIsTurnedAwayWithoutAWord) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.client->send("GET / HTTP/1.1\r\nHost: localhost:15432\r\n\r\n");
   co_await setup.group.join();
   const std::string said = co_await setup.client->raw(1);
@@ -169,7 +169,7 @@ CO_TEST(Driver, FailuresAtTheResourceReachTheClient) {
       {"it hangs up", "disable", "", {"08006", "hop: resource"}},
   };
   for (const Case& c : cases) {
-    Setup setup(co_await boost::asio::this_coro::executor);
+    Setup setup(co_await net::this_executor());
     setup.session.granted_.settings["tls"] = c.tls;
     co_await setup.client->send(startup({{"user", "alice"}}));
     [[maybe_unused]] const auto asked = co_await setup.server->first_packet();
@@ -187,7 +187,7 @@ CO_TEST(Driver, FailuresAtTheResourceReachTheClient) {
 }
 
 CO_TEST(Driver, AResourceThatIsDown) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   setup.session.resource_.reset();
   co_await setup.client->send(startup({{"user", "alice"}}));
   const std::string said = co_await setup.client->next();
@@ -196,7 +196,7 @@ CO_TEST(Driver, AResourceThatIsDown) {
 }
 
 CO_TEST(Driver, PrefersTlsButGoesWithout) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   setup.session.granted_.settings.clear();
   co_await setup.client->send(startup({{"user", "alice"}}));
   const std::string asked = co_await setup.server->first_packet();
@@ -210,7 +210,7 @@ CO_TEST(Driver, PrefersTlsButGoesWithout) {
 const Error kRevoked{Code::kDenied, "access to \"billing\" was taken away", "revoked", Hop::kControlPlane};
 
 CO_TEST(Driver, StoppedWhileIdle) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.sign_in();
   setup.session.stop_.stop(kRevoked);
   const std::string said = co_await setup.client->next();
@@ -226,7 +226,7 @@ CO_TEST(Driver, StoppedWhileIdle) {
 }
 
 CO_TEST(Driver, StoppedWhileTheClientCopiesIn) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.sign_in();
   co_await setup.client->send(msg('Q', z("copy t from stdin")));
   [[maybe_unused]] auto got = co_await setup.server->next();
@@ -246,7 +246,7 @@ CO_TEST(Driver, StoppedWhileTheClientCopiesIn) {
 }
 
 CO_TEST(Driver, StoppedWithinAMessageOfTheServer) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.sign_in();
   const std::string row = msg('d', std::string(100, 'r'));
   co_await setup.client->send(msg('Q', z("copy t to stdout")));
@@ -264,7 +264,7 @@ CO_TEST(Driver, StoppedWithinAMessageOfTheServer) {
 }
 
 CO_TEST(Driver, StoppedWithinAMessageThatNeverEnds) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.sign_in();
   co_await setup.client->send(msg('Q', z("copy t to stdout")));
   [[maybe_unused]] auto got = co_await setup.server->next();
@@ -278,7 +278,7 @@ CO_TEST(Driver, StoppedWithinAMessageThatNeverEnds) {
 }
 
 CO_TEST(Driver, AQueryThatCannotBeRecordedIsNotAnswered) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.sign_in();
   setup.session.record_fails_ = Error{Code::kLimit, "the disk is full"};
   co_await setup.client->send(msg('Q', z("select secret")));
@@ -292,7 +292,7 @@ CO_TEST(Driver, AQueryThatCannotBeRecordedIsNotAnswered) {
 
 CO_TEST(Driver, BrokenMessagesEndTheSession) {
   for (const std::string& bad : {msg('p', "password"), msg('z'), "Q\0\0\0\3"s, "Q\x80\0\0\0"s, msg('Q', "no end")}) {
-    Setup setup(co_await boost::asio::this_coro::executor);
+    Setup setup(co_await net::this_executor());
     co_await setup.sign_in();
     co_await setup.client->send(bad);
     const std::string said = co_await setup.client->next();
@@ -305,7 +305,7 @@ CO_TEST(Driver, BrokenMessagesEndTheSession) {
 }
 
 CO_TEST(Driver, AServerThatBreaksTheProtocolInMidSession) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.sign_in();
   co_await setup.server->send("D\0\0\0\0"s);
   const std::string said = co_await setup.client->next();
@@ -314,7 +314,7 @@ CO_TEST(Driver, AServerThatBreaksTheProtocolInMidSession) {
 }
 
 CO_TEST(Driver, ClientGone) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   co_await setup.sign_in();
   co_await setup.client->send(msg('Q', z("select pg_sleep(60)")));
   [[maybe_unused]] auto got = co_await setup.server->next();
@@ -326,7 +326,7 @@ CO_TEST(Driver, ClientGone) {
 
 CO_TEST(Driver, AServerThatVanishesAfterTerminateIsAnOrdinaryEnd) {
   for (const bool terminates : {true, false}) {
-    Setup setup(co_await boost::asio::this_coro::executor);
+    Setup setup(co_await net::this_executor());
     co_await setup.sign_in();
     if (terminates) {
       co_await setup.client->send(msg('X'));
@@ -341,7 +341,7 @@ CO_TEST(Driver, AServerThatVanishesAfterTerminateIsAnOrdinaryEnd) {
 }
 
 CO_TEST(Driver, ACancelRequestRunsTheOfferedCancel) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   int ran = 0;
   const auto key = setup.session.offer_cancel([&ran]() -> net::Task<Result<>> {
     ++ran;
@@ -355,14 +355,14 @@ CO_TEST(Driver, ACancelRequestRunsTheOfferedCancel) {
   EXPECT_EQ(ran, 1);
   EXPECT_EQ(setup.session.dials_, 0);
 
-  Setup unknown(co_await boost::asio::this_coro::executor);
+  Setup unknown(co_await net::this_executor());
   co_await unknown.client->send(text_of(cancel_request({1, 2})));
   co_await unknown.group.join();
   CO_ASSERT_ERROR(*unknown.outcome, Code::kNotFound);
 }
 
 CO_TEST(Driver, TheOfferedCancelSendsTheServersOwnKey) {
-  const auto executor = co_await boost::asio::this_coro::executor;
+  const auto executor = co_await net::this_executor();
   std::unique_ptr<Peer> cancelled;
   net::TaskGroup group(executor);
   std::string received;

@@ -69,7 +69,7 @@ struct SigningIn {
 };
 
 CO_TEST(SignIn, ByTrust) {
-  SigningIn in(co_await boost::asio::this_coro::executor);
+  SigningIn in(co_await net::this_executor());
   const std::string version = msg('S',
                                   "server_version\0"
                                   "15.1\0"sv);
@@ -84,7 +84,7 @@ CO_TEST(SignIn, ByTrust) {
 }
 
 CO_TEST(SignIn, ByMd5) {
-  SigningIn in(co_await boost::asio::this_coro::executor);
+  SigningIn in(co_await net::this_executor());
   co_await in.answer(msg('R', "\0\0\0\5salt"sv));
   const std::string answer = co_await in.server->next();
   const std::string inner = crypto::md5_hex(as_bytes("pencilapp")) + "salt";
@@ -95,7 +95,7 @@ CO_TEST(SignIn, ByMd5) {
 }
 
 CO_TEST(SignIn, InClearTextOnlyUnderTls) {
-  SigningIn bare(co_await boost::asio::this_coro::executor, false);
+  SigningIn bare(co_await net::this_executor(), false);
   co_await bare.answer(msg('R', "\0\0\0\3"sv));
   co_await bare.group.join();
   CO_ASSERT_ERROR(*bare.outcome, Code::kDenied);
@@ -103,7 +103,7 @@ CO_TEST(SignIn, InClearTextOnlyUnderTls) {
   const std::string sent = co_await bare.server->raw(1);
   EXPECT_EQ(sent, "") << "the password was not sent";
 
-  SigningIn encrypted(co_await boost::asio::this_coro::executor, true);
+  SigningIn encrypted(co_await net::this_executor(), true);
   co_await encrypted.answer(msg('R', "\0\0\0\3"sv));
   const std::string answer = co_await encrypted.server->next();
   EXPECT_EQ(answer, "p" + z("pencil"));
@@ -135,7 +135,7 @@ struct ScramServer {
 
 CO_TEST(SignIn, ByScramOnTheLoopAndOnAThread) {
   for (const unsigned iterations : {4096u, 10'000u}) {
-    SigningIn in(co_await boost::asio::this_coro::executor);
+    SigningIn in(co_await net::this_executor());
     co_await in.answer(kSaslStart);
     const std::string first = co_await in.server->next();
     CO_ASSERT_TRUE(first.starts_with("pSCRAM-SHA-256\0"sv));
@@ -152,7 +152,7 @@ CO_TEST(SignIn, ByScramOnTheLoopAndOnAThread) {
 CO_TEST(SignIn, AServerThatFailsToProveItselfIsRefused) {
   for (const std::string& last :
        {sasl(12, "v=AAAA"), kAuthenticationOk, sasl(11, "r=x"), msg('R', "\0\0\0\3"sv), kReady}) {
-    SigningIn in(co_await boost::asio::this_coro::executor);
+    SigningIn in(co_await net::this_executor());
     co_await in.answer(kSaslStart);
     const std::string first = co_await in.server->next();
     const ScramServer scram(first, 4096);
@@ -165,7 +165,7 @@ CO_TEST(SignIn, AServerThatFailsToProveItselfIsRefused) {
 }
 
 CO_TEST(SignIn, WhatTheServerSaysIsCarried) {
-  SigningIn in(co_await boost::asio::this_coro::executor);
+  SigningIn in(co_await net::this_executor());
   co_await in.answer(msg('E', "SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"app\"\0\0"sv));
   co_await in.group.join();
   CO_ASSERT_ERROR(*in.outcome, Code::kUnauthenticated);
@@ -205,7 +205,7 @@ CO_TEST(SignIn, ServersThatLie) {
       {"it hangs up in mid-message", "R\0\0\0\x08\0"s, Code::kEof},
   };
   for (const Case& c : cases) {
-    SigningIn in(co_await boost::asio::this_coro::executor);
+    SigningIn in(co_await net::this_executor());
     co_await in.answer(c.bytes);
     in.server->half_close();
     co_await in.group.join();

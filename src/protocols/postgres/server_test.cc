@@ -264,7 +264,7 @@ net::Task<> benchmarks(Door& door) {
 
 net::Task<> run_all(const Server& server, net::Loop& loop) {
   {
-    Door door(co_await boost::asio::this_coro::executor, server);
+    Door door(co_await net::this_executor(), server);
     co_await queries(door);
     co_await signing_in(door, server);
     co_await cancelling(door);

@@ -32,7 +32,7 @@ std::string text_of(const Result<net::Buffer>& got) {
 }
 
 CO_TEST(TcpDriver, CarriesBytesBothWaysAndCountsThem) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   auto wrote = co_await net::write(*setup.server, as_bytes("220 hello"));  // the server may speak first
   CO_ASSERT_OK(wrote);
   auto got = co_await net::read(*setup.client);
@@ -53,7 +53,7 @@ CO_TEST(TcpDriver, CarriesBytesBothWaysAndCountsThem) {
 }
 
 CO_TEST(TcpDriver, EndsWhenItIsStopped) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   auto wrote = co_await net::write(*setup.client, as_bytes("x"));
   CO_ASSERT_OK(wrote);
   auto got = co_await net::read(*setup.server);
@@ -67,14 +67,14 @@ CO_TEST(TcpDriver, EndsWhenItIsStopped) {
 }
 
 CO_TEST(TcpDriver, AResourceThatIsDown) {
-  Setup setup(co_await boost::asio::this_coro::executor);
+  Setup setup(co_await net::this_executor());
   setup.session.resource_.reset();
   co_await setup.group.join();
   CO_ASSERT_ERROR(*setup.outcome, Code::kUnavailable);
 }
 
 CO_TEST(TcpDriver, ARefusalCloses) {
-  auto [ours, theirs] = net::memory_pair(co_await boost::asio::this_coro::executor);
+  auto [ours, theirs] = net::memory_pair(co_await net::this_executor());
   co_await refuse(std::move(theirs), {Code::kDenied, "no"}, "t", std::chrono::seconds(1));
   const auto got = co_await net::read(*ours);
   EXPECT_TRUE(!got || got->empty());
