@@ -14,7 +14,9 @@ class Fields {
   Fields(std::string_view name, std::string_view value) { add(name, value); }
 
   void add(std::string_view name, std::string_view value, std::uint8_t flags = NGHTTP2_NV_FLAG_NONE) {
-    const auto bytes = [](std::string_view text) { return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data())); };
+    const auto bytes = [](std::string_view text) {
+      return reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
+    };
     fields_.push_back(nghttp2_nv{bytes(name), bytes(value), name.size(), value.size(), flags});
   }
   // Assertions and the like never come twice: in the table they would only push useful entries out.

@@ -20,7 +20,8 @@ bool is_printable(std::string_view text) {
 // The length of the payload behind a head of kHead bytes.
 Result<std::size_t> payload_length(ByteView head) {
   if (as_text(head.first(kMagic.size())) != kMagic)
-    return fail(Code::kProtocol, "the peer does not speak Portolan: it began with " + quoted(as_text(head.first(kMagic.size()))));
+    return fail(Code::kProtocol,
+                "the peer does not speak Portolan: it began with " + quoted(as_text(head.first(kMagic.size()))));
   ByteReader reader(head.subspan(kMagic.size()));
   const std::size_t length = reader.u16();
   if (length < kSmallest || length > kLargest)
@@ -83,7 +84,8 @@ Result<Agreed> agree(const Hello& ours, const Hello& theirs) {
   return Agreed{version, ours.features & theirs.features, theirs.software};
 }
 
-net::Task<Result<Agreed>> exchange_hello(net::Stream& stream, net::Reader& reader, Hello ours, std::chrono::milliseconds limit) {
+net::Task<Result<Agreed>> exchange_hello(net::Stream& stream, net::Reader& reader, Hello ours,
+                                         std::chrono::milliseconds limit) {
   auto agreed = co_await net::with_timeout(exchange(stream, reader, std::move(ours)), limit);
   if (!agreed) co_return std::unexpected(std::move(agreed).error().within("hello"));
   co_return agreed;

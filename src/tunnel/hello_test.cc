@@ -22,16 +22,16 @@ TEST(Hello, IsEncodedAsWritten) {
 
 TEST(Hello, RefusesWhatIsNoHello) {
   for (const std::string_view bad : {
-           "",                                                                          // nothing
-           "50544c4e",                                                                  // cut off
-           "474554200010000100020000000000000005000e706f72746f6c616e20302e31",          // "GET "
-           "50544c4e000d00010002000000000000000500",                                    // too short to be one
-           "50544c4e0101000100020000000000000005000e706f72746f6c616e20302e312e30",      // longer than allowed
-           "50544c4e001d000100020000000000000005000e706f72746f6c616e20302e312e30",      // a length that does not fit
-           "50544c4e001c000100020000000000000005000f706f72746f6c616e20302e312e30",      // a name longer than its frame
-           "50544c4e001c000100020000000000000005000e706f72746f6c616e20302e310a30",      // a line end in the name
-           "50544c4e001c000000020000000000000005000e706f72746f6c616e20302e312e30",      // version 0
-           "50544c4e001c000300020000000000000005000e706f72746f6c616e20302e312e30",      // oldest above newest
+           "",                                                                      // nothing
+           "50544c4e",                                                              // cut off
+           "474554200010000100020000000000000005000e706f72746f6c616e20302e31",      // "GET "
+           "50544c4e000d00010002000000000000000500",                                // too short to be one
+           "50544c4e0101000100020000000000000005000e706f72746f6c616e20302e312e30",  // longer than allowed
+           "50544c4e001d000100020000000000000005000e706f72746f6c616e20302e312e30",  // a length that does not fit
+           "50544c4e001c000100020000000000000005000f706f72746f6c616e20302e312e30",  // a name longer than its frame
+           "50544c4e001c000100020000000000000005000e706f72746f6c616e20302e310a30",  // a line end in the name
+           "50544c4e001c000000020000000000000005000e706f72746f6c616e20302e312e30",  // version 0
+           "50544c4e001c000300020000000000000005000e706f72746f6c616e20302e312e30",  // oldest above newest
        }) {
     const auto hello = decode_hello(from_hex(bad).value());
     ASSERT_FALSE(hello) << bad;
@@ -40,7 +40,8 @@ TEST(Hello, RefusesWhatIsNoHello) {
 }
 
 TEST(Hello, IgnoresWhatLaterVersionsAppend) {
-  const auto hello = decode_hello(from_hex("50544c4e0020000100020000000000000005000e706f72746f6c616e20302e312e30deadbeef").value());
+  const auto hello =
+      decode_hello(from_hex("50544c4e0020000100020000000000000005000e706f72746f6c616e20302e312e30deadbeef").value());
   ASSERT_TRUE(hello) << hello.error().message;
   EXPECT_EQ(*hello, kExample);
 }
@@ -72,7 +73,7 @@ net::Task<> answer_hello(std::unique_ptr<net::Stream> stream, Bytes words) {
 }
 
 CO_TEST(Hello, LeavesWhatComesBehindIt) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   net::TaskGroup tasks(executor);
   auto [near, far] = net::memory_pair(executor);
   Bytes words = encode(kExample);
@@ -88,7 +89,7 @@ CO_TEST(Hello, LeavesWhatComesBehindIt) {
 }
 
 CO_TEST(Hello, DoesNotWaitForever) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   auto [near, far] = net::memory_pair(executor);
   net::Reader reader(*near);
   const auto agreed = co_await exchange_hello(*near, reader, Hello{}, 20ms);

@@ -52,8 +52,6 @@ void Inbox::clear() {
   size_ = 0;
 }
 
-std::size_t Inbox::footprint() const {
-  return packed_.capacity() + (blocks_.size() - first_) * net::kBlockSize;
-}
+std::size_t Inbox::footprint() const { return packed_.capacity() + (blocks_.size() - first_) * net::kBlockSize; }
 
 }  // namespace portolan::tunnel

@@ -1,8 +1,8 @@
 // Inbox: what a stream of a mux has received and its reader has not taken.
 //
-// A peer decides how large its DATA frames are, and a pooled block is 32 KiB: a block per frame would let 4,096 frames of one byte
-// pin 128 MiB. So little is kept packed, in memory of its own size, and what is more goes into blocks that are filled to the end
-// before another is taken. Memory stays below four times the bytes held, for any sizes of frames.
+// A peer decides how large its DATA frames are, and a pooled block is 32 KiB: a block per frame would let 4,096 frames
+// of one byte pin 128 MiB. So little is kept packed, in memory of its own size, and what is more goes into blocks that
+// are filled to the end before another is taken. Memory stays below four times the bytes held, for any sizes of frames.
 #pragma once
 #include <cstddef>
 #include <vector>

@@ -12,7 +12,7 @@ constexpr std::size_t kBindingBytes = 32;
 struct PurposeRules {
   Purpose purpose;
   std::string_view alpn;
-  crypto::Profile dialler;     // the acceptor is always a node
+  crypto::Profile dialler;  // the acceptor is always a node
   Mux::Role dialler_role;
 };
 constexpr std::array<PurposeRules, 4> kRules = {{
@@ -44,8 +44,8 @@ Result<std::string> checked_identity(const crypto::Certificate& leaf, crypto::Pr
 Hello our_hello() { return Hello{kOldestVersion, kNewestVersion, 0, "portolan " PORTOLAN_VERSION}; }
 
 // What both sides do once TLS stands; `deadline` is that of the whole handshake.
-net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpose purpose, crypto::Profile peer_profile,
-                                      std::chrono::steady_clock::time_point deadline) {
+net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpose purpose,
+                                      crypto::Profile peer_profile, std::chrono::steady_clock::time_point deadline) {
   if (!tls->peer()) co_return fail(Code::kUnauthenticated, "the peer showed no certificate");
   AcceptedLink made{Link{purpose, {}, *tls->peer(), {}, {}, nullptr}, nullptr};
   CO_TRY(made.link.peer, checked_identity(made.link.certificate, peer_profile));
@@ -64,7 +64,8 @@ net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpo
 
 std::string_view alpn_of(Purpose purpose) { return rules_of(purpose).alpn; }
 
-Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose, std::string wanted_peer) {
+Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose,
+                                                               std::string wanted_peer) {
   PL_TRY([[maybe_unused]] auto node, crypto::parse_node_identity(wanted_peer));
   net::TlsClientOptions options;
   options.versions = net::TlsVersions::kOnly13;
@@ -73,14 +74,16 @@ Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentit
   options.trust = own.node_trust;
   options.accept_peer = [wanted = std::move(wanted_peer)](const crypto::Certificate& leaf) -> Result<> {
     PL_TRY(const std::string name, checked_identity(leaf, crypto::Profile::kNode));
-    if (name != wanted) return fail(Code::kUnauthenticated, "it is " + quoted(name, 160) + ", not " + quoted(wanted, 160), "wrong_peer");
+    if (name != wanted)
+      return fail(Code::kUnauthenticated, "it is " + quoted(name, 160) + ", not " + quoted(wanted, 160), "wrong_peer");
     return {};
   };
   if (options.trust.empty()) return fail(Code::kInvalid, "no authority for nodes is known");
   return net::TlsClient::make(std::move(options));
 }
 
-Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentity& own, std::vector<Purpose> purposes, Admit admit) {
+Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentity& own, std::vector<Purpose> purposes,
+                                                               Admit admit) {
   std::vector<net::TlsServerPurpose> served;
   for (const Purpose purpose : purposes) {
     const crypto::Profile dialler = rules_of(purpose).dialler;
@@ -99,18 +102,23 @@ Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentit
   return net::TlsServer::make(std::move(served));
 }
 
-net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
-                                                   Purpose purpose, LinkOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end) {
+net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path,
+                                                   std::shared_ptr<const net::TlsClient> tls, Purpose purpose,
+                                                   LinkOptions options, Mux::OnIncoming on_incoming,
+                                                   Mux::OnEnd on_end) {
   const auto deadline = std::chrono::steady_clock::now() + options.handshake_limit;
   CO_TRY(auto stream, co_await tls->connect(std::move(path), options.handshake_limit));
-  if (stream->alpn() != alpn_of(purpose)) co_return fail(Code::kProtocol, "the peer chose another purpose for the link");
+  if (stream->alpn() != alpn_of(purpose))
+    co_return fail(Code::kProtocol, "the peer chose another purpose for the link");
   CO_TRY(auto made, co_await greet(std::move(stream), purpose, crypto::Profile::kNode, deadline));
   auto link = std::make_unique<Link>(std::move(made.link));
-  link->mux = Mux::make(std::move(made.stream), rules_of(purpose).dialler_role, options.mux, std::move(on_incoming), std::move(on_end));
+  link->mux = Mux::make(std::move(made.stream), rules_of(purpose).dialler_role, options.mux, std::move(on_incoming),
+                        std::move(on_end));
   co_return link;
 }
 
-net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsServer> tls, LinkOptions options) {
+net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
+                                            std::shared_ptr<const net::TlsServer> tls, LinkOptions options) {
   const auto deadline = std::chrono::steady_clock::now() + options.handshake_limit;
   CO_TRY(auto stream, co_await tls->accept(std::move(path), options.handshake_limit));
   const std::string alpn = stream->alpn();
@@ -119,7 +127,8 @@ net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path, s
   co_return co_await greet(std::move(stream), rules->purpose, rules->dialler, deadline);
 }
 
-std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end) {
+std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming,
+                                Mux::OnEnd on_end) {
   auto link = std::make_unique<Link>(std::move(accepted.link));
   link->mux = Mux::make(std::move(accepted.stream), opposite(rules_of(link->purpose).dialler_role), options.mux,
                         std::move(on_incoming), std::move(on_end));

@@ -1,6 +1,7 @@
-// Link: one mutually authenticated TLS 1.3 connection between two Portolan processes, over any path (a TCP socket, or a stream of
-// an outer link): TLS, hello, then the mux. Where the pipe will stand between hello and mux: docs/wire.md, "Pipe".
-// One purpose, one ALPN, one certificate profile (architecture §10.2); the identity is the proven leaf's one URI name.
+// Link: one mutually authenticated TLS 1.3 connection between two Portolan processes, over any path (a TCP socket, or a
+// stream of an outer link): TLS, hello, then the mux. Where the pipe will stand between hello and mux: docs/wire.md,
+// "Pipe". One purpose, one ALPN, one certificate profile (architecture §10.2); the identity is the proven leaf's one
+// URI name.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -27,14 +28,15 @@ std::string_view alpn_of(Purpose purpose);
 
 struct Link {
   Purpose purpose = Purpose::kUser;
-  std::string peer;                  // the proven URI name
-  crypto::Certificate certificate;   // the proven leaf
+  std::string peer;                 // the proven URI name
+  crypto::Certificate certificate;  // the proven leaf
   Agreed agreed;
-  Bytes binding;                     // exporter "EXPORTER-portolan-binding", 32 bytes: what access assertions are bound to
+  Bytes binding;  // exporter "EXPORTER-portolan-binding", 32 bytes: what access assertions are bound to
   std::unique_ptr<Mux> mux;
 };
 
-// Everything a process needs to make links of its own accord. Immutable snapshot: replaced as a whole when a certificate is renewed.
+// Everything a process needs to make links of its own accord. Immutable snapshot: replaced as a whole when a
+// certificate is renewed.
 struct LinkIdentity {
   net::TlsIdentity identity;
   std::vector<crypto::Certificate> node_trust;  // the node CA
@@ -42,28 +44,33 @@ struct LinkIdentity {
 };
 
 // The dialler states which identity it wants ("spiffe://ORG/node/n-…") and takes no other.
-Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose, std::string wanted_peer);
+Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose,
+                                                               std::string wanted_peer);
 
 // Whether a proven leaf may come in, beyond chain and profile: deny lists, the right kind of node.
 using Admit = std::function<Result<>(const crypto::Certificate& leaf)>;
 // The acceptor's TLS for a set of purposes on one port.
-Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentity& own, std::vector<Purpose> purposes, Admit admit);
+Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentity& own, std::vector<Purpose> purposes,
+                                                               Admit admit);
 
 struct LinkOptions {
   std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);  // TLS and hello together
   MuxOptions mux = {};
 };
 
-net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
-                                                   Purpose purpose, LinkOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end);
+net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path,
+                                                   std::shared_ptr<const net::TlsClient> tls, Purpose purpose,
+                                                   LinkOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end);
 
-// The purpose is what the peer's ALPN says, one of those that `tls` serves. Since the purpose decides the mux role and what comes in
-// on it, the mux is made by start_mux() after the caller has looked at peer and purpose.
+// The purpose is what the peer's ALPN says, one of those that `tls` serves. Since the purpose decides the mux role and
+// what comes in on it, the mux is made by start_mux() after the caller has looked at peer and purpose.
 struct AcceptedLink {
   Link link;                            // without a mux yet
   std::unique_ptr<net::Stream> stream;  // behind the hello
 };
-net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsServer> tls, LinkOptions options);
-std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end);
+net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
+                                            std::shared_ptr<const net::TlsServer> tls, LinkOptions options);
+std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming,
+                                Mux::OnEnd on_end);
 
 }  // namespace portolan::tunnel

@@ -26,7 +26,8 @@ struct World {
   Authority nodes = Authority::create("nodes", Profile::kNode, now, 24h);
   Authority users = Authority::create("users", Profile::kUser, now, 24h);
 
-  net::TlsIdentity identity(const Authority& authority, std::vector<std::string> uris, std::chrono::seconds life = 1h) const {
+  net::TlsIdentity identity(const Authority& authority, std::vector<std::string> uris,
+                            std::chrono::seconds life = 1h) const {
     const PrivateKey key = PrivateKey::generate();
     auto leaf = authority.issue({authority.profile(), key.public_key(), "test", std::move(uris), {}, {}, life}, now);
     EXPECT_TRUE(leaf.has_value()) << net::testing::describe_failure(leaf);
@@ -45,8 +46,8 @@ struct Attempt {
   Result<AcceptedLink> accepted = fail(Code::kInternal, "not run");
 };
 
-net::Task<> run_accept(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsServer> tls, LinkOptions options,
-                       Result<AcceptedLink>& out) {
+net::Task<> run_accept(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsServer> tls,
+                       LinkOptions options, Result<AcceptedLink>& out) {
   out = co_await accept_link(std::move(path), tls, options);
 }
 
@@ -61,19 +62,21 @@ struct Serve {
   Admit admit = admit_all;
 };
 
-net::Task<> shake_hands(Dial dial, Serve serve, std::unique_ptr<net::Stream> near, std::unique_ptr<net::Stream> far, Attempt& out) {
+net::Task<> shake_hands(Dial dial, Serve serve, std::unique_ptr<net::Stream> near, std::unique_ptr<net::Stream> far,
+                        Attempt& out) {
   const auto client = make_link_client(dial.client, dial.purpose, dial.wanted);
   const auto server = make_link_server(serve.server, serve.purposes, serve.admit);
   EXPECT_TRUE(client && server) << net::testing::describe_failure(client) << net::testing::describe_failure(server);
   if (!client || !server) co_return;
   net::TaskGroup tasks(near->executor());
   tasks.spawn("accept", run_accept(std::move(far), *server, LinkOptions{.handshake_limit = 5s}, out.accepted));
-  out.dialled = co_await dial_link(std::move(near), *client, dial.purpose, LinkOptions{.handshake_limit = 5s}, nullptr, nullptr);
+  out.dialled =
+      co_await dial_link(std::move(near), *client, dial.purpose, LinkOptions{.handshake_limit = 5s}, nullptr, nullptr);
   co_await tasks.join();
 }
 
 net::Task<> shake_hands(Dial dial, Serve serve, Attempt& out) {
-  auto [near, far] = net::memory_pair(co_await boost::asio::this_coro::executor);
+  auto [near, far] = net::memory_pair(co_await net::this_executor());
   co_await shake_hands(std::move(dial), std::move(serve), std::move(near), std::move(far), out);
 }
 
@@ -84,8 +87,9 @@ CO_TEST(Link, EachPurposeProvesBothSides) {
     LinkIdentity client;
     std::string_view name;
   };
-  for (const Case& c : {Case{Purpose::kUser, world.user(), kUser}, Case{Purpose::kNode, world.node(kRelay), kRelay},
-                        Case{Purpose::kReverse, world.node(kRelay), kRelay}, Case{Purpose::kInner, world.user(), kUser}}) {
+  for (const Case& c :
+       {Case{Purpose::kUser, world.user(), kUser}, Case{Purpose::kNode, world.node(kRelay), kRelay},
+        Case{Purpose::kReverse, world.node(kRelay), kRelay}, Case{Purpose::kInner, world.user(), kUser}}) {
     Attempt attempt;
     co_await shake_hands({c.client, c.purpose}, {world.node(kGateway)}, attempt);
     CO_ASSERT_OK(attempt.dialled);
@@ -118,7 +122,8 @@ CO_TEST(Link, RefusesWrongIdentities) {
   const World foreign;  // the same names, other authorities
   const auto victim = world.identity(world.users, {std::string(kUser)});
   const auto stranger = foreign.identity(foreign.users, {std::string(kUser)});
-  auto filler = stranger.chain;  // proves its own key, and shows a certificate of ours, and ours and its authority, behind it
+  auto filler =
+      stranger.chain;  // proves its own key, and shows a certificate of ours, and ours and its authority, behind it
   filler.push_back(victim.chain.front());
   filler.push_back(world.users.certificate());
   filler.push_back(foreign.users.certificate());
@@ -130,7 +135,8 @@ CO_TEST(Link, RefusesWrongIdentities) {
   World past;
   past.now -= 48h;
   const Authority old_users = Authority::create("users", Profile::kUser, past.now, 240h);
-  const auto expired_leaf = old_users.issue({Profile::kUser, expired.key->public_key(), "x", {std::string(kUser)}, {}, {}, 1h}, past.now);
+  const auto expired_leaf =
+      old_users.issue({Profile::kUser, expired.key->public_key(), "x", {std::string(kUser)}, {}, {}, 1h}, past.now);
   CO_ASSERT_OK(expired_leaf);
   expired.chain = {*expired_leaf};
   auto trusts_old = world.node(kGateway);
@@ -150,7 +156,9 @@ CO_TEST(Link, RefusesWrongIdentities) {
   };
   const std::vector<Case> cases = {
       {"user on a node's purpose", {world.user(), Purpose::kNode}, {world.node(kGateway)}},
-      {"user on a node's purpose, whose authority is trusted there", {world.user(), Purpose::kReverse}, {users_trusted_as_nodes}},
+      {"user on a node's purpose, whose authority is trusted there",
+       {world.user(), Purpose::kReverse},
+       {users_trusted_as_nodes}},
       {"node on a user's purpose", {world.node(kRelay), Purpose::kUser}, {world.node(kGateway)}},
       {"another node answers", {world.user()}, {world.node(kRelay)}},
       {"a user answers as a node", {world.user()}, {world.of(world.identity(world.users, {std::string(kGateway)}))}},
@@ -159,11 +167,18 @@ CO_TEST(Link, RefusesWrongIdentities) {
       {"a stranger first, one of us behind it", {world.of({filler, stranger.key})}, {world.node(kGateway)}},
       {"expired", {world.of(expired)}, {trusts_old}},
       {"a node's name in a user's certificate", {world.of(node_name_in_user_profile)}, {world.node(kGateway)}},
-      {"a user's name in a node's certificate", {world.of(user_name_in_node_profile), Purpose::kNode}, {world.node(kGateway)}},
+      {"a node's name in a user's certificate, whose authority is trusted there",
+       {world.of(node_name_in_user_profile), Purpose::kReverse},
+       {users_trusted_as_nodes}},
+      {"a user's name in a node's certificate",
+       {world.of(user_name_in_node_profile), Purpose::kNode},
+       {world.node(kGateway)}},
       {"two names", {world.of(two_names), Purpose::kNode}, {world.node(kGateway)}},
       {"two names at the server", {world.user()}, {world.of(two_names)}},
       {"revoked", {world.user()}, {world.node(kGateway), {Purpose::kUser}, deny}},
-      {"a purpose that is not served", {world.user(), Purpose::kInner}, {world.node(kGateway), {Purpose::kUser, Purpose::kNode}}},
+      {"a purpose that is not served",
+       {world.user(), Purpose::kInner},
+       {world.node(kGateway), {Purpose::kUser, Purpose::kNode}}},
   };
   for (const Case& c : cases) {
     Attempt attempt;
@@ -176,7 +191,8 @@ CO_TEST(Link, RefusesWrongIdentities) {
     // The side that objects says why, and who is refused hears of it rather than of a broken connection.
     const std::string said = at_dialler.message + " / " + at_acceptor.message;
     EXPECT_NE(said.find("refused"), std::string::npos) << c.what << ": " << said;
-    EXPECT_TRUE(at_dialler.code == Code::kUnauthenticated || at_dialler.code == Code::kProtocol) << c.what << ": " << said;
+    EXPECT_TRUE(at_dialler.code == Code::kUnauthenticated || at_dialler.code == Code::kProtocol)
+        << c.what << ": " << said;
   }
 }
 
@@ -185,7 +201,8 @@ CO_TEST(Link, IdentityIsTheProvenLeaf) {
   const World world;
   const auto victim = world.identity(world.users, {std::string(kUser)});
   auto own = world.identity(world.users, {"spiffe://example.org/user/a-2/device/d-2"});
-  EXPECT_FALSE(make_link_client(world.of({{victim.chain.front(), own.chain.front()}, own.key}), Purpose::kUser, std::string(kGateway)));
+  EXPECT_FALSE(make_link_client(world.of({{victim.chain.front(), own.chain.front()}, own.key}), Purpose::kUser,
+                                std::string(kGateway)));
   own.chain.push_back(victim.chain.front());
   std::string admitted;
   const Admit note = [&](const Certificate& leaf) -> Result<> {
@@ -211,7 +228,7 @@ CO_TEST(Link, SilentPeerCostsOnlyItsTime) {
   const World world;
   const auto server = make_link_server(world.node(kGateway), {Purpose::kUser}, admit_all);
   CO_ASSERT_OK(server);
-  auto [near, far] = net::memory_pair(co_await boost::asio::this_coro::executor);
+  auto [near, far] = net::memory_pair(co_await net::this_executor());
   const auto accepted = co_await accept_link(std::move(far), *server, LinkOptions{.handshake_limit = 30ms});
   CO_ASSERT_ERROR(accepted, Code::kTimeout);
 }
@@ -259,11 +276,11 @@ net::Task<bool> echoes(std::unique_ptr<MuxStream> stream, Bytes bytes) {
   const auto back = co_await read_all(*stream);
   co_await tasks.join();
   EXPECT_TRUE(back.has_value()) << net::testing::describe_failure(back);
-  co_return sent && back && crypto::sha256(*back) == crypto::sha256(bytes);
+  co_return sent&& back&& crypto::sha256(*back) == crypto::sha256(bytes);
 }
 
 CO_TEST(Link, ReverseLinkIsOpenedByTheAcceptor) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   const World world;
   net::TaskGroup tasks(executor);
   const auto client = make_link_client(world.node(kRelay), Purpose::kReverse, std::string(kGateway));
@@ -286,7 +303,7 @@ CO_TEST(Link, ReverseLinkIsOpenedByTheAcceptor) {
 }
 
 CO_TEST(Link, WorksOverTcp) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   const World world;
   net::TaskGroup tasks(executor);
   const auto client = make_link_client(world.user(), Purpose::kUser, std::string(kGateway));
@@ -321,8 +338,8 @@ CO_TEST(Link, WorksOverTcp) {
   co_await tasks.join();
 }
 
-// client — gateway — relay: an inner link from client to relay as a stream of outer links, joined at the gateway, which sees TLS
-// records only. The gateway's part of it is a stand-in for node/, with the same pieces.
+// client — gateway — relay: an inner link from client to relay as a stream of outer links, joined at the gateway, which
+// sees TLS records only. The gateway's part of it is a stand-in for node/, with the same pieces.
 struct Path {
   explicit Path(const net::Executor& executor) : tasks(executor) {}
   World world;
@@ -371,9 +388,11 @@ net::Task<> serve_inner(Path& path, std::unique_ptr<Incoming> request, std::shar
 }
 
 // One outer link over memory: dialler first.
-net::Task<std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>>> outer_link(const World& world, LinkIdentity dialler, Purpose purpose,
-                                                                              Mux::OnIncoming at_dialler, Mux::OnIncoming at_acceptor) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+net::Task<std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>>> outer_link(const World& world, LinkIdentity dialler,
+                                                                              Purpose purpose,
+                                                                              Mux::OnIncoming at_dialler,
+                                                                              Mux::OnIncoming at_acceptor) {
+  const net::Executor executor = co_await net::this_executor();
   net::TaskGroup tasks(executor);
   auto [near, far] = net::memory_pair(executor);
   const auto client = make_link_client(dialler, purpose, std::string(kGateway));
@@ -387,18 +406,21 @@ net::Task<std::pair<std::unique_ptr<Link>, std::unique_ptr<Link>>> outer_link(co
 }
 
 CO_TEST(Link, InnerLinkThroughAGateway) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Path path(executor);
   const auto inner_server = make_link_server(path.world.node(kRelay), {Purpose::kInner}, admit_all);
   CO_ASSERT_OK(inner_server);
-  auto reverse = co_await outer_link(path.world, path.world.node(kRelay), Purpose::kReverse, [&](std::unique_ptr<Incoming> request) {
-    path.tasks.spawn("inner", serve_inner(path, std::move(request), *inner_server));
-  }, nullptr);
+  auto reverse = co_await outer_link(
+      path.world, path.world.node(kRelay), Purpose::kReverse,
+      [&](std::unique_ptr<Incoming> request) {
+        path.tasks.spawn("inner", serve_inner(path, std::move(request), *inner_server));
+      },
+      nullptr);
   path.relay_link = std::move(reverse.first);
   path.gateway_relay_link = std::move(reverse.second);
-  auto user = co_await outer_link(path.world, path.world.user(), Purpose::kUser, nullptr, [&](std::unique_ptr<Incoming> request) {
-    path.tasks.spawn("forward", forward(path, std::move(request)));
-  });
+  auto user = co_await outer_link(
+      path.world, path.world.user(), Purpose::kUser, nullptr,
+      [&](std::unique_ptr<Incoming> request) { path.tasks.spawn("forward", forward(path, std::move(request))); });
   path.client_link = std::move(user.first);
   path.gateway_user_link = std::move(user.second);
 

@@ -19,7 +19,8 @@ net::Task<Result<>> wait_for_answer(std::shared_ptr<MuxCore> core, StreamPtr s, 
   co_return Result<>{};
 }
 
-net::Task<Result<std::chrono::microseconds>> wait_for_pong(std::shared_ptr<MuxCore> core, std::chrono::milliseconds limit) {
+net::Task<Result<std::chrono::microseconds>> wait_for_pong(std::shared_ptr<MuxCore> core,
+                                                           std::chrono::milliseconds limit) {
   if (core->ended()) co_return std::unexpected(core->reason());
   const auto ping = core->ping();
   const auto woken = co_await ping->event.wait(limit);
@@ -45,9 +46,13 @@ class StreamHandle final : public MuxStream {
   const net::Executor& executor() const override { return core_->executor(); }
   std::string describe() const override { return "stream " + std::to_string(state_->id) + " of " + core_->name(); }
 
-  net::Task<Result<>> answered(std::chrono::milliseconds limit) override { return wait_for_answer(core_, state_, limit); }
+  net::Task<Result<>> answered(std::chrono::milliseconds limit) override {
+    return wait_for_answer(core_, state_, limit);
+  }
   const net::http::Headers& answer() const override { return state_->answer; }
-  void abort() override { core_->reset(*state_, Error{Code::kCancelled, "the stream was aborted", {}, Hop::kUnknown}, NGHTTP2_CANCEL); }
+  void abort() override {
+    core_->reset(*state_, Error{Code::kCancelled, "the stream was aborted", {}, Hop::kUnknown}, NGHTTP2_CANCEL);
+  }
 
  private:
   std::shared_ptr<MuxCore> core_;
@@ -93,7 +98,9 @@ class MuxHandle final : public Mux {
   bool ended() const override { return core_->ended(); }
   std::size_t open_streams() const override { return core_->open_streams(); }
   std::size_t buffered() const override { return core_->buffered(); }
-  net::Task<Result<std::chrono::microseconds>> ping(std::chrono::milliseconds limit) override { return wait_for_pong(core_, limit); }
+  net::Task<Result<std::chrono::microseconds>> ping(std::chrono::milliseconds limit) override {
+    return wait_for_pong(core_, limit);
+  }
 
  private:
   std::shared_ptr<MuxCore> core_;
@@ -109,7 +116,8 @@ std::unique_ptr<Incoming> make_incoming(std::shared_ptr<MuxCore> core, StreamPtr
   return std::make_unique<Request>(std::move(core), std::move(state), std::move(request));
 }
 
-std::unique_ptr<Mux> Mux::make(std::unique_ptr<net::Stream> below, Role role, MuxOptions options, OnIncoming on_incoming, OnEnd on_end) {
+std::unique_ptr<Mux> Mux::make(std::unique_ptr<net::Stream> below, Role role, MuxOptions options,
+                               OnIncoming on_incoming, OnEnd on_end) {
   auto core = std::make_shared<MuxCore>(std::move(below), role, options, std::move(on_incoming), std::move(on_end));
   core->start();
   return std::make_unique<MuxHandle>(std::move(core));

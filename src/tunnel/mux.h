@@ -1,11 +1,11 @@
-// Mux: many streams over one, as HTTP/2 (RFC 9113, nghttp2): each is a CONNECT (RFC 9113 §8.5). The opener has HTTP/2's client
-// role, whoever dialled. A callback machine: no coroutine and no buffer per stream; what streams write is framed into one output
-// batch per turn of the loop.
+// Mux: many streams over one, as HTTP/2 (RFC 9113, nghttp2): each is a CONNECT (RFC 9113 §8.5). The opener has HTTP/2's
+// client role, whoever dialled. A callback machine: no coroutine and no buffer per stream; what streams write is framed
+// into one output batch per turn of the loop.
 //
-// Flow control: a stream's window says how much its peer may send before the reader takes it; credit goes back only when the bytes
-// were taken, so a reader that stops makes its writer stop. The connection's window goes back on receipt, so that one stopped
-// reader never stalls the rest. Received and untaken bytes of all streams are bounded by MuxOptions::budget: the stream that would
-// exceed it is reset.
+// Flow control: a stream's window says how much its peer may send before the reader takes it; credit goes back only
+// when the bytes were taken, so a reader that stops makes its writer stop. The connection's window goes back on
+// receipt, so that one stopped reader never stalls the rest. Received and untaken bytes of all streams are bounded by
+// MuxOptions::budget: the stream that would exceed it is reset.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -22,24 +22,24 @@ struct MuxOptions {
   std::uint32_t stream_window = 256 * 1024;
   std::uint32_t connection_window = 64 * 1024 * 1024;
   std::size_t budget = 64 * 1024 * 1024;
-  std::uint32_t max_streams = 4096;                                        // that the peer may have open
-  std::size_t header_bytes = 16 * 1024;                                    // of one request or answer
-  std::uint32_t last_stream_id = 1U << 29;                                 // no streams are opened here from this number on
-  std::chrono::milliseconds probe_after = std::chrono::seconds(15);        // silence before a PING
-  std::chrono::milliseconds probe_limit = std::chrono::seconds(10);        // silence after it before the link counts as dead
+  std::uint32_t max_streams = 4096;                                  // that the peer may have open
+  std::size_t header_bytes = 16 * 1024;                              // of one request or answer
+  std::uint32_t last_stream_id = 1U << 29;                           // no streams are opened here from this number on
+  std::chrono::milliseconds probe_after = std::chrono::seconds(15);  // silence before a PING
+  std::chrono::milliseconds probe_limit = std::chrono::seconds(10);  // silence after it before the link counts as dead
 };
 
 // What a CONNECT asks for.
 struct OpenRequest {
-  std::string authority;              // a node id, or a resource id
-  net::http::Headers headers = {};    // names begin with "portolan-"
+  std::string authority;            // a node id, or a resource id
+  net::http::Headers headers = {};  // names begin with "portolan-"
 };
 
 // A stream of a mux. Destroying it before both directions have ended resets it (CANCEL).
 class MuxStream : public net::Stream {
  public:
-  // The opener's side: done when the peer has accepted; the peer's refusal as an Error (with its hop, code and text). The opener
-  // may write before that (it saves a round trip); reading waits for the answer and gives the refusal too.
+  // The opener's side: done when the peer has accepted; the peer's refusal as an Error (with its hop, code and text).
+  // The opener may write before that (it saves a round trip); reading waits for the answer and gives the refusal too.
   virtual net::Task<Result<>> answered(std::chrono::milliseconds limit) = 0;
   // Headers of the peer's answer; empty before it.
   virtual const net::http::Headers& answer() const = 0;
@@ -61,17 +61,19 @@ class Mux {
  public:
   enum class Role { kOpener, kAcceptor };
   using OnIncoming = std::move_only_function<void(std::unique_ptr<Incoming>)>;  // acceptor only; from the loop
-  using OnEnd = std::move_only_function<void(const Error&)>;                     // once; after it every stream has failed
+  using OnEnd = std::move_only_function<void(const Error&)>;  // once; after it every stream has failed
 
   // Takes the stream below, on its loop. `on_incoming` may be empty for an opener.
-  static std::unique_ptr<Mux> make(std::unique_ptr<net::Stream> below, Role role, MuxOptions options, OnIncoming on_incoming, OnEnd on_end);
+  static std::unique_ptr<Mux> make(std::unique_ptr<net::Stream> below, Role role, MuxOptions options,
+                                   OnIncoming on_incoming, OnEnd on_end);
   // Fails what is open with Code::kCancelled; streams may outlive the mux and then only report that.
   virtual ~Mux() = default;
 
-  // A stream at once; Code::kLimit when the peer's limit of open streams is reached, the reason of the end when it has ended.
+  // A stream at once; Code::kLimit when the peer's limit of open streams is reached, the reason of the end when it has
+  // ended.
   virtual Result<std::unique_ptr<MuxStream>> open(OpenRequest request) = 0;
-  // Says that no more streams will be accepted or opened here; streams that live go on (GOAWAY). When the last of them has
-  // ended, both sides end with Code::kUnavailable.
+  // Says that no more streams will be accepted or opened here; streams that live go on (GOAWAY). When the last of them
+  // has ended, both sides end with Code::kUnavailable.
   virtual void drain() = 0;
   // Tells the peer, then closes below and ends with `why`.
   virtual void close(Error why) = 0;

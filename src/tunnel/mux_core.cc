@@ -10,10 +10,11 @@
 namespace portolan::tunnel {
 namespace {
 
-constexpr int kBlocksPerTurn = 8;                           // read from below before other work of the loop runs
-constexpr std::size_t kOutboxLimit = 8 * 1024 * 1024;       // more unsent frames: the peer does not read and yet makes us talk
-constexpr std::size_t kOutboxForOpening = 1024 * 1024;      // more: no further streams are opened
-constexpr std::chrono::milliseconds kGoodbyeLimit{1'000};   // for the last words of a link
+constexpr int kBlocksPerTurn = 8;  // read from below before other work of the loop runs
+constexpr std::size_t kOutboxLimit =
+    8 * 1024 * 1024;  // more unsent frames: the peer does not read and yet makes us talk
+constexpr std::size_t kOutboxForOpening = 1024 * 1024;     // more: no further streams are opened
+constexpr std::chrono::milliseconds kGoodbyeLimit{1'000};  // for the last words of a link
 
 std::uint32_t goaway_code(Code code) {
   switch (code) {
@@ -116,7 +117,8 @@ void MuxCore::write_down() {
 void MuxCore::settle() {
   for (const StreamPtr& s : std::exchange(over_budget_, {}))
     if (!s->closed) {
-      reset(*s, Error{Code::kLimit, "more was received than the link has room for", {}, Hop::kUnknown}, NGHTTP2_ENHANCE_YOUR_CALM);
+      reset(*s, Error{Code::kLimit, "more was received than the link has room for", {}, Hop::kUnknown},
+            NGHTTP2_ENHANCE_YOUR_CALM);
       enqueue(s);
     }
   if (phase_ != Phase::kOpen) return;
@@ -173,7 +175,8 @@ Result<StreamPtr> MuxCore::open(const OpenRequest& request) {
 void MuxCore::drain() {
   if (ended() || drain_sent_) return;
   drain_sent_ = true;
-  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR, nullptr, 0);
+  nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                        NGHTTP2_NO_ERROR, nullptr, 0);
   schedule_flush();
 }
 
@@ -230,8 +233,8 @@ void MuxCore::begin_end(Error why, Tell tell) {
   reason_ = std::move(why);
   if (tell == Tell::kPeer) {
     const std::string words = to_farewell(reason_);
-    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_), goaway_code(reason_.code),
-                          reinterpret_cast<const std::uint8_t*>(words.data()), words.size());
+    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(session_),
+                          goaway_code(reason_.code), reinterpret_cast<const std::uint8_t*>(words.data()), words.size());
     pump_out();
   }
   fail_streams();

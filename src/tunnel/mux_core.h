@@ -1,8 +1,9 @@
 // The machine behind Mux and its streams: one nghttp2 session over one stream below. Internal to mux*.cc.
 //
-// Everything runs on one loop, in turns. A turn begins with a callback of the stream below or with a posted flush: bytes go through
-// nghttp2, whose callbacks only note what happened; then dispatch() calls those who wait, when nothing of ours is on the stack, so
-// they may do anything, destroying the mux included. What is written collects in the outbox and goes down once a turn.
+// Everything runs on one loop, in turns. A turn begins with a callback of the stream below or with a posted flush:
+// bytes go through nghttp2, whose callbacks only note what happened; then dispatch() calls those who wait, when nothing
+// of ours is on the stack, so they may do anything, destroying the mux included. What is written collects in the outbox
+// and goes down once a turn.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -15,57 +16,12 @@
 #include <nghttp2/nghttp2.h>
 
 #include "base/clock.h"
-#include "net/event.h"
 #include "net/loop.h"
-#include "tunnel/inbox.h"
 #include "tunnel/mux.h"
+#include "tunnel/mux_state.h"
 #include "tunnel/outbox.h"
 
 namespace portolan::tunnel {
-
-// A HEADERS frame as it arrives; gone when it has been judged.
-struct HeaderBlock {
-  std::string method, authority, status;
-  net::http::Headers headers;
-  std::size_t size = 0;
-  bool too_large = false;
-  bool foreign = false;  // something that a CONNECT of ours does not bear
-};
-
-// A stream: owned by the core until nghttp2 has closed it, and by its handle (MuxStream or Incoming).
-struct StreamState {
-  std::int32_t id = 0;
-  Inbox inbox;
-  ByteView offered;         // what try_write() was given, while it runs
-  std::uint64_t mark = 0;   // where in the outbox this stream's last byte ends
-  std::uint32_t credit = 0; // taken by the reader, not yet given back to the peer
-  std::size_t turn_used = 0; // of kShare, while others wait for the link
-  std::size_t promise = 0;   // room set aside for it
-  std::uint64_t promise_round = 0;
-  bool answered = false;    // the opener has its 2xx, or the acceptor has accepted
-  bool receive_ended = false;
-  bool send_ended = false;  // shutdown_send() was called
-  bool end_framed = false;  // and its END_STREAM is in the outbox
-  bool closed = false;      // nghttp2 knows it no more
-  bool reset_here = false;
-  bool over_budget = false;
-  bool queued = false;      // in ready_
-  bool parked = false;      // in writers_
-  std::unique_ptr<Error> failure;
-  std::unique_ptr<HeaderBlock> block;
-  net::http::Headers answer;
-  std::unique_ptr<net::Event> answer_event;
-  net::Stream::Ready on_readable, on_writable;
-};
-using StreamPtr = std::shared_ptr<StreamState>;
-
-struct PingWait {
-  PingWait(const net::Executor& executor, std::uint64_t number) : event(executor), id(number) {}
-  net::Event event;
-  std::uint64_t id;
-  BootTime sent;
-  std::optional<std::chrono::microseconds> round_trip;
-};
 
 // Bytes that may wait in the outbox before writers have to.
 inline constexpr std::size_t kBatch = 256 * 1024;
@@ -74,7 +30,8 @@ inline constexpr std::size_t kShare = 32 * 1024;
 
 class MuxCore : public std::enable_shared_from_this<MuxCore> {
  public:
-  MuxCore(std::unique_ptr<net::Stream> below, Mux::Role role, MuxOptions options, Mux::OnIncoming on_incoming, Mux::OnEnd on_end);
+  MuxCore(std::unique_ptr<net::Stream> below, Mux::Role role, MuxOptions options, Mux::OnIncoming on_incoming,
+          Mux::OnEnd on_end);
   MuxCore(const MuxCore&) = delete;
   MuxCore& operator=(const MuxCore&) = delete;
   ~MuxCore();
@@ -102,7 +59,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   void wait_readable(const StreamPtr& s, net::Stream::Ready ready);
   void wait_writable(const StreamPtr& s, net::Stream::Ready ready);
   void reset(StreamState& s, Error why, std::uint32_t code);  // RST_STREAM, if there is still something to reset
-  void release(StreamState& s);           // the handle is being destroyed
+  void release(StreamState& s);                               // the handle is being destroyed
   void accept(StreamState& s, const net::http::Headers& answer);
   void refuse(StreamState& s, const Error& why);
 
@@ -173,14 +130,14 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   std::optional<Error> fault_;          // ends the link
   bool fault_is_ours_ = false;          // the peer is to be told (else it told us, or nghttp2 has told it)
   std::string library_words_;           // nghttp2's last explanation
-  double reset_tokens_ = 0;                 // of resets before an answer; see rapid reset in mux_session.cc
+  double reset_tokens_ = 0;             // of resets before an answer; see rapid reset in mux_session.cc
   BootTime reset_tokens_at_{};
 
-  std::deque<StreamPtr> writers_;    // wait for room in the outbox or the connection's window; served in turn
-  bool contended_ = false;           // more than one stream wants to write
-  std::size_t promised_ = 0;         // of the outbox' room, in this round
+  std::deque<StreamPtr> writers_;  // wait for room in the outbox or the connection's window; served in turn
+  bool contended_ = false;         // more than one stream wants to write
+  std::size_t promised_ = 0;       // of the outbox' room, in this round
   std::uint64_t promise_round_ = 1;
-  std::vector<StreamPtr> finishing_; // wait until all their bytes have been handed down
+  std::vector<StreamPtr> finishing_;  // wait until all their bytes have been handed down
   std::map<std::uint64_t, std::shared_ptr<PingWait>> pings_;
   std::uint64_t next_ping_ = 1;
 

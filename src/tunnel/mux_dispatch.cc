@@ -1,5 +1,5 @@
-// Who waits for what, and when they are called: from the loop only, with nothing of ours on the stack, so that a callback may do
-// anything. A condition is looked at again just before the call, so nobody is woken for nothing.
+// Who waits for what, and when they are called: from the loop only, with nothing of ours on the stack, so that a
+// callback may do anything. A condition is looked at again just before the call, so nobody is woken for nothing.
 #include <algorithm>
 
 #include "tunnel/mux_core.h"
@@ -53,8 +53,8 @@ void MuxCore::enqueue(const StreamPtr& s) {
   if (!in_turn_) schedule_dispatch();
 }
 
-// Puts a writer where it will be looked at when what it waits for may have changed. One that waits for its own window needs no
-// place: the WINDOW_UPDATE names it.
+// Puts a writer where it will be looked at when what it waits for may have changed. One that waits for its own window
+// needs no place: the WINDOW_UPDATE names it.
 void MuxCore::park(const StreamPtr& s) {
   use_promise(*s, kShare);
   if (s->parked) return;
@@ -92,8 +92,10 @@ void MuxCore::serve_ready() {
   for (const StreamPtr& s : std::exchange(ready_, {})) {
     s->queued = false;
     if (s->on_readable && readable(*s)) std::exchange(s->on_readable, nullptr)();
-    if (!must_queue(*s)) serve_writer(s);
-    else if (s->on_writable) park(s);
+    if (!must_queue(*s))
+      serve_writer(s);
+    else if (s->on_writable)
+      park(s);
   }
 }
 
@@ -105,8 +107,9 @@ void MuxCore::serve_writer(const StreamPtr& s) {
     park(s);
 }
 
-// In turn: each may write its share, and goes to the end of the line for more. Who is called may write later (a coroutine), so
-// room is promised to it, into which nobody else is called until it has written, or come back, or everything has gone down.
+// In turn: each may write its share, and goes to the end of the line for more. Who is called may write later (a
+// coroutine), so room is promised to it, into which nobody else is called until it has written, or come back, or
+// everything has gone down.
 void MuxCore::serve_writers() {
   if (outbox_.empty()) {
     promised_ = 0;
@@ -164,7 +167,8 @@ void MuxCore::serve_requests() {
       refuse(*s, *error);
       continue;
     }
-    auto request = make_incoming(shared_from_this(), s, OpenRequest{std::move(block->authority), std::move(block->headers)});
+    auto request =
+        make_incoming(shared_from_this(), s, OpenRequest{std::move(block->authority), std::move(block->headers)});
     // Held here while it runs: it may destroy the Mux, which drops it.
     auto call = std::exchange(on_incoming_, nullptr);
     call(std::move(request));

@@ -15,7 +15,8 @@ struct Node {
 };
 
 void serve(Node& node, std::unique_ptr<tunnel::Incoming> request) {
-  if (request->request().authority.size() % 2 == 0) return request->refuse(Error{Code::kDenied, "no", {}, Hop::kGateway});
+  if (request->request().authority.size() % 2 == 0)
+    return request->refuse(Error{Code::kDenied, "no", {}, Hop::kGateway});
   auto stream = request->accept();
   (void)stream->try_write(as_bytes("hello"));
   (void)stream->try_read();
@@ -33,7 +34,8 @@ void feed(net::Loop& loop, Node& node, std::shared_ptr<net::Stream> peer, ByteVi
     node.streams.clear();
     return;
   }
-  loop.post([&loop, &node, peer, bytes, n, rests] { feed(loop, node, peer, bytes.subspan(n), n > 0 ? rests : rests - 1); });
+  loop.post(
+      [&loop, &node, peer, bytes, n, rests] { feed(loop, node, peer, bytes.subspan(n), n > 0 ? rests : rests - 1); });
 }
 
 }  // namespace
@@ -42,8 +44,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   net::Loop loop;
   Node node;
   auto [near, far] = net::memory_pair(loop.executor());
-  node.mux = tunnel::Mux::make(std::move(far), tunnel::Mux::Role::kAcceptor, tunnel::MuxOptions{.budget = 100'000, .max_streams = 8},
-                               [&](std::unique_ptr<tunnel::Incoming> request) { serve(node, std::move(request)); }, [](const Error&) {});
+  node.mux = tunnel::Mux::make(
+      std::move(far), tunnel::Mux::Role::kAcceptor, tunnel::MuxOptions{.budget = 100'000, .max_streams = 8},
+      [&](std::unique_ptr<tunnel::Incoming> request) { serve(node, std::move(request)); }, [](const Error&) {});
   // The preface is the same for all; the interesting bytes are behind it.
   (void)near->try_write(as_bytes("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"));
   feed(loop, node, std::move(near), {reinterpret_cast<const std::byte*>(data), size}, 8);

@@ -1,5 +1,5 @@
-// Peers that do not keep to the rules: raw bytes and raw HTTP/2 against an acceptor's mux. Whatever they do, memory stays bounded,
-// the link or the stream ends with a clear error, and nothing else happens.
+// Peers that do not keep to the rules: raw bytes and raw HTTP/2 against an acceptor's mux. Whatever they do, memory
+// stays bounded, the link or the stream ends with a clear error, and nothing else happens.
 #include <cstring>
 
 #include <gtest/gtest.h>
@@ -36,7 +36,8 @@ struct RawClient {
         callbacks, [](nghttp2_session*, const nghttp2_frame* head, const std::uint8_t* name, std::size_t name_size,
                       const std::uint8_t* value, std::size_t value_size, std::uint8_t, void* user) {
           static_cast<RawClient*>(user)->answers[head->hd.stream_id].emplace(
-              std::string(reinterpret_cast<const char*>(name), name_size), std::string(reinterpret_cast<const char*>(value), value_size));
+              std::string(reinterpret_cast<const char*>(name), name_size),
+              std::string(reinterpret_cast<const char*>(value), value_size));
           return 0;
         });
     nghttp2_option* option = nullptr;
@@ -58,12 +59,14 @@ struct RawClient {
       const std::uint8_t* data = nullptr;
       ssize_t n = 0;
       while ((n = nghttp2_session_mem_send(session, &data)) > 0) {
-        const auto sent = co_await net::write(*below, {reinterpret_cast<const std::byte*>(data), static_cast<std::size_t>(n)});
+        const auto sent =
+            co_await net::write(*below, {reinterpret_cast<const std::byte*>(data), static_cast<std::size_t>(n)});
         if (!sent) co_return;
       }
       const auto chunk = below->try_read();
       if (chunk && chunk->kind == net::Chunk::Kind::kData)
-        nghttp2_session_mem_recv(session, reinterpret_cast<const std::uint8_t*>(chunk->buffer.data().data()), chunk->buffer.size());
+        nghttp2_session_mem_recv(session, reinterpret_cast<const std::uint8_t*>(chunk->buffer.data().data()),
+                                 chunk->buffer.size());
       co_await net::yield_to_loop();
     }
   }
@@ -73,9 +76,7 @@ struct RawClient {
   std::map<std::int32_t, net::http::Headers> answers;
 };
 
-net::Task<> swallow(net::Stream& stream) {
-  const auto all = co_await read_all(stream);
-}
+net::Task<> swallow(net::Stream& stream) { const auto all = co_await read_all(stream); }
 
 // An acceptor's mux, and raw bytes for it.
 struct Victim {
@@ -106,8 +107,9 @@ struct Victim {
 };
 
 CO_TEST(HostilePeer, Garbage) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
-  for (const std::string& words : {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string(1'000, '\0'), std::string("\x16\x03\x01\x02", 4)}) {
+  const net::Executor executor = co_await net::this_executor();
+  for (const std::string& words : {std::string("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), std::string(1'000, '\0'),
+                                   std::string("\x16\x03\x01\x02", 4)}) {
     Victim victim(executor);
     victim.tasks.spawn("swallow", swallow(*victim.peer));
     const auto sent = co_await net::write(*victim.peer, as_bytes(words));
@@ -119,7 +121,7 @@ CO_TEST(HostilePeer, Garbage) {
 }
 
 CO_TEST(HostilePeer, EndsInTheMiddleOfAFrame) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor);
   const auto sent = co_await net::write(*victim.peer, as_bytes(kMagic.substr(0, 10)));
   const auto shut = victim.peer->shutdown_send();
@@ -129,7 +131,7 @@ CO_TEST(HostilePeer, EndsInTheMiddleOfAFrame) {
 }
 
 CO_TEST(HostilePeer, FramesThatBreakTheRules) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   const Bytes four(4);
   const Bytes large(20'000);
   const Bytes pushed = frame(NGHTTP2_PUSH_PROMISE, 4, 1, four);
@@ -147,11 +149,12 @@ CO_TEST(HostilePeer, FramesThatBreakTheRules) {
 }
 
 CO_TEST(HostilePeer, IgnoresUnknownFrames) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor);
   victim.tasks.spawn("swallow", swallow(*victim.peer));
   Bytes bytes(as_bytes(kMagic).begin(), as_bytes(kMagic).end());
-  for (const Bytes& one : {frame(NGHTTP2_SETTINGS, 0, 0), frame(0x55, 0xff, 0, Bytes(100)), frame(0x77, 0, 99, Bytes(1))})
+  for (const Bytes& one :
+       {frame(NGHTTP2_SETTINGS, 0, 0), frame(0x55, 0xff, 0, Bytes(100)), frame(0x77, 0, 99, Bytes(1))})
     bytes.insert(bytes.end(), one.begin(), one.end());
   const auto sent = co_await net::write(*victim.peer, bytes);
   CO_ASSERT_OK(sent);
@@ -163,7 +166,7 @@ CO_TEST(HostilePeer, IgnoresUnknownFrames) {
 
 // HEADERS and RST_STREAM, again and again (CVE-2023-44487).
 CO_TEST(HostilePeer, RapidResets) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor);
   RawClient client(std::move(victim.peer));
   Fields fields(":method", "CONNECT");
@@ -174,7 +177,8 @@ CO_TEST(HostilePeer, RapidResets) {
     const std::uint8_t* data = nullptr;
     ssize_t n = nghttp2_session_mem_send(client.session, &data);
     while (n > 0) {
-      const auto written = co_await net::write(*client.below, {reinterpret_cast<const std::byte*>(data), static_cast<std::size_t>(n)});
+      const auto written =
+          co_await net::write(*client.below, {reinterpret_cast<const std::byte*>(data), static_cast<std::size_t>(n)});
       if (!written) break;
       n = nghttp2_session_mem_send(client.session, &data);
     }
@@ -188,7 +192,7 @@ CO_TEST(HostilePeer, RapidResets) {
 }
 
 CO_TEST(HostilePeer, FloodOfPings) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor);
   Bytes pings;
   for (int i = 0; i < 3'000; ++i) {
@@ -201,7 +205,7 @@ CO_TEST(HostilePeer, FloodOfPings) {
 
 // It makes us talk, slowly enough, and never reads.
 CO_TEST(HostilePeer, NeverReads) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor);
   const auto magic = co_await net::write(*victim.peer, as_bytes(kMagic));
   const Bytes settings = frame(NGHTTP2_SETTINGS, 0, 0);
@@ -226,7 +230,7 @@ CO_TEST(HostilePeer, NeverReads) {
 }
 
 CO_TEST(HostilePeer, FloodOfContinuations) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor);
   Bytes flood = frame(NGHTTP2_HEADERS, 0, 1);
   for (int i = 0; i < 20; ++i) {
@@ -239,7 +243,7 @@ CO_TEST(HostilePeer, FloodOfContinuations) {
 
 // More than the stream's window without credit: that stream is reset, the budget is never the first line of defence.
 CO_TEST(HostilePeer, OverrunsAWindow) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor, MuxOptions{.stream_window = 65'535, .connection_window = 65'535});
   victim.tasks.spawn("swallow", swallow(*victim.peer));
   nghttp2_hd_deflater* deflater = nullptr;
@@ -249,7 +253,8 @@ CO_TEST(HostilePeer, OverrunsAWindow) {
   std::array<std::uint8_t, 256> block{};
   const ssize_t size = nghttp2_hd_deflate_hd(deflater, block.data(), block.size(), fields.data(), fields.size());
   nghttp2_hd_deflate_del(deflater);
-  const Bytes open = frame(NGHTTP2_HEADERS, 4, 1, {reinterpret_cast<const std::byte*>(block.data()), static_cast<std::size_t>(size)});
+  const Bytes open =
+      frame(NGHTTP2_HEADERS, 4, 1, {reinterpret_cast<const std::byte*>(block.data()), static_cast<std::size_t>(size)});
   const Bytes settings = frame(NGHTTP2_SETTINGS, 0, 0);
   const Bytes data = frame(NGHTTP2_DATA, 0, 1, Bytes(16'000));
   Bytes bytes(as_bytes(kMagic).begin(), as_bytes(kMagic).end());
@@ -270,7 +275,7 @@ CO_TEST(HostilePeer, OverrunsAWindow) {
 }
 
 CO_TEST(HostilePeer, OpensMoreStreamsThanItMay) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor, MuxOptions{.max_streams = 10});
   RawClient client(std::move(victim.peer));
   co_await client.exchange();  // it has acknowledged the settings
@@ -281,7 +286,8 @@ CO_TEST(HostilePeer, OpensMoreStreamsThanItMay) {
   for (std::uint32_t i = 0; i < 20; ++i) {
     std::array<std::uint8_t, 256> block{};
     const ssize_t size = nghttp2_hd_deflate_hd(deflater, block.data(), block.size(), fields.data(), fields.size());
-    const Bytes open = frame(NGHTTP2_HEADERS, 4, 2 * i + 1, {reinterpret_cast<const std::byte*>(block.data()), static_cast<std::size_t>(size)});
+    const Bytes open = frame(NGHTTP2_HEADERS, 4, 2 * i + 1,
+                             {reinterpret_cast<const std::byte*>(block.data()), static_cast<std::size_t>(size)});
     const auto sent = co_await net::write(*client.below, open);
     CO_ASSERT_OK(sent);
   }
@@ -293,7 +299,7 @@ CO_TEST(HostilePeer, OpensMoreStreamsThanItMay) {
 
 // Requests that are no CONNECT of ours are refused one by one; the link lives.
 CO_TEST(HostilePeer, RequestsThatAreNotOurs) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   Victim victim(executor, MuxOptions{.header_bytes = 2'000});
   RawClient client(std::move(victim.peer));
   const std::string big(3'000, 'x');
@@ -313,7 +319,8 @@ CO_TEST(HostilePeer, RequestsThatAreNotOurs) {
   Fields good(":method", "CONNECT");
   good.add(":authority", "n-test");
 
-  const std::int32_t ids[] = {client.request(get), client.request(foreign), client.request(oversized), client.request(bad_name)};
+  const std::int32_t ids[] = {client.request(get), client.request(foreign), client.request(oversized),
+                              client.request(bad_name)};
   const std::int32_t last = client.request(good);
   co_await client.exchange();
   EXPECT_EQ(client.answers[ids[0]][":status"], "400");
@@ -333,7 +340,7 @@ CO_TEST(HostilePeer, RequestsThatAreNotOurs) {
 
 // Each stream carries one byte: the memory they pin must be of the order of the bytes.
 CO_TEST(HostilePeer, ManyStreamsWithOneByteEach) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   std::vector<std::unique_ptr<MuxStream>> streams;
   for (int i = 0; i < 2'000; ++i) {

@@ -1,7 +1,8 @@
 // The nghttp2 side of the mux: settings, callbacks, framing. RFC 9113; https://nghttp2.org/documentation/
 //
-// DATA is framed without a copy of nghttp2's own (NO_COPY): try_write() offers its bytes, the data source says how many fit, and the
-// send callback copies them once, behind their frame header, into the outbox. Received DATA goes into the stream's inbox.
+// DATA is framed without a copy of nghttp2's own (NO_COPY): try_write() offers its bytes, the data source says how many
+// fit, and the send callback copies them once, behind their frame header, into the outbox. Received DATA goes into the
+// stream's inbox.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -16,9 +17,10 @@ namespace {
 constexpr std::size_t kFramePayload = 16384 - 9;
 // Until its SETTINGS arrive, a peer is taken to allow as many streams as our default does.
 constexpr std::uint32_t kStreamsBeforeSettings = 4096;
-// Resets of any stream that the acceptor tolerates: all streams of a few clients that are killed, at once.
-constexpr std::uint64_t kResetBurst = 10'000;
-constexpr std::uint64_t kResetsPerSecond = 1'000;
+// Resets of any stream that the acceptor tolerates: more than people's programs can abort, at the rate that a link can
+// open.
+constexpr std::uint64_t kResetBurst = 50'000;
+constexpr std::uint64_t kResetsPerSecond = 10'000;
 // Resets before an answer cost the acceptor work for nothing (CVE-2023-44487), so they have a lower limit.
 constexpr double kEarlyResetBurst = 1'000;
 constexpr double kEarlyResetsPerSecond = 100;
@@ -29,7 +31,9 @@ std::string_view text_of(nghttp2_rcbuf* buffer) {
   return {reinterpret_cast<const char*>(v.base), v.len};
 }
 
-ByteView view_of(const std::uint8_t* data, std::size_t size) { return {reinterpret_cast<const std::byte*>(data), size}; }
+ByteView view_of(const std::uint8_t* data, std::size_t size) {
+  return {reinterpret_cast<const std::byte*>(data), size};
+}
 
 }  // namespace
 
@@ -66,10 +70,12 @@ struct MuxCore::Callbacks {
     return 0;
   }
 
-  // nghttp2 ends the session by itself when the peer breaks HTTP/2; all our own GOAWAYs with a code come from begin_end().
+  // nghttp2 ends the session by itself when the peer breaks HTTP/2; all our own GOAWAYs with a code come from
+  // begin_end().
   static int frame_sent(nghttp2_session*, const nghttp2_frame* frame, void* user) {
     MuxCore& c = core(user);
-    if (frame->hd.type != NGHTTP2_GOAWAY || frame->goaway.error_code == NGHTTP2_NO_ERROR || c.fault_ || c.ended()) return 0;
+    if (frame->hd.type != NGHTTP2_GOAWAY || frame->goaway.error_code == NGHTTP2_NO_ERROR || c.fault_ || c.ended())
+      return 0;
     const std::string words = c.library_words_.empty() ? std::string(nghttp2_http2_strerror(frame->goaway.error_code))
                                                        : quoted(c.library_words_, 200);
     c.fault_ = Error{Code::kProtocol, "the peer broke HTTP/2: " + words, {}, Hop::kUnknown};
@@ -124,7 +130,8 @@ struct MuxCore::Callbacks {
         if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) end_received(c, frame->hd.stream_id);
         break;
       case NGHTTP2_WINDOW_UPDATE:
-        if (const auto found = c.streams_.find(frame->hd.stream_id); found != c.streams_.end()) c.enqueue(found->second);
+        if (const auto found = c.streams_.find(frame->hd.stream_id); found != c.streams_.end())
+          c.enqueue(found->second);
         break;  // the connection's own: every turn looks at those who wait for it
       case NGHTTP2_SETTINGS:
         for (const auto& [id, s] : c.streams_) c.enqueue(s);
@@ -168,8 +175,8 @@ struct MuxCore::Callbacks {
     c.enqueue(found->second);
   }
 
-  static int data_received(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* data, std::size_t size,
-                           void* user) {
+  static int data_received(nghttp2_session* session, std::uint8_t, std::int32_t id, const std::uint8_t* data,
+                           std::size_t size, void* user) {
     MuxCore& c = core(user);
     // The connection's credit goes back on receipt, so that one stopped reader never stalls the rest.
     nghttp2_session_consume_connection(session, size);
@@ -193,7 +200,8 @@ struct MuxCore::Callbacks {
     std::memcpy(&id, opaque, sizeof id);
     const auto found = c.pings_.find(id);
     if (found == c.pings_.end()) return;
-    found->second->round_trip = std::chrono::duration_cast<std::chrono::microseconds>(Clock::real().boot() - found->second->sent);
+    found->second->round_trip =
+        std::chrono::duration_cast<std::chrono::microseconds>(Clock::real().boot() - found->second->sent);
     found->second->event.set();
     c.pings_.erase(found);
   }
@@ -270,7 +278,8 @@ void MuxCore::make_session() {
   else
     settings.push_back({NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, options_.max_streams});
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings.data(), settings.size());
-  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, static_cast<std::int32_t>(options_.connection_window));
+  nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0,
+                                        static_cast<std::int32_t>(options_.connection_window));
 }
 
 nghttp2_data_provider MuxCore::source_of(StreamState& s) {
@@ -284,15 +293,22 @@ void MuxCore::pump_out() {
   if (session_ == nullptr) return;
   const std::uint8_t* data = nullptr;
   ssize_t n = 0;
-  while ((n = nghttp2_session_mem_send(session_, &data)) > 0) outbox_.append(view_of(data, static_cast<std::size_t>(n)));
-  if (n < 0 && !fault_) fault_ = Error{Code::kInternal, std::string("framing failed: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
+  while ((n = nghttp2_session_mem_send(session_, &data)) > 0)
+    outbox_.append(view_of(data, static_cast<std::size_t>(n)));
+  if (n < 0 && !fault_)
+    fault_ = Error{
+        Code::kInternal, std::string("framing failed: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
   for (const StreamPtr& s : std::exchange(ends_framed_, {})) s->mark = outbox_.appended();
 }
 
 void MuxCore::take_in(ByteView bytes) {
-  const ssize_t n = nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
+  const ssize_t n =
+      nghttp2_session_mem_recv(session_, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
   if (n >= 0 || fault_) return;
-  fault_ = Error{Code::kProtocol, std::string("the peer broke HTTP/2: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
+  fault_ = Error{Code::kProtocol,
+                 std::string("the peer broke HTTP/2: ") + nghttp2_strerror(static_cast<int>(n)),
+                 {},
+                 Hop::kUnknown};
   fault_is_ours_ = true;
 }
 
@@ -301,7 +317,8 @@ Error MuxCore::error_from_reset(std::uint32_t code) const {
     case NGHTTP2_REFUSED_STREAM:
       if (drain_heard_ || drain_sent_) return {Code::kUnavailable, "the link takes no more streams", {}, Hop::kUnknown};
       return {Code::kLimit, "the peer's limit of open streams is reached", {}, Hop::kUnknown};
-    case NGHTTP2_ENHANCE_YOUR_CALM: return {Code::kLimit, "the peer has no room for what the stream sends", {}, Hop::kUnknown};
+    case NGHTTP2_ENHANCE_YOUR_CALM:
+      return {Code::kLimit, "the peer has no room for what the stream sends", {}, Hop::kUnknown};
     case NGHTTP2_NO_ERROR:
     case NGHTTP2_CANCEL: return {Code::kIo, "the peer closed the stream", {}, Hop::kUnknown};
     case NGHTTP2_INTERNAL_ERROR: return {Code::kInternal, "the stream failed at the peer", {}, Hop::kUnknown};

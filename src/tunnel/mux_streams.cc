@@ -9,8 +9,8 @@
 namespace portolan::tunnel {
 namespace {
 
-// Credit goes back in steps of this part of the window: at half a window, which is nghttp2's own habit, the second half of every
-// window waits for a round trip.
+// Credit goes back in steps of this part of the window: at half a window, which is nghttp2's own habit, the second half
+// of every window waits for a round trip.
 constexpr std::uint32_t kCreditSteps = 8;
 
 }  // namespace
@@ -21,7 +21,8 @@ Result<net::Chunk> MuxCore::read(StreamState& s) {
     buffered_ -= buffer.size();
     s.credit += static_cast<std::uint32_t>(buffer.size());
     if (!s.closed && !s.receive_ended && s.credit >= options_.stream_window / kCreditSteps) {
-      nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, s.id, static_cast<std::int32_t>(std::exchange(s.credit, 0)));
+      nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, s.id,
+                                   static_cast<std::int32_t>(std::exchange(s.credit, 0)));
       schedule_flush();
     }
     return net::Chunk{net::Chunk::Kind::kData, std::move(buffer)};
@@ -98,7 +99,8 @@ void MuxCore::accept(StreamState& s, const net::http::Headers& answer) {
   if (s.failure || s.closed) return;
   s.answered = true;
   const auto fit = check_headers(answer, options_.header_bytes);
-  if (!fit) log::error("the answer to a stream was sent without its headers", {{"link", name_}, {"error", fit.error()}});
+  if (!fit)
+    log::error("the answer to a stream was sent without its headers", {{"link", name_}, {"error", fit.error()}});
   Fields fields(":status", "200");
   if (fit) fields.add(answer);
   const nghttp2_data_provider source = source_of(s);

@@ -1,5 +1,7 @@
 #include "tunnel/mux.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "crypto/hash.h"
@@ -17,7 +19,8 @@ using namespace std::chrono_literals;
 net::Task<> send_in_pieces(net::Stream& stream, const Bytes& bytes, unsigned seed, bool& good) {
   std::mt19937 random(seed);
   for (std::size_t at = 0; at < bytes.size();) {
-    const std::size_t n = std::min<std::size_t>(bytes.size() - at, random() % 3 == 0 ? random() % 100 + 1 : random() % 60'000 + 1);
+    const std::size_t n =
+        std::min<std::size_t>(bytes.size() - at, random() % 3 == 0 ? random() % 100 + 1 : random() % 60'000 + 1);
     const auto written = co_await net::write(stream, ByteView(bytes).subspan(at, n));
     if (!written) co_return;
     at += n;
@@ -40,7 +43,7 @@ net::Task<> run_side(std::unique_ptr<MuxStream> stream, Bytes mine, Bytes theirs
 }
 
 CO_TEST(Mux, CarriesManyStreamsBothWays) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   constexpr int kStreams = 16;
   MuxPair pair(executor, MuxOptions{.stream_window = 70'000}, MuxOptions{});
   std::mt19937 random(7);
@@ -86,7 +89,7 @@ net::Task<> read_forever(net::Stream& stream, std::size_t& got, std::size_t unti
 }
 
 CO_TEST(Mux, StoppedReaderStopsItsWriterAndNoOther) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor, {}, MuxOptions{.connection_window = 300'000});
   auto [stopped_near, stopped_far] = co_await pair.stream();
   auto [near, far] = co_await pair.stream();
@@ -129,7 +132,7 @@ struct Pusher {
 };
 
 CO_TEST(Mux, WritersShareTheLink) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   constexpr std::size_t kWriters = 8;
   std::vector<std::pair<std::unique_ptr<MuxStream>, std::unique_ptr<MuxStream>>> streams;
@@ -154,7 +157,7 @@ CO_TEST(Mux, WritersShareTheLink) {
 }
 
 CO_TEST(Mux, ResetsTheStreamThatExceedsTheBudget) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor, {}, MuxOptions{.budget = 300'000});
   net::TaskGroup tasks(executor);
   std::vector<std::pair<std::unique_ptr<MuxStream>, std::unique_ptr<MuxStream>>> streams;
@@ -181,7 +184,7 @@ CO_TEST(Mux, ResetsTheStreamThatExceedsTheBudget) {
 }
 
 CO_TEST(Mux, IdleStreamsHoldNoBlocks) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   std::vector<std::pair<std::unique_ptr<MuxStream>, std::unique_ptr<MuxStream>>> streams;
   for (int i = 0; i < 500; ++i) {
@@ -198,7 +201,7 @@ CO_TEST(Mux, IdleStreamsHoldNoBlocks) {
 // ---- opening and answering ----
 
 CO_TEST(Mux, RefusalArrivesWithHopReasonAndText) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto opened = pair.opener.mux->open({"n-test"});
   CO_ASSERT_OK(opened);
@@ -223,7 +226,7 @@ CO_TEST(Mux, RefusalArrivesWithHopReasonAndText) {
 }
 
 CO_TEST(Mux, DroppedRequestIsRefused) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto opened = pair.opener.mux->open({"n-test"});
   CO_ASSERT_OK(opened);
@@ -234,7 +237,7 @@ CO_TEST(Mux, DroppedRequestIsRefused) {
 }
 
 CO_TEST(Mux, OpenerMayWriteBeforeTheAnswer) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto opened = pair.opener.mux->open({"n-test"});
   CO_ASSERT_OK(opened);
@@ -255,7 +258,7 @@ CO_TEST(Mux, OpenerMayWriteBeforeTheAnswer) {
 }
 
 CO_TEST(Mux, AnswerThatDoesNotComeTimesOut) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto opened = pair.opener.mux->open({"n-test"});
   CO_ASSERT_OK(opened);
@@ -264,7 +267,7 @@ CO_TEST(Mux, AnswerThatDoesNotComeTimesOut) {
 }
 
 CO_TEST(Mux, KeepsToThePeersLimitOfStreams) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor, {}, MuxOptions{.max_streams = 2});
   auto first = co_await pair.stream();
   auto second = co_await pair.stream();
@@ -278,7 +281,7 @@ CO_TEST(Mux, KeepsToThePeersLimitOfStreams) {
 }
 
 CO_TEST(Mux, ChecksWhatItIsAskedToOpen) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   const auto no_authority = pair.opener.mux->open({""});
   CO_ASSERT_ERROR(no_authority, Code::kInvalid);
@@ -291,7 +294,7 @@ CO_TEST(Mux, ChecksWhatItIsAskedToOpen) {
 }
 
 CO_TEST(Mux, StreamNumbersEnd) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor, MuxOptions{.last_stream_id = 3});
   const auto first = pair.opener.mux->open({"n-test"});
   CO_ASSERT_OK(first);
@@ -302,7 +305,7 @@ CO_TEST(Mux, StreamNumbersEnd) {
 // ---- ends ----
 
 CO_TEST(Mux, DestroyingAStreamResetsIt) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   const auto sent = near->try_write(as_bytes("last words"));
@@ -318,7 +321,7 @@ CO_TEST(Mux, DestroyingAStreamResetsIt) {
 }
 
 CO_TEST(Mux, StreamThatHasEndedBothWaysIsNotReset) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   const auto finished = co_await net::finish(*near, kSoon);
@@ -336,7 +339,7 @@ CO_TEST(Mux, StreamThatHasEndedBothWaysIsNotReset) {
 }
 
 CO_TEST(Mux, AbortTellsThePeer) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   far->abort();
@@ -347,7 +350,7 @@ CO_TEST(Mux, AbortTellsThePeer) {
 }
 
 CO_TEST(Mux, StreamsOutliveTheMux) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   auto unanswered = pair.opener.mux->open({"n-test"});
@@ -377,7 +380,7 @@ CO_TEST(Mux, StreamsOutliveTheMux) {
 }
 
 CO_TEST(Mux, BreakingBelowFailsWhoWaits) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   auto [near_below, far_below] = net::memory_pair(executor);
   MuxEnd opener(executor);
   opener.start(std::move(near_below), Mux::Role::kOpener, {});
@@ -396,7 +399,7 @@ CO_TEST(Mux, BreakingBelowFailsWhoWaits) {
 }
 
 CO_TEST(Mux, CloseTellsThePeerWhy) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   pair.acceptor.mux->close(Error{Code::kDenied, "the account was disabled", {}, Hop::kUnknown});
@@ -411,7 +414,7 @@ CO_TEST(Mux, CloseTellsThePeerWhy) {
 }
 
 CO_TEST(Mux, DrainLetsLivingStreamsGoOn) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   pair.acceptor.mux->drain();
@@ -439,7 +442,7 @@ CO_TEST(Mux, DrainLetsLivingStreamsGoOn) {
 // ---- silence ----
 
 CO_TEST(Mux, PingMeasuresARoundTrip) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   const auto first = co_await pair.opener.mux->ping(kSoon);
   CO_ASSERT_OK(first);
@@ -448,12 +451,10 @@ CO_TEST(Mux, PingMeasuresARoundTrip) {
   CO_ASSERT_OK(second);
 }
 
-net::Task<> swallow(std::unique_ptr<net::Stream> stream) {
-  const auto all = co_await read_all(*stream);
-}
+net::Task<> swallow(std::unique_ptr<net::Stream> stream) { const auto all = co_await read_all(*stream); }
 
 CO_TEST(Mux, NoticesADeadPeer) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   auto [near, far] = net::memory_pair(executor);
   net::TaskGroup tasks(executor);
   tasks.spawn("swallow", swallow(std::move(far)));
@@ -470,8 +471,9 @@ CO_TEST(Mux, NoticesADeadPeer) {
 }
 
 CO_TEST(Mux, ProbesKeepALivingLink) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
-  MuxPair pair(executor, MuxOptions{.probe_after = 5ms, .probe_limit = 200ms}, MuxOptions{.probe_after = 7ms, .probe_limit = 200ms});
+  const net::Executor executor = co_await net::this_executor();
+  MuxPair pair(executor, MuxOptions{.probe_after = 5ms, .probe_limit = 200ms},
+               MuxOptions{.probe_after = 7ms, .probe_limit = 200ms});
   const auto slept = co_await net::sleep_for(100ms);
   CO_ASSERT_OK(slept);
   EXPECT_FALSE(pair.opener.mux->ended());
@@ -481,7 +483,7 @@ CO_TEST(Mux, ProbesKeepALivingLink) {
 // ---- who is called when ----
 
 CO_TEST(Mux, WaitersAreCalledFromTheLoopOnly) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   const auto sent = near->try_write(as_bytes("x"));
@@ -506,7 +508,7 @@ CO_TEST(Mux, WaitersAreCalledFromTheLoopOnly) {
 }
 
 CO_TEST(Mux, MayBeDestroyedInAnyOfItsCallbacks) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   for (int where = 0; where < 3; ++where) {
     auto [near, far] = net::memory_pair(executor);
     MuxEnd opener(executor);
@@ -514,15 +516,18 @@ CO_TEST(Mux, MayBeDestroyedInAnyOfItsCallbacks) {
     std::unique_ptr<Mux> acceptor;
     std::unique_ptr<MuxStream> accepted;
     bool done = false;
-    acceptor = Mux::make(std::move(far), Mux::Role::kAcceptor, {}, [&](std::unique_ptr<Incoming> request) {
-      if (where == 0) return acceptor.reset(), void(done = true);
-      accepted = request->accept();
-      accepted->on_readable([&] {
-        if (where == 1) acceptor.reset();
-        if (where == 2) accepted.reset();
-        done = true;
-      });
-    }, [](const Error&) {});
+    acceptor = Mux::make(
+        std::move(far), Mux::Role::kAcceptor, {},
+        [&](std::unique_ptr<Incoming> request) {
+          if (where == 0) return acceptor.reset(), void(done = true);
+          accepted = request->accept();
+          accepted->on_readable([&] {
+            if (where == 1) acceptor.reset();
+            if (where == 2) accepted.reset();
+            done = true;
+          });
+        },
+        [](const Error&) {});
     auto opened = opener.mux->open({"n-test"});
     CO_ASSERT_OK(opened);
     const auto sent = (*opened)->try_write(as_bytes("x"));
@@ -534,7 +539,7 @@ CO_TEST(Mux, MayBeDestroyedInAnyOfItsCallbacks) {
 }
 
 CO_TEST(Mux, UnsentFallsToNothing) {
-  const net::Executor executor = co_await boost::asio::this_coro::executor;
+  const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor);
   auto [near, far] = co_await pair.stream();
   const Bytes block(100'000, std::byte{1});

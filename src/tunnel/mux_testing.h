@@ -29,14 +29,17 @@ struct MuxEnd {
   std::unique_ptr<Mux> mux;
 
   void start(std::unique_ptr<net::Stream> below, Mux::Role role, MuxOptions options) {
-    mux = Mux::make(std::move(below), role, options, [this](std::unique_ptr<Incoming> request) {
-      requests.push_back(std::move(request));
-      arrived.set();
-    }, [this](const Error& why) {
-      EXPECT_FALSE(end.has_value()) << "told twice";
-      end = why;
-      over.set();
-    });
+    mux = Mux::make(
+        std::move(below), role, options,
+        [this](std::unique_ptr<Incoming> request) {
+          requests.push_back(std::move(request));
+          arrived.set();
+        },
+        [this](const Error& why) {
+          EXPECT_FALSE(end.has_value()) << "told twice";
+          end = why;
+          over.set();
+        });
   }
   net::Task<std::unique_ptr<Incoming>> next() {
     if (requests.empty()) {

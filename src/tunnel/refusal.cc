@@ -150,10 +150,9 @@ Error from_farewell(ByteView text) {
 Result<> check_headers(const net::http::Headers& headers, std::size_t limit) {
   std::size_t size = 0;
   for (const auto& [name, value] : headers) {
-    const bool own = name.starts_with(kHeaderPrefix) && name.size() > kHeaderPrefix.size() &&
-                     std::ranges::all_of(name, [](char c) {
-                       return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-                     });
+    const bool own =
+        name.starts_with(kHeaderPrefix) && name.size() > kHeaderPrefix.size() &&
+        std::ranges::all_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-'; });
     if (!own) return fail(Code::kInvalid, "a stream's header must be named portolan-…, not " + quoted(name));
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(value.data());
     if (!nghttp2_check_header_value_rfc9113(bytes, value.size()))

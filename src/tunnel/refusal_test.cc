@@ -7,7 +7,8 @@ namespace {
 
 TEST(Refusal, ArrivesAsItWasSent) {
   for (int code = 0; code <= static_cast<int>(Code::kInternal); ++code) {
-    const Error sent{static_cast<Code>(code), "no grant for \"billing-db\": ask \xc3\xa4 person, 100%", "no_grant", Hop::kEgress};
+    const Error sent{static_cast<Code>(code), "no grant for \"billing-db\": ask \xc3\xa4 person, 100%", "no_grant",
+                     Hop::kEgress};
     const Refusal refusal = to_refusal(sent);
     EXPECT_GE(refusal.status, 400);
     EXPECT_TRUE(check_headers(refusal.headers, 16'384));
@@ -69,7 +70,8 @@ TEST(Refusal, ChecksHeadersAndAuthority) {
   EXPECT_FALSE(check_headers({{"portolan-a", std::string(1'000, 'x')}}, 1'000));
   EXPECT_TRUE(check_authority("n-0123456789"));
   EXPECT_TRUE(check_authority("[::1]:5000"));
-  for (const std::string& bad : {std::string(), std::string(256, 'a'), std::string("a b"), std::string("a@b"), std::string("a/b")})
+  for (const std::string& bad :
+       {std::string(), std::string(256, 'a'), std::string("a b"), std::string("a@b"), std::string("a/b")})
     EXPECT_FALSE(check_authority(bad)) << bad;
 }
 

@@ -1,0 +1,61 @@
+// What the mux keeps for each stream, each request that arrives, each ping. Internal to mux*.cc.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "net/event.h"
+#include "net/stream.h"
+#include "tunnel/inbox.h"
+#include "tunnel/mux.h"
+
+namespace portolan::tunnel {
+
+// A HEADERS frame as it arrives; gone when it has been judged.
+struct HeaderBlock {
+  std::string method, authority, status;
+  net::http::Headers headers;
+  std::size_t size = 0;
+  bool too_large = false;
+  bool foreign = false;  // something that a CONNECT of ours does not bear
+};
+
+// A stream: owned by the core until nghttp2 has closed it, and by its handle (MuxStream or Incoming).
+struct StreamState {
+  std::int32_t id = 0;
+  Inbox inbox;
+  ByteView offered;           // what try_write() was given, while it runs
+  std::uint64_t mark = 0;     // where in the outbox this stream's last byte ends
+  std::uint32_t credit = 0;   // taken by the reader, not yet given back to the peer
+  std::size_t turn_used = 0;  // of kShare, while others wait for the link
+  std::size_t promise = 0;    // room set aside for it
+  std::uint64_t promise_round = 0;
+  bool answered = false;  // the opener has its 2xx, or the acceptor has accepted
+  bool receive_ended = false;
+  bool send_ended = false;  // shutdown_send() was called
+  bool end_framed = false;  // and its END_STREAM is in the outbox
+  bool closed = false;      // nghttp2 knows it no more
+  bool reset_here = false;
+  bool over_budget = false;
+  bool queued = false;  // in ready_
+  bool parked = false;  // in writers_
+  std::unique_ptr<Error> failure;
+  std::unique_ptr<HeaderBlock> block;
+  net::http::Headers answer;
+  std::unique_ptr<net::Event> answer_event;
+  net::Stream::Ready on_readable, on_writable;
+};
+using StreamPtr = std::shared_ptr<StreamState>;
+
+struct PingWait {
+  PingWait(const net::Executor& executor, std::uint64_t number) : event(executor), id(number) {}
+  net::Event event;
+  std::uint64_t id;
+  BootTime sent;
+  std::optional<std::chrono::microseconds> round_trip;
+};
+
+}  // namespace portolan::tunnel
