@@ -13,7 +13,7 @@ using testing::TestPlane;
 std::string reason(const auto& result) { return result ? "none" : std::string(result.error().stable_code()); }
 
 CO_TEST(Admin, ListsPageByNameAndFilter) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   for (const char* name : {"delta", "alpha", "charlie", "bravo", "echo"})
     CO_ASSERT_OK(co_await test.post<api::RoleView>("/v1/roles", api::RoleCreate{name}, test.admin));
@@ -41,7 +41,7 @@ CO_TEST(Admin, ListsPageByNameAndFilter) {
 }
 
 CO_TEST(Admin, RefusesWhatItDoesNotKnow) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const testing::Ask asks[] = {
       {"GET /v1/roles", {{"nmae", "bravo"}}},
@@ -80,7 +80,7 @@ CO_TEST(Admin, RefusesWhatItDoesNotKnow) {
 }
 
 CO_TEST(Admin, NamesAreUnique) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const auto account = co_await test.make_account("admin@example.com");
   EXPECT_EQ(reason(account), "conflict");
@@ -91,7 +91,7 @@ CO_TEST(Admin, NamesAreUnique) {
 }
 
 CO_TEST(Admin, TheLastAdminStays) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   for (const char* body : {R"({"admin":false})", R"({"suspended":true})"}) {
     const auto response = co_await test.call({"PATCH /v1/accounts/admin@example.com", {}, body}, test.admin);
@@ -107,7 +107,7 @@ CO_TEST(Admin, TheLastAdminStays) {
 }
 
 CO_TEST(Admin, ResourcesKeepTheirSecret) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const std::string body =
       R"({"name":"billing-db","type":"postgres","host":"10.0.0.1","username":"app","password":"hunter2","settings":{"database":"b"}})";
@@ -146,7 +146,7 @@ CO_TEST(Admin, ResourcesKeepTheirSecret) {
 }
 
 CO_TEST(Admin, EgressNodesByName) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const auto node = co_await test.join("relay", "relay-1");
   CO_ASSERT_OK(node);
@@ -161,7 +161,7 @@ CO_TEST(Admin, EgressNodesByName) {
 }
 
 CO_TEST(Admin, ExplainSaysWhyAndByWhichWay) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   CO_ASSERT_OK(co_await test.join("relay", "relay-1"));
@@ -180,7 +180,7 @@ CO_TEST(Admin, ExplainSaysWhyAndByWhichWay) {
 }
 
 CO_TEST(Admin, MembershipsAndGrantsFilterByNameOrId) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   CO_ASSERT_OK(co_await test.give("admin@example.com", "one"));
@@ -208,7 +208,7 @@ CO_TEST(Admin, MembershipsAndGrantsFilterByNameOrId) {
 }
 
 CO_TEST(Admin, ApiTokensAreTheirOwners) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   const auto ann = co_await test.sign_in("ann@example.com");

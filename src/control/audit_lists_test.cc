@@ -35,7 +35,7 @@ net::Task<> run_watch(TestPlane* test, std::string path, As as, net::http::Conne
 }
 
 CO_TEST(AuditLists, WhatANodeSendsIsListedOnce) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const auto relay = co_await test.join("relay", "relay-1");
   CO_ASSERT_OK(relay);
@@ -63,7 +63,7 @@ CO_TEST(AuditLists, WhatANodeSendsIsListedOnce) {
 }
 
 CO_TEST(AuditLists, PagesGoOnBehindTheCursor) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const auto relay = co_await test.join("relay", "relay-1");
   CO_ASSERT_OK(relay);
@@ -88,7 +88,7 @@ CO_TEST(AuditLists, PagesGoOnBehindTheCursor) {
 }
 
 CO_TEST(AuditLists, AWatchGoesOnWithWhatComes) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const auto relay = co_await test.join("relay", "relay-1");
   CO_ASSERT_OK(relay);
@@ -116,7 +116,7 @@ CO_TEST(AuditLists, AWatchGoesOnWithWhatComes) {
 }
 
 CO_TEST(AuditLists, ActivitiesSayWhoDidWhat) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   const auto role = co_await test.post<api::RoleView>("/v1/roles", api::RoleCreate{"dba"}, test.admin);

@@ -54,7 +54,7 @@ net::Task<Result<std::vector<NamedCaller>>> all_callers(TestPlane& test) {
 }
 
 CO_TEST(Permissions, EveryRouteTimesEveryCaller) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   const auto callers = co_await all_callers(test);
   CO_ASSERT_OK(callers);
   std::vector<Permission> table(permissions().begin(), permissions().end());
@@ -74,7 +74,7 @@ CO_TEST(Permissions, EveryRouteTimesEveryCaller) {
 }
 
 CO_TEST(Permissions, TheTableIsTheRouter) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   std::vector<std::string> served = test.plane->router().routes();
   std::vector<std::string> listed;
   for (const auto& row : permissions()) listed.emplace_back(row.route);
@@ -111,7 +111,7 @@ TEST(Permissions, WhatIsNotForAdmins) {
 TEST(Permissions, ARouteWithoutARowIsNotKnown) { EXPECT_EQ(find_permission("GET /v1/secrets"), nullptr); }
 
 CO_TEST(Permissions, BadProofsAreUnauthenticated) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   for (const char* header : {"nonsense", "", "pst1.AAAA", "pat1."}) {
     const auto response = co_await test.call({"GET /v1/whoami"}, As{.token = std::string(header) + "x"});
@@ -122,7 +122,7 @@ CO_TEST(Permissions, BadProofsAreUnauthenticated) {
 
 // Leaves of authorities that are not ours, with our names in them.
 CO_TEST(Permissions, ForeignCertificatesAreRefused) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   const auto ann = co_await test.sign_in("ann@example.com");

@@ -66,8 +66,11 @@ Result<net::TlsIdentity> public_identity(const Core& core) {
   const auto& options = core.options;
   if (options.certificate_file.has_value() != options.key_file.has_value())
     return fail(Code::kInvalid, "a certificate file needs its key file, and the other way round");
-  if (options.certificate_file) return operator_identity(*options.certificate_file, *options.key_file);
-  return own_identity(core, public_names(options));
+  PL_TRY(auto identity, options.certificate_file ? operator_identity(*options.certificate_file, *options.key_file)
+                                                 : own_identity(core, public_names(options)));
+  // Last in the chain, for `portolan login`, which shows its fingerprint at first contact (client/sign_in.h).
+  identity.chain.push_back(core.authorities.server.certificate());
+  return identity;
 }
 
 // In the handshake: a leaf is of the authority that its profile belongs to. Whether it is still good is asked for every

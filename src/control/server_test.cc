@@ -41,7 +41,7 @@ class ServerTest : public ::testing::Test {
             .listen = {"127.0.0.1", 0},
             .sealing = SealingFile{folder_.path / "key"},
             .heartbeat = 200ms,
-            .handshake_limit = 2s,
+            .handshake_limit = 10s,
             .handshakes = 16};
   }
   net::Task<Result<>> start() {
@@ -202,6 +202,11 @@ net::Task<> silent_strangers(ServerTest& test) {
   }
   const auto signed_in = co_await test.sign_in(crypto::PrivateKey::generate());
   CO_ASSERT_OK(signed_in);
+  // The oldest half-way ones have made room, long before their time was up; the newest have not.
+  const auto oldest = co_await net::with_timeout(net::read(*strangers[0]), 1s);
+  EXPECT_TRUE(oldest || oldest.error().code != Code::kTimeout);
+  const auto newest = co_await net::with_timeout(net::read(*strangers[58]), 200ms);
+  CO_ASSERT_ERROR(newest, Code::kTimeout);
 }
 TEST_F(ServerTest, SilentStrangersKeepNobodyOut) { run(silent_strangers); }
 

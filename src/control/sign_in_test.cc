@@ -23,7 +23,7 @@ api::SignInRequest request_for(std::string email, std::string password) {
 }
 
 CO_TEST(SignIn, GivesCertificateAndToken) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("Ann@Example.com"));
   const auto ann = co_await test.sign_in("ANN@example.com");
@@ -46,7 +46,7 @@ CO_TEST(SignIn, GivesCertificateAndToken) {
 }
 
 CO_TEST(SignIn, WrongIsOneAnswerForAll) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   const api::AccountCreate no_password{.email = "robot@example.com", .name = {}, .admin = {}, .password = {}};
   CO_ASSERT_OK(co_await test.post<api::AccountView>("/v1/accounts", no_password, test.admin));
@@ -62,7 +62,7 @@ CO_TEST(SignIn, WrongIsOneAnswerForAll) {
 
 CO_TEST(SignIn, FiveWrongPasswordsLockForFiveMinutes) {
   FakeClock clock;
-  TestPlane test(co_await boost::asio::this_coro::executor, clock);
+  TestPlane test(co_await net::this_executor(), clock);
   CO_ASSERT_OK(co_await test.set_up());
   for (const char* email : {"admin@example.com", "nobody@example.com"}) {
     for (int i = 0; i < 5; ++i) {
@@ -95,7 +95,7 @@ TEST(Attempts, ManyAtOnceDoNotPassTogether) {
 }
 
 CO_TEST(SignIn, SuspendedAccountsAreToldSoWithTheRightPasswordOnly) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   const auto ann = co_await test.sign_in("ann@example.com");
@@ -113,7 +113,7 @@ CO_TEST(SignIn, SuspendedAccountsAreToldSoWithTheRightPasswordOnly) {
 }
 
 CO_TEST(SignIn, ADeviceKeepsItsIdAndNobodyElseTakesIt) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   const auto ann = co_await test.sign_in("ann@example.com");
@@ -137,7 +137,7 @@ CO_TEST(SignIn, ADeviceKeepsItsIdAndNobodyElseTakesIt) {
 }
 
 CO_TEST(SignIn, SigningOutEndsTokenAndCertificate) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   const auto laptop = co_await test.sign_in("ann@example.com");
@@ -154,7 +154,7 @@ CO_TEST(SignIn, SigningOutEndsTokenAndCertificate) {
 
 CO_TEST(SignIn, EndsAtItsEnd) {
   FakeClock clock;
-  TestPlane test(co_await boost::asio::this_coro::executor, clock);
+  TestPlane test(co_await net::this_executor(), clock);
   CO_ASSERT_OK(co_await test.set_up());
   const auto admin = co_await test.sign_in("admin@example.com");
   CO_ASSERT_OK(admin);
@@ -169,7 +169,7 @@ CO_TEST(SignIn, EndsAtItsEnd) {
 }
 
 CO_TEST(SignIn, MalformedRequestsAreRefused) {
-  TestPlane test(co_await boost::asio::this_coro::executor);
+  TestPlane test(co_await net::this_executor());
   const auto good = json::encode(request_for("admin@example.com", "x"));
   auto extra = good;
   extra.insert(extra.size() - 1, R"(,"admin":true)");
