@@ -44,7 +44,10 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
       },
       [this, weak](const Error& why) {
         log::debug("end-to-end link ended", {{"why", why}});
-        net::post(tasks_.executor(), [this, weak] { links_.remove(weak.lock()); });
+        // One that is still alive then is still ours, and so are we.
+        net::post(tasks_.executor(), [this, weak] {
+          if (const auto ended = weak.lock()) links_.remove(ended);
+        });
       });
 }
 

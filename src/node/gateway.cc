@@ -48,7 +48,9 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
       [this, who = *identity](std::unique_ptr<tunnel::Incoming> incoming) { tasks_.spawn("forward", forward(who, std::move(incoming))); },
       [this, weak](const Error& why) {
         log::info("client link ended", {{"why", why}});
-        net::post(tasks_.executor(), [this, weak] { users_.remove(weak.lock()); });
+        net::post(tasks_.executor(), [this, weak] {
+          if (const auto ended = weak.lock()) users_.remove(ended);
+        });
       });
 }
 
