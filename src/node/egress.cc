@@ -58,7 +58,7 @@ Result<Egress::Knock> Egress::check(const Client& client, const tunnel::OpenRequ
   if (!is_id(request.authority, "rs")) return denied("not a resource: " + quoted(request.authority), "unknown_resource");
   Knock knock{{client.user.account, client.user.device, request.authority}, header_of(request, "portolan-assertion"), trace_of(request)};
   auto assertion = api::verify_assertion(knock.assertion, client.certificate.public_key());
-  if (!assertion) return std::unexpected(std::move(assertion).error().within("access assertion").at(Hop::kEgress));
+  if (!assertion) return std::unexpected(std::move(assertion).error().at(Hop::kEgress));
   if (assertion->account != client.user.account || assertion->device != client.user.device)
     return denied("the access assertion is of somebody else", "assertion_foreign");
   if (assertion->resource != request.authority) return denied("the access assertion is for another resource", "assertion_foreign");
