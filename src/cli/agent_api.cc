@@ -10,19 +10,22 @@ constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(2);
 constexpr std::chrono::milliseconds kCallLimit = std::chrono::seconds(15);
 constexpr std::string_view kAway = "agent_not_running";
 
+std::unexpected<Error> away(const std::string& socket) {
+  return fail(Code::kUnavailable, "the agent is not running (nobody answers at " + socket + "); start it with: portolan agent",
+              std::string(kAway));
+}
+
 net::Task<Result<std::unique_ptr<net::Stream>>> dial_agent(std::string socket) {
   auto stream = co_await net::dial_unix(socket, kDialLimit);
-  if (!stream) {
-    co_return fail(Code::kUnavailable, "the agent is not running (nobody answers at " + socket + "); start it with: portolan agent",
-                   std::string(kAway));
-  }
+  if (!stream) co_return away(socket);
   co_return std::move(*stream);
 }
 
 }  // namespace
 
 AgentApi::AgentApi(const client::Home& home)
-    : client_([socket = home.socket().string()] { return dial_agent(socket); }, "agent",
+    : socket_(home.socket().string()),
+      client_([socket = home.socket().string()] { return dial_agent(socket); }, "agent",
               net::http::Limits{.body_bytes = 16 * 1024 * 1024}) {}
 
 net::Task<Result<std::string>> AgentApi::call(std::string method, std::string path, std::map<std::string, std::string> query,
@@ -33,9 +36,12 @@ net::Task<Result<std::string>> AgentApi::call(std::string method, std::string pa
   request.query = std::move(query);
   if (!body.empty()) request.headers["content-type"] = "application/json";
   request.body = std::move(body);
-  CO_TRY(auto response, co_await client_.request(std::move(request), kCallLimit));
-  if (response.status >= 400) co_return std::unexpected(net::http::error_from(response).at(Hop::kAgent));
-  co_return std::move(response.body);
+  auto response = co_await client_.request(std::move(request), kCallLimit);
+  // Without the words of the layers between, which say nothing more.
+  if (!response && is_agent_away(response.error())) co_return away(socket_);
+  if (!response) co_return std::unexpected(std::move(response).error());
+  if (response->status >= 400) co_return std::unexpected(net::http::error_from(*response).at(Hop::kAgent));
+  co_return std::move(response->body);
 }
 
 net::Task<Result<api::AgentStatus>> AgentApi::status() {

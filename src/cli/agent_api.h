@@ -27,6 +27,7 @@ class AgentApi {
   net::Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query, std::string body);
   net::Task<Result<std::vector<api::LocalResource>>> change(std::string path, api::ConnectRequest request);
 
+  std::string socket_;
   net::http::Client client_;
 };
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/file.h"
 #include "cli/agent_api.h"
 
 namespace portolan::cli {
@@ -53,6 +54,9 @@ Result<> spawn_agent(const client::Home& home) {
   return {};
 }
 
+// The process number of the agent that login has started.
+std::filesystem::path started_file(const client::Home& home) { return home.folder() / "agent.background"; }
+
 }  // namespace
 
 std::string own_program() {
@@ -72,10 +76,24 @@ net::Task<Result<AgentNow>> reload_or_start_agent(client::Home home) {
   while (Clock::real().boot() < limit) {
     CO_CHECK(co_await net::sleep_for(kPollPause));
     const auto status = co_await agent.status();
-    if (status) co_return AgentNow::kStarted;
+    if (!status) continue;
+    CO_CHECK(write_file(started_file(home), std::to_string(status->pid) + "\n", Privacy::kPublic));
+    co_return AgentNow::kStarted;
   }
   co_return fail(Code::kInternal, "the agent did not start; its log is " + (home.folder() / "agent.log").string() +
                                       ", and to see it run: portolan agent");
+}
+
+net::Task<Result<>> stop_or_reload_agent(client::Home home) {
+  AgentApi agent(home);
+  const auto status = co_await agent.status();
+  if (!status && is_agent_away(status.error())) co_return Result<>{};
+  if (!status) co_return std::unexpected(status.error());
+  const auto started = read_file(started_file(home));
+  if (!started || *started != std::to_string(status->pid) + "\n") co_return co_await agent.reload();
+  std::error_code ignored;
+  std::filesystem::remove(started_file(home), ignored);
+  co_return co_await agent.stop();
 }
 
 }  // namespace portolan::cli

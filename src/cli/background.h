@@ -13,4 +13,7 @@ std::string own_program();
 enum class AgentNow { kReloaded, kStarted };
 net::Task<Result<AgentNow>> reload_or_start_agent(client::Home home);
 
+// After a sign-out: ends an agent that login has started; one that somebody runs in the foreground goes on, signed out.
+net::Task<Result<>> stop_or_reload_agent(client::Home home);
+
 }  // namespace portolan::cli

@@ -19,6 +19,7 @@ struct Options {
 };
 
 constexpr std::size_t kMostEntries = 1000;
+constexpr std::size_t kShownColumns = 160;  // of texts in tables; --json has all that is on record
 
 Result<Query> query_of(const Options& options) {
   Query query;
@@ -64,7 +65,7 @@ struct View<api::AuditRecord> {
   static std::vector<std::string> row(const api::AuditRecord& r) {
     const std::string failed = r.error_code ? fmt::format("[failed: {}] ", *r.error_code) : "";
     return {local_time(r.time), r.email.value_or(r.account.value_or("")), r.resource_name.value_or(r.resource.value_or("")), duration_text(r.duration_us),
-            r.rows ? std::to_string(*r.rows) : "", failed + r.text.value_or("")};
+            r.rows ? std::to_string(*r.rows) : "", cut(failed + fit_for_terminal(r.text.value_or("")), kShownColumns)};
   }
 };
 
@@ -72,7 +73,7 @@ template <>
 struct View<api::ActivityView> {
   static constexpr const char* kPath = "/v1/audit/activities";
   static std::vector<Column> columns() { return {{"TIME"}, {"BY"}, {"WHAT"}, {"OBJECT"}, {"AFTER"}}; }
-  static std::vector<std::string> row(const api::ActivityView& a) { return {local_time(a.time), a.actor, a.verb, a.object, a.after}; }
+  static std::vector<std::string> row(const api::ActivityView& a) { return {local_time(a.time), a.actor, a.verb, a.object, cut(fit_for_terminal(a.after), kShownColumns)}; }
 };
 
 template <class Entry>

@@ -22,6 +22,7 @@ Result<> check_request(const api::ConnectRequest& request) {
 
 net::Task<Result<std::vector<api::LocalResource>>> change(api::ConnectRequest request, bool connect) {
   CO_TRY(const auto home, client::Home::from_environment());
+  CO_CHECK(home.state());
   AgentApi agent(home);
   auto changed = connect ? agent.connect(std::move(request)) : agent.disconnect(std::move(request));
   auto resources = co_await std::move(changed);

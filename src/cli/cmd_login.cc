@@ -64,31 +64,30 @@ std::string in_groups(const std::string& fingerprint) {
   return out;
 }
 
-net::Task<Result<client::FirstContact>> ask_person(net::Endpoint control) {
-  CO_TRY(const auto fingerprint, co_await client::claimed_fingerprint(control));
+Result<client::FirstContact> ask_person(const net::Endpoint& control, const std::string& fingerprint) {
   const auto answer = ask(fmt::format("First contact with {}. Its certificate authority has the SHA-256\n  {}\n"
                                       "Compare it with what its operator tells you. Is it the right one? [y/N] ",
                                       net::to_text(control), in_groups(fingerprint)));
   if (!answer)
-    co_return wrong_usage(fmt::format("first contact with {}, and nobody to ask whether it is the right one; give --ca-file FILE or "
+    return wrong_usage(fmt::format("first contact with {}, and nobody to ask whether it is the right one; give --ca-file FILE or "
                                       "--ca-sha256 (portolan server prints it at its first start)", net::to_text(control)));
   if (*answer != "y" && *answer != "Y" && *answer != "yes")
-    co_return fail(Code::kCancelled, "not signed in: the certificate authority was not confirmed");
-  co_return client::FirstContact{std::nullopt, fingerprint};
+    return fail(Code::kCancelled, "not signed in: the certificate authority was not confirmed");
+  return client::FirstContact{std::nullopt, fingerprint};
 }
 
-net::Task<Result<client::FirstContact>> contact_for(const Options& options, net::Endpoint control,
-                                                    std::optional<client::ClientState> before) {
-  if (!options.ca_file.empty() && !options.ca_sha256.empty()) co_return wrong_usage("give one of --ca-file and --ca-sha256");
+// `claimed`: what the address shows of itself, unproven.
+Result<client::FirstContact> contact_for(const Options& options, const net::Endpoint& control, const std::string& claimed,
+                                         const std::optional<client::ClientState>& before) {
+  if (!options.ca_file.empty() && !options.ca_sha256.empty()) return wrong_usage("give one of --ca-file and --ca-sha256");
   if (!options.ca_file.empty()) {
-    CO_TRY(auto pem, read_file(options.ca_file));
-    co_return client::FirstContact{std::move(pem), std::nullopt};
+    PL_TRY(auto pem, read_file(options.ca_file));
+    return client::FirstContact{std::move(pem), std::nullopt};
   }
-  if (!options.ca_sha256.empty()) co_return client::FirstContact{std::nullopt, plain_fingerprint(options.ca_sha256)};
+  if (!options.ca_sha256.empty()) return client::FirstContact{std::nullopt, plain_fingerprint(options.ca_sha256)};
   if (before && before->control == net::to_text(control) && !before->server_ca.empty())
-    co_return client::FirstContact{before->server_ca, std::nullopt};
-  auto asked = co_await ask_person(std::move(control));
-  co_return asked;
+    return client::FirstContact{before->server_ca, std::nullopt};
+  return ask_person(control, claimed);
 }
 
 Result<std::string> email_of(const Options& options, const std::optional<client::ClientState>& before) {
@@ -108,17 +107,21 @@ Result<Secret> password_of(const Options& options, const std::string& email) {
     unsetenv("PORTOLAN_PASSWORD");  // the agent that is started does not need it
     return password;
   }
-  auto asked = ask_secret(fmt::format("Password for {}: ", email));
-  if (!asked && asked.error().code == Code::kNotFound)
-    return wrong_usage("no terminal to ask for the password; give --password-file FILE or PORTOLAN_PASSWORD");
-  return asked;
+  if (isatty(STDIN_FILENO) != 1) {
+    auto piped = secret_from_file("-");
+    if (!piped) return wrong_usage("no password: give --password-file FILE, PORTOLAN_PASSWORD, or the password on standard input");
+    return piped;
+  }
+  return ask_secret(fmt::format("Password for {}: ", email));
 }
 
 net::Task<Result<LoggedIn>> log_in(const Options& options) {
   CO_TRY(const auto home, client::Home::from_environment());
   const auto before = home.remembered();
   CO_TRY(const auto control, address_of(options, before));
-  CO_TRY(auto contact, co_await contact_for(options, control, before));
+  // Before any question: a wrong address is found out now.
+  CO_TRY(const auto claimed, co_await client::claimed_fingerprint(control));
+  CO_TRY(auto contact, contact_for(options, control, claimed, before));
   CO_TRY(const auto email, email_of(options, before));
   CO_TRY(auto password, password_of(options, email));
   CO_TRY(const auto state, co_await client::sign_in(home, control, std::move(contact), email, std::move(password)));

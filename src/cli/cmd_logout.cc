@@ -1,5 +1,5 @@
 // portolan logout: ends the sign-in here and at the control plane, and with it the agent.
-#include "cli/agent_api.h"
+#include "cli/background.h"
 #include "cli/command.h"
 #include "cli/run.h"
 #include "client/sign_in.h"
@@ -19,10 +19,9 @@ net::Task<Result<LoggedOut>> log_out() {
   CO_TRY(const auto home, client::Home::from_environment());
   CO_TRY(const auto state, home.state());
   const auto told = co_await client::sign_out(home);
-  AgentApi agent(home);
-  const auto stopped = co_await agent.stop();
+  const auto stopped = co_await stop_or_reload_agent(home);
   if (!told) co_return std::unexpected(told.error());
-  if (!stopped && !is_agent_away(stopped.error())) co_return std::unexpected(Error(stopped.error()).within("signed out, but the agent goes on"));
+  if (!stopped) co_return std::unexpected(Error(stopped.error()).within("signed out, but the agent goes on"));
   co_return LoggedOut{state.email, state.control};
 }
 

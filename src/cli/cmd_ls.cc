@@ -13,9 +13,9 @@ struct Options {
 
 net::Task<Result<std::vector<api::LocalResource>>> list(std::string filter) {
   CO_TRY(const auto home, client::Home::from_environment());
+  // Said before the agent is asked, who may be away for the same reason.
+  CO_CHECK(home.state());
   AgentApi agent(home);
-  CO_TRY(const auto status, co_await agent.status());
-  if (!status.signed_in) co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
   auto resources = co_await agent.resources(std::move(filter));
   co_return resources;
 }

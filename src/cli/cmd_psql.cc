@@ -23,6 +23,7 @@ struct Options {
 
 net::Task<Result<api::LocalResource>> connected(std::string name) {
   CO_TRY(const auto home, client::Home::from_environment());
+  CO_CHECK(home.state());
   AgentApi agent(home);
   CO_TRY(const auto resources, co_await agent.connect({{name}, false}));
   if (resources.empty()) co_return fail(Code::kNotFound, "there is no resource " + quoted(name) + " that you may use; see: portolan ls");

@@ -1,4 +1,5 @@
 // The program: one table of commands, one place where errors become a line and an exit status.
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <iostream>
@@ -39,6 +40,22 @@ int explain_usage(const CLI::App& root, const CLI::ParseError& error, const Cont
   return status(Exit::kUsage);
 }
 
+// CLI11 says only that some subcommand is missing; people want to know which word was wrong.
+Result<> check_words(const CLI::App& root, const std::vector<std::string>& arguments) {
+  const CLI::App* app = &root;
+  std::string path = root.get_name();
+  for (const std::string& word : arguments) {
+    const auto commands = app->get_subcommands([](const CLI::App*) { return true; });
+    if (commands.empty() || word.starts_with('-')) return {};
+    const auto found = std::ranges::find(commands, word, [](const CLI::App* command) { return command->get_name(); });
+    if (found == commands.end())
+      return wrong_usage(fmt::format("unknown command {}; see: {} --help", quoted(word), path));
+    app = *found;
+    path += " " + word;
+  }
+  return {};
+}
+
 // What follows the resource in `portolan psql RESOURCE …` is psql's, whatever it looks like.
 std::vector<std::string> split_tail(std::vector<std::string> arguments, Context& context) {
   if (arguments.empty() || arguments.front() != "psql") return arguments;
@@ -63,6 +80,10 @@ int run(std::vector<std::string> arguments) {
   arguments = split_tail(std::move(arguments), context);
   if (arguments.empty()) {
     std::cerr << root.help();
+    return status(Exit::kUsage);
+  }
+  if (auto known = check_words(root, arguments); !known) {
+    context.out.error(known.error());
     return status(Exit::kUsage);
   }
   try {

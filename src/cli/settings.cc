@@ -121,7 +121,8 @@ Result<> Settings::load() {
 void Settings::print(const Output& out) const {
   Table table({{"SETTING"}, {"VALUE"}, {"FROM"}});
   for (const Setting& setting : settings_) {
-    const std::string value = setting.option->count() > 0 ? fmt::format("{}", fmt::join(setting.option->results(), ",")) : setting.option->get_default_str();
+    std::string value = setting.option->count() > 0 ? fmt::format("{}", fmt::join(setting.option->results(), ",")) : setting.option->get_default_str();
+    if (setting.option->count() == 0 && value.starts_with('[')) value = value.substr(1, value.size() - 2);  // a list, as CLI11 shows it
     if (out.json) out.object(Shown{setting.key, value, setting.source});
     table.add({setting.key, value, setting.source});
   }
