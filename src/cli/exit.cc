@@ -36,6 +36,13 @@ std::string one_line(std::string_view text) {
   return out;
 }
 
+Error with_remedy(Error error) {
+  const bool says_it = error.message.find("; ") != std::string::npos;
+  if (!says_it && exit_for(error) == Exit::kUnreachable && error.hop == Hop::kControlPlane)
+    error.message += "; check that it runs, and that the address is the right one: portolan login ADDRESS";
+  return error;
+}
+
 std::string error_line(const Error& error, Detail detail) {
   std::string line = one_line(error.message);
   if (detail == Detail::kShort) return line;

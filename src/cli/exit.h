@@ -23,6 +23,8 @@ std::unexpected<Error> wrong_usage(std::string message);
 
 // One line without control characters, whatever the error quotes.
 std::string one_line(std::string_view text);
+// What to do about an error that says nothing of it itself: added to the message.
+Error with_remedy(Error error);
 // The message, and with `verbose` also where the error arose, its stable code and whether a retry can help.
 enum class Detail { kShort, kVerbose };
 std::string error_line(const Error& error, Detail detail);

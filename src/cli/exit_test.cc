@@ -15,6 +15,14 @@ TEST(Exit, FromErrors) {
   EXPECT_EQ(exit_for(wrong_usage("no such option").error()), Exit::kUsage);
 }
 
+TEST(Exit, SaysWhatToDo) {
+  const auto text = [](Code code, std::string message, Hop hop) { return with_remedy({code, std::move(message), "", hop}).message; };
+  EXPECT_NE(text(Code::kUnavailable, "refused", Hop::kControlPlane).find("portolan login ADDRESS"), std::string::npos);
+  EXPECT_EQ(text(Code::kUnavailable, "refused; do this", Hop::kControlPlane), "refused; do this");
+  EXPECT_EQ(text(Code::kUnavailable, "refused", Hop::kGateway), "refused");
+  EXPECT_EQ(text(Code::kDenied, "no", Hop::kControlPlane), "no");
+}
+
 TEST(Exit, OneLine) {
   EXPECT_EQ(one_line("a\nb\r\n\tc\x1b[0m\n"), "a b c [0m");
   const Error error{Code::kUnavailable, "connect\nfailed", "", Hop::kGateway};

@@ -95,7 +95,7 @@ int run(std::vector<std::string> arguments) {
   log::configure(context.out.verbose ? log::Level::kDebug : log::Level::kWarn, log::Format::kText, "");
   const Result<> done = context.run();
   if (done) return status(Exit::kDone);
-  context.out.error(done.error());
+  context.out.error(with_remedy(done.error()));
   return status(exit_for(done.error()));
 }
 
