@@ -12,7 +12,6 @@ constexpr std::string_view kPrefix{"portolan-assertion-v1\0", 22};
 constexpr std::size_t kTextLimit = 2048;
 constexpr std::size_t kBindingSize = 32;
 constexpr std::uint64_t kLastTime = 253'402'300'799'999;  // the year 9999: keeps sums of times far from overflow
-constexpr std::chrono::seconds kMargin(1);                // the wall clock is read in whole milliseconds and is slewed
 
 std::unexpected<Error> bad(std::string_view why) {
   return fail(Code::kInvalid, "access assertion: " + std::string(why), "bad_assertion");
@@ -120,17 +119,16 @@ Result<> check_time(const Assertion& assertion, WallTime now) {
   return {};
 }
 
-Result<bool> NonceMemory::remember(const std::array<std::byte, 16>& nonce, BootTime now) {
-  constexpr auto kKept = kAssertionLifeLimit + 2 * kClockSlack + kMargin;
-  while (!order_.empty() && now - order_.front().first > kKept) {
-    seen_.erase(order_.front().second);
-    order_.pop_front();
+Result<bool> NonceMemory::remember(const Assertion& assertion) {
+  if (seen_.contains({assertion.time, assertion.nonce})) return false;
+  if (forgotten_ && assertion.time <= *forgotten_)
+    return fail(Code::kDenied, "access assertion: many younger ones were used before it; sign a fresh one",
+                "assertion_time");
+  seen_.emplace(assertion.time, assertion.nonce);
+  if (seen_.size() > limit_) {
+    forgotten_ = seen_.begin()->first;
+    while (!seen_.empty() && seen_.begin()->first <= *forgotten_) seen_.erase(seen_.begin());
   }
-  if (seen_.contains(nonce)) return false;
-  if (seen_.size() >= limit_)
-    return fail(Code::kLimit, "access assertion: too many in a short time; try again later", "assertions_limit");
-  seen_.insert(nonce);
-  order_.emplace_back(now, nonce);
   return true;
 }
 

@@ -9,7 +9,7 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <deque>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -49,17 +49,19 @@ Result<Assertion> verify_assertion(std::string_view text, const crypto::PublicKe
 // Code::kDenied unless now is within [time - slack, time + life + slack], and life within the limit.
 Result<> check_time(const Assertion& assertion, WallTime now);
 
-// Remembers nonces for life + twice the slack on the boot clock; bounded. One thread.
+// Which assertions were used on one link (an assertion is good on no other). Bounded, and never in the way of fresh
+// ones: when it is full it forgets the oldest, and from then on takes none that is as old as that. One thread.
 class NonceMemory {
  public:
-  explicit NonceMemory(std::size_t limit = 200'000) : limit_(limit) {}
-  // False if it was seen (within the time it is remembered). Code::kLimit when full of live ones.
-  Result<bool> remember(const std::array<std::byte, 16>& nonce, BootTime now);
+  NonceMemory() = default;
+  explicit NonceMemory(std::size_t limit) : limit_(limit) {}
+  // False if it was seen. Code::kDenied if it is so much older than others on this link that nobody knows any more.
+  Result<bool> remember(const Assertion& assertion);
 
  private:
-  std::size_t limit_;
-  std::set<std::array<std::byte, 16>> seen_;
-  std::deque<std::pair<BootTime, std::array<std::byte, 16>>> order_;
+  std::size_t limit_ = 20'000;
+  std::set<std::pair<WallTime, std::array<std::byte, 16>>> seen_;  // by the time that the assertion says
+  std::optional<WallTime> forgotten_;                              // all up to this time
 };
 
 }  // namespace portolan::api

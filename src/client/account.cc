@@ -202,10 +202,10 @@ void SignedInAccount::fill(api::AgentStatus& status) const {
 net::Task<> SignedInAccount::drop(std::unique_ptr<ResourcePort> port) { co_await port->stop(); }
 
 net::Task<> SignedInAccount::stop() {
+  tasks_.cancel();  // first: what the control plane says meanwhile would change the ports
+  co_await tasks_.join();
   for (auto& [id, port] : ports_) co_await port->stop();
   ports_.clear();
-  tasks_.cancel();
-  co_await tasks_.join();
   co_await paths_.stop();
   co_await gateways_.stop();
 }

@@ -22,7 +22,10 @@ class AgentImpl final : public Agent, public LocalActions {
   api::AgentStatus status() const override;
   net::Task<Result<std::vector<api::LocalResource>>> connect(api::ConnectRequest request) override;
   net::Task<Result<std::vector<api::LocalResource>>> disconnect(api::ConnectRequest request) override;
-  void reload() override { tasks_.spawn("reload", reload_now()); }
+  void reload() override {
+    reload_again_ = true;
+    if (!std::exchange(reloading_, true)) tasks_.spawn("reload", reload_now());
+  }
   void request_stop() override {
     wants_stop_ = true;
     stop_requested_.set();
@@ -39,6 +42,8 @@ class AgentImpl final : public Agent, public LocalActions {
   std::unique_ptr<SignedInAccount> account_;
   std::optional<std::string> not_signed_in_;
   bool wants_stop_ = false;
+  bool reloading_ = false;
+  bool reload_again_ = false;
   net::Event stop_requested_;
   net::TaskGroup tasks_;
 };
@@ -65,9 +70,13 @@ Result<> AgentImpl::load_account() {
   return {};
 }
 
+// One at a time: what is asked for meanwhile is done afterwards, once. The next account needs the ports of the one before it.
 net::Task<> AgentImpl::reload_now() {
-  if (account_) co_await stop_account(std::move(account_));
-  if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
+  while (std::exchange(reload_again_, false)) {
+    if (account_) co_await stop_account(std::move(account_));
+    if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
+  }
+  reloading_ = false;
 }
 
 net::Task<> AgentImpl::stop_account(std::unique_ptr<SignedInAccount> account) { co_await account->stop(); }

@@ -73,7 +73,9 @@ void ResourcePort::take(std::unique_ptr<net::TcpStream> stream) {
     begin(std::move(stream));
 }
 
-void ResourcePort::begin(std::unique_ptr<net::TcpStream> stream) { tasks_.spawn("connection", serve(std::move(stream))); }
+void ResourcePort::begin(std::unique_ptr<net::TcpStream> stream) {
+  if (!stopping_) tasks_.spawn("connection", serve(std::move(stream)));
+}
 
 Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
   PL_TRY(const uid_t user, stream.peer_user());
@@ -151,6 +153,7 @@ api::LocalResource ResourcePort::status() const {
 }
 
 net::Task<> ResourcePort::stop() {
+  stopping_ = true;
   listener_.reset();
   tasks_.cancel();
   co_await tasks_.join();

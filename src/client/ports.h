@@ -57,6 +57,7 @@ class ResourcePort {
   std::optional<std::string> failure_;
   std::optional<std::string> turned_away_;
   std::size_t sessions_ = 0;
+  bool stopping_ = false;
   net::Admission admission_;
   net::TaskGroup tasks_;
 };

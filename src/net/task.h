@@ -35,6 +35,8 @@ class TaskGroup {
   void spawn(std::string name, Task<> task);
   // Asks every task to end: its current wait fails with Code::kCancelled, as does each further one.
   void cancel();
+  // Asks the task to end that began first, of those that have not been asked yet.
+  void cancel_oldest();
   // Waits until no task is left. Tasks may still be spawned while it waits. If the waiting task is cancelled, it
   // cancels the group's and waits on: it never returns while one lives.
   Task<> join();

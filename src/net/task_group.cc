@@ -55,12 +55,19 @@ struct TaskGroup::Impl {
   std::vector<std::shared_ptr<Entry>> entries;
   std::vector<Done> joiners;
 
+  static void cancel(const std::shared_ptr<Entry>& entry) {
+    entry->asked_to_end = true;
+    if (!entry->unstarted) entry->signal.emit(asio::cancellation_type::terminal);
+  }
+
   void cancel() {
     const auto asked = entries;  // a cancelled task may spawn another
-    for (const auto& entry : asked) {
-      entry->asked_to_end = true;
-      if (!entry->unstarted) entry->signal.emit(asio::cancellation_type::terminal);
-    }
+    for (const auto& entry : asked) cancel(entry);
+  }
+
+  void cancel_oldest() {
+    const auto oldest = std::ranges::find_if(entries, [](const auto& entry) { return !entry->asked_to_end; });
+    if (oldest != entries.end()) cancel(std::shared_ptr<Entry>(*oldest));
   }
 
   void remove(const Entry* entry) {
@@ -104,6 +111,8 @@ void TaskGroup::spawn(std::string name, Task<> task) {
 }
 
 void TaskGroup::cancel() { impl_->cancel(); }
+
+void TaskGroup::cancel_oldest() { impl_->cancel_oldest(); }
 
 Task<> TaskGroup::join() {
   const auto impl = impl_;

@@ -52,6 +52,26 @@ CO_TEST(TaskGroup, CancelEndsThisWaitAndFurtherOnes) {
   EXPECT_EQ(ends, (std::vector{Code::kCancelled, Code::kCancelled}));
 }
 
+CO_TEST(TaskGroup, CancelsTheOldestFirstAndEachOnce) {
+  const auto executor = co_await this_executor();
+  TaskGroup tasks(executor);
+  std::string ended;
+  const auto sleeper = [](char name, std::string& out) -> Task<> {
+    [[maybe_unused]] const auto slept = co_await sleep_for(std::chrono::hours(1));
+    out += name;
+  };
+  tasks.cancel_oldest();  // nobody there
+  for (const char name : {'a', 'b', 'c'}) tasks.spawn("sleeper", sleeper(name, ended));
+  co_await yield_to_loop();
+  tasks.cancel_oldest();
+  tasks.cancel_oldest();
+  while (tasks.size() > 1) co_await yield_to_loop();
+  EXPECT_EQ(ended, "ab");
+  tasks.cancel();
+  co_await tasks.join();
+  EXPECT_EQ(ended, "abc");
+}
+
 CO_TEST(TaskGroup, CancelBeforeTheStart) {
   std::vector<Code> ends;
   TaskGroup group(co_await boost::asio::this_coro::executor);

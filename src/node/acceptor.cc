@@ -14,8 +14,10 @@ Acceptor::Acceptor(const net::Executor& executor, std::shared_ptr<const net::Tls
       tasks_(executor) {}
 
 void Acceptor::begin(std::unique_ptr<net::Stream> stream) {
-  // Beyond the cap a connection is closed unheard: its owner tries again, and those in progress get done.
-  if (tasks_.size() < handshakes_) tasks_.spawn("prove", prove(std::move(stream)));
+  // Beyond the cap the handshake that has taken longest makes room: an honest one takes a few round trips, so that who holds many open
+  // keeps nobody out.
+  if (tasks_.size() >= handshakes_) tasks_.cancel_oldest();
+  if (tasks_.size() < 2 * handshakes_) tasks_.spawn("prove", prove(std::move(stream)));
 }
 
 net::Task<> Acceptor::prove(std::unique_ptr<net::Stream> stream) {

@@ -32,7 +32,7 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
     log::warn("end-to-end link from somebody who is no user", {{"peer", accepted.link.peer}});
     return;
   }
-  const auto client = std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, nullptr});
+  const auto client = std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
   ++counters_.links;
   links_.push_back(client);
   log::info("end-to-end link", {{"account", user->account}, {"device", user->device}});
@@ -51,7 +51,7 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
       });
 }
 
-Result<Egress::Knock> Egress::check(const Client& client, const tunnel::OpenRequest& request) {
+Result<Egress::Knock> Egress::check(Client& client, const tunnel::OpenRequest& request) {
   const auto denied = [](std::string message, std::string reason) {
     return std::unexpected(Error{Code::kDenied, std::move(message), std::move(reason), Hop::kEgress});
   };
@@ -67,7 +67,7 @@ Result<Egress::Knock> Egress::check(const Client& client, const tunnel::OpenRequ
     return denied("the access assertion was made for another link", "assertion_foreign");
   if (auto timely = api::check_time(*assertion, parts_.clock.wall()); !timely)
     return std::unexpected(std::move(timely).error().at(Hop::kEgress));
-  PL_TRY(const bool fresh, nonces_.remember(assertion->nonce, parts_.clock.boot()));
+  PL_TRY(const bool fresh, client.nonces.remember(*assertion));
   if (!fresh) return denied("the access assertion was used before", "assertion_replayed");
   return knock;
 }

@@ -35,6 +35,7 @@ class Egress {
     crypto::UserIdentity user;
     crypto::Certificate certificate;
     Bytes binding;
+    api::NonceMemory nonces;
     std::unique_ptr<tunnel::Link> link;
   };
   // A stream that has been let in.
@@ -43,7 +44,7 @@ class Egress {
     std::string assertion;
     std::string trace;
   };
-  Result<Knock> check(const Client& client, const tunnel::OpenRequest& request);
+  Result<Knock> check(Client& client, const tunnel::OpenRequest& request);
   net::Task<> serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming);
   net::Task<Result<>> open(Knock knock, tunnel::Incoming& incoming);
   net::Task<Result<>> renew(Knock knock, tunnel::Incoming& incoming);
@@ -51,7 +52,6 @@ class Egress {
   std::string node_;
   SessionParts parts_;
   const ControlWatch& watch_;
-  api::NonceMemory nonces_;
   EgressCounters counters_;
   std::list<std::shared_ptr<Client>> links_;
   net::TaskGroup tasks_;

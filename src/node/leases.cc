@@ -49,6 +49,7 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::renew(LeaseKey 
 net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKey key, std::string assertion) {
   const auto event = std::make_shared<net::Event>(executor_);
   asking_[key] = event;
+  ++requests_;
   auto answer = co_await client_.call("POST", "/v1/leases", {}, json::encode(api::LeaseRequest{std::move(assertion), make_id("rq")}));
   if (const auto mine = asking_.find(key); mine != asking_.end() && mine->second == event) asking_.erase(mine);
   Result<std::shared_ptr<const api::Lease>> result = fail(Code::kInternal, "no lease");
@@ -59,6 +60,7 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
     auto lease = json::decode<api::Lease>(*answer, json::Unknown::kRefuse);
     result = lease ? take_over(key, std::move(*lease)) : std::unexpected(std::move(lease).error().within("lease from the control plane"));
   }
+  if (--requests_ == 0) overtaken_.clear();
   event->set();
   co_return result;
 }
@@ -67,6 +69,8 @@ Result<std::shared_ptr<const api::Lease>> LeaseCache::take_over(const LeaseKey& 
   PL_CHECK(api::check_lease(lease));
   if (lease.account != key.account || lease.device != key.device || lease.resource != key.resource || lease.node != node_)
     return fail(Code::kProtocol, "the control plane gave a lease for somebody else");
+  if (overtaken_.contains(lease.id))
+    return std::unexpected(Error{Code::kDenied, "access was taken away", "revoked", Hop::kControlPlane});
   const auto life = std::chrono::milliseconds(std::min<std::uint64_t>(lease.life_ms, 24ULL * 3600 * 1000));
   grace_ = life;
   Entry& entry = entries_[key];
@@ -93,6 +97,7 @@ void LeaseCache::end(Entry& entry, const Error& reason) {
 
 void LeaseCache::revoke(const std::vector<std::string>& leases, const std::string& reason) {
   const std::set<std::string> ids(leases.begin(), leases.end());
+  if (requests_ > 0) overtaken_.insert(leases.begin(), leases.end());
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     if (!entry->second.lease || !ids.contains(entry->second.lease->id)) {
       ++entry;
@@ -110,6 +115,7 @@ void LeaseCache::end_session(const std::string& session, const std::string& reas
     for (LeaseHolder* holder : entry.holders)
       if (holder->session_id() == session) {
         entry.holders.erase(holder);
+        entry.lease.reset();  // what may not go on may not begin again on the same lease
         holder->lease_ended(Error{Code::kDenied, reason, "revoked", Hop::kControlPlane});
         return;
       }

@@ -48,6 +48,7 @@ class LeaseCache {
   void release(const LeaseKey& key, LeaseHolder& holder);
 
   void revoke(const std::vector<std::string>& leases, const std::string& reason);
+  // Its lease serves no new session; others on it end with it, or when the sweep comes.
   void end_session(const std::string& session, const std::string& reason);
   void end_all(const Error& reason);
   // Once a second: ends what has run out, forgets what nobody holds.
@@ -75,6 +76,8 @@ class LeaseCache {
   std::chrono::milliseconds grace_ = std::chrono::minutes(5);
   std::map<LeaseKey, Entry> entries_;
   std::map<LeaseKey, std::shared_ptr<net::Event>> asking_;
+  std::size_t requests_ = 0;        // under way
+  std::set<std::string> overtaken_;  // leases taken back while a request is under way: its answer may be on a slower connection
 };
 
 }  // namespace portolan::node

@@ -120,6 +120,41 @@ CO_TEST(LeaseCache, RevocationEndsTheSessionsOfThatLeaseOnly) {
   EXPECT_TRUE(second.ended);
 }
 
+// The lease and its revocation come on two connections, in either order.
+CO_TEST(LeaseCache, ARevocationThatOvertakesItsLeaseCounts) {
+  const auto executor = co_await net::this_executor();
+  LeaseCache* cache = nullptr;
+  bool overtakes = true;
+  int made = 0;
+  Rig rig(executor, [&] {
+    const std::string id = "l-" + std::to_string(++made);
+    if (overtakes) cache->revoke({id}, "membership taken away");
+    return lease_for(kKey, id);
+  });
+  cache = &rig.cache;
+  const auto lease = co_await rig.cache.get(kKey, "x", std::nullopt);
+  CO_ASSERT_ERROR(lease, Code::kDenied);
+  Holder holder("s-1");
+  EXPECT_FALSE(rig.cache.hold(kKey, holder));
+  // A lease that is given later is a new one.
+  overtakes = false;
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+  CO_ASSERT_OK(rig.cache.hold(kKey, holder));
+}
+
+CO_TEST(LeaseCache, WhatMayNotGoOnMayNotBeginAgainOnTheSameLease) {
+  const auto executor = co_await net::this_executor();
+  Rig rig(executor, [] { return lease_for(kKey); });
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+  Holder first("s-1"), second("s-2");
+  CO_ASSERT_OK(rig.cache.hold(kKey, first));
+  rig.cache.end_session("s-1", "access was taken away");
+  EXPECT_TRUE(first.ended);
+  EXPECT_FALSE(rig.cache.hold(kKey, second));
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+  EXPECT_EQ(rig.control.calls, 2);
+}
+
 CO_TEST(LeaseCache, TimeEndsWhatIsNotRenewed) {
   const auto executor = co_await net::this_executor();
   Rig rig(executor, [] { return lease_for(kKey); });

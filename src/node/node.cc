@@ -139,12 +139,16 @@ void NodeImpl::take_link(tunnel::AcceptedLink accepted) {
 
 void NodeImpl::start_watch() {
   ControlWatch::Listeners listeners;
+  // A node that stops begins nothing new: what it has joined already would have a task again.
   listeners.on_view = [this] {
+    if (stopping_) return;
     if (uplinks_) uplinks_->follow(watch_->view()->view);
     if (gateway_) gateway_->end_denied();
     if (egress_) egress_->end_denied();
   };
-  listeners.on_connected = [this] { tasks_.spawn("report-sessions", report(std::chrono::milliseconds(0))); };
+  listeners.on_connected = [this] {
+    if (!stopping_) tasks_.spawn("report-sessions", report(std::chrono::milliseconds(0)));
+  };
   listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) { leases_->revoke(leases, reason); };
   watch_ = std::make_unique<ControlWatch>(executor_, *control_, clock_,
                                           std::map<std::string, std::string>{{"address", advertised()}, {"version", PORTOLAN_VERSION}},
