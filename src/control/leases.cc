@@ -54,17 +54,23 @@ Result<api::Assertion> proven(const Lookup& lookup, const std::string& node, con
 
 }  // namespace
 
-Result<> NonceUses::use(const Nonce& nonce, const std::string& node, const std::string& request, BootTime now) {
+Result<> NonceUses::use(const Nonce& nonce, const std::string& account, const std::string& node,
+                        const std::string& request, BootTime now) {
   while (!order_.empty() && order_.front().first + kNonceMemory <= now) {
-    uses_.erase(order_.front().second);
+    const auto over = uses_.find(order_.front().second);
+    if (const auto share = shares_.find(over->second.account); --share->second == 0) shares_.erase(share);
+    uses_.erase(over);
     order_.pop_front();
   }
   if (const auto found = uses_.find(nonce); found != uses_.end()) {
     if (found->second.node == node && found->second.request == request) return {};
     return fail(Code::kDenied, "the access assertion has been used before", "assertion_replayed");
   }
-  if (uses_.size() >= limit_) return fail(Code::kLimit, "too many access assertions at once; try again in a moment");
-  uses_.emplace(nonce, Use{node, request});
+  const auto mine = shares_.find(account);
+  if (uses_.size() >= limit_ || (mine != shares_.end() && mine->second >= share_))
+    return fail(Code::kLimit, "too many access assertions at once; try again in a moment");
+  uses_.emplace(nonce, Use{account, node, request});
+  ++shares_[account];
   order_.emplace_back(now, nonce);
   return {};
 }
@@ -122,7 +128,7 @@ Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, 
     return fail(Code::kInvalid, "request: must be 1 to " + std::to_string(kRequestLimit) + " bytes");
   const WallTime now = clock_.wall();
   PL_TRY(const auto assertion, proven(lookup, node, request.assertion, now));
-  PL_CHECK(nonces_.use(assertion.nonce, node, request.request, clock_.boot()));
+  PL_CHECK(nonces_.use(assertion.nonce, assertion.account, node, request.request, clock_.boot()));
   Live live{assertion.account, assertion.device, assertion.resource, node, {}, {}};
   PL_TRY(const WallTime until, may_go_on(lookup, live));
   const auto& resource = lookup.snapshot().resources.find(live.resource)->second;

@@ -22,21 +22,26 @@
 
 namespace portolan::control {
 
-// Nonces of assertions with what they were used for, remembered for an assertion's life and twice the clock slack.
+// Nonces of assertions with what they were used for, remembered for an assertion's life and twice the clock slack. Each
+// account has a share, so that one cannot fill what all need.
 class NonceUses {
  public:
-  explicit NonceUses(std::size_t limit = 200'000) : limit_(limit) {}
+  explicit NonceUses(std::size_t limit = 1'000'000, std::size_t share = 20'000) : limit_(limit), share_(share) {}
   using Nonce = std::array<std::byte, 16>;
   // Code::kDenied if it was used for something else, kLimit when full of live ones.
-  Result<> use(const Nonce& nonce, const std::string& node, const std::string& request, BootTime now);
+  Result<> use(const Nonce& nonce, const std::string& account, const std::string& node, const std::string& request,
+               BootTime now);
 
  private:
   struct Use {
+    std::string account;
     std::string node;
     std::string request;
   };
   std::size_t limit_;
+  std::size_t share_;
   std::map<Nonce, Use> uses_;
+  std::map<std::string, std::size_t> shares_;  // how many are an account's
   std::deque<std::pair<BootTime, Nonce>> order_;
 };
 

@@ -251,13 +251,27 @@ TEST(NonceUses, AreBoundedAndForgotten) {
   NonceUses uses(2);
   FakeClock clock;
   const NonceUses::Nonce a{std::byte{1}}, b{std::byte{2}}, c{std::byte{3}};
-  EXPECT_TRUE(uses.use(a, "n", "q", clock.boot()));
-  EXPECT_TRUE(uses.use(b, "n", "q", clock.boot()));
-  EXPECT_EQ(uses.use(c, "n", "q", clock.boot()).error().code, Code::kLimit);
-  EXPECT_EQ(uses.use(a, "other", "q", clock.boot()).error().code, Code::kDenied);
+  EXPECT_TRUE(uses.use(a, "a-1", "n", "q", clock.boot()));
+  EXPECT_TRUE(uses.use(b, "a-1", "n", "q", clock.boot()));
+  EXPECT_EQ(uses.use(c, "a-1", "n", "q", clock.boot()).error().code, Code::kLimit);
+  EXPECT_EQ(uses.use(a, "a-1", "other", "q", clock.boot()).error().code, Code::kDenied);
   clock.advance(12min);
-  EXPECT_TRUE(uses.use(c, "n", "q", clock.boot()));
-  EXPECT_TRUE(uses.use(a, "other", "q", clock.boot()));
+  EXPECT_TRUE(uses.use(c, "a-1", "n", "q", clock.boot()));
+  EXPECT_TRUE(uses.use(a, "a-1", "other", "q", clock.boot()));
+}
+
+TEST(NonceUses, OneAccountCannotFillWhatAllNeed) {
+  NonceUses uses(1000, 2);
+  FakeClock clock;
+  const auto nonce = [](int n) { return NonceUses::Nonce{std::byte(n)}; };
+  EXPECT_TRUE(uses.use(nonce(1), "a-1", "n", "q", clock.boot()));
+  EXPECT_TRUE(uses.use(nonce(2), "a-1", "n", "q", clock.boot()));
+  EXPECT_EQ(uses.use(nonce(3), "a-1", "n", "q", clock.boot()).error().code, Code::kLimit);
+  EXPECT_TRUE(uses.use(nonce(1), "a-1", "n", "q", clock.boot())) << "the same request again";
+  EXPECT_TRUE(uses.use(nonce(4), "a-2", "n", "q", clock.boot()));
+  clock.advance(12min);
+  EXPECT_TRUE(uses.use(nonce(3), "a-1", "n", "q", clock.boot()));
+  EXPECT_TRUE(uses.use(nonce(5), "a-1", "n", "q", clock.boot()));
 }
 
 }  // namespace

@@ -10,6 +10,11 @@ constexpr std::size_t kPendingLimit = 400'000;
 constexpr std::size_t kNamesLimit = 32'768;
 constexpr std::size_t kTextsBytes = 16 * 1024 * 1024;
 constexpr std::size_t kShortText = 1024;
+// Of all requests without an answer: beyond the first, texts are kept by their beginning and hash; beyond the second
+// it is over. A server keeps its short answers back until it is asked for them or has enough, and a client may wait
+// with that, and not read.
+constexpr std::size_t kHeldShort = 4 * 1024 * 1024;
+constexpr std::size_t kHeldLimit = 64 * 1024 * 1024;
 constexpr std::size_t kErrorLimit = 1024;
 
 // What the server may send after sign-in. Answers in order; the rest may come at any time or carry rows and copies.
@@ -133,6 +138,13 @@ Result<> Inspect::on_request(Request request) {
 Result<> Inspect::enqueue(Pending pending) {
   if (pending_.size() >= kPendingLimit)
     return fail(Code::kLimit, fmt::format("more than {} requests without an answer", kPendingLimit), "sqlstate_54000");
+  if (pending.text && held_ + pending.text->kept.size() > kHeldShort)
+    pending.text = std::make_shared<const Text>(pending.text->shortened(kShortText));
+  const std::size_t size = pending.name.size() + pending.from.size() + (pending.text ? pending.text->kept.size() : 0);
+  if (held_ + size > kHeldLimit)
+    return fail(Code::kLimit, fmt::format("more than {} bytes of requests without an answer", kHeldLimit),
+                "sqlstate_54000");
+  pending.held = Held(held_, size);
   pending.started = clock_.wall();
   pending.since = clock_.boot();
   pending_.push_back(std::move(pending));

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 
 #include "audit/records.h"
 #include "base/clock.h"
@@ -56,6 +57,25 @@ class Inspect {
   std::size_t server_bytes_wanted() const { return server_framer_.wanted(); }
 
  private:
+  // A request's share of the memory of all that wait for an answer.
+  class Held {
+   public:
+    Held() = default;
+    Held(std::size_t& total, std::size_t bytes) : total_(&total), bytes_(bytes) { total += bytes; }
+    Held(Held&& other) noexcept : total_(std::exchange(other.total_, nullptr)), bytes_(other.bytes_) {}
+    Held& operator=(Held&& other) noexcept {
+      std::swap(total_, other.total_);
+      std::swap(bytes_, other.bytes_);
+      return *this;
+    }
+    ~Held() {
+      if (total_ != nullptr) *total_ -= bytes_;
+    }
+
+   private:
+    std::size_t* total_ = nullptr;
+    std::size_t bytes_ = 0;
+  };
   struct Pending {
     enum class Kind : std::uint8_t { kQuery, kParse, kBind, kDescribe, kExecute, kClose, kFunction, kSync, kCopyEnd };
     Kind kind;
@@ -66,6 +86,7 @@ class Inspect {
     NamedTexts::Shared text = {};
     WallTime started{};
     BootTime since{};
+    Held held = {};
   };
   struct Outcome {
     std::optional<std::uint64_t> rows = {};
@@ -109,6 +130,7 @@ class Inspect {
   std::size_t answer_keep_ = 0;  // how much of the body is needed
   std::string answer_;
 
+  std::size_t held_ = 0;  // texts and names of pending_
   std::deque<Pending> pending_;
   NamedTexts statements_;
   NamedTexts portals_;

@@ -387,6 +387,46 @@ TEST(Inspect, MemoryIsBounded) {
   EXPECT_EQ(outcome.error().code, Code::kLimit);
 }
 
+TEST(Inspect, MemoryOfRequestsWithoutAnAnswerIsBounded) {
+  FakeClock clock;
+  std::vector<audit::Query> records;
+  Inspect inspect(clock, [&records](audit::Query q) -> Result<> {
+    records.push_back(std::move(q));
+    return {};
+  });
+  const std::string sql(audit::kTextLimit, 'x');
+  // A server holds back the short answers of many statements until a Sync.
+  constexpr std::size_t kMany = 1500;
+  std::string answers;
+  for (std::size_t i = 0; i < kMany; ++i) {
+    ASSERT_TRUE(inspect.from_client(as_bytes(query(sql))));
+    answers += complete("A") + ready();
+  }
+  ASSERT_TRUE(inspect.from_server(as_bytes(answers)));
+  ASSERT_EQ(records.size(), kMany);
+  std::size_t kept = 0;
+  for (const auto& record : records) {
+    kept += record.text.size();
+    if (record.text.size() < sql.size()) EXPECT_EQ(record.text_sha256, hex(crypto::sha256(as_bytes(sql))));
+  }
+  EXPECT_LT(kept, 8u * 1024 * 1024);
+  // What was answered is free again.
+  ASSERT_TRUE(inspect.from_client(as_bytes(query(sql))));
+  ASSERT_TRUE(inspect.from_server(as_bytes(complete("A") + ready())));
+  EXPECT_EQ(records.back().text, sql);
+  // Names count as well.
+  const std::string name(300, 'n');
+  const std::string_view same = name;
+  std::string binds;
+  for (int i = 0; i < 1000; ++i) binds += bind(same, same);
+  Result<> outcome;
+  std::size_t sent = 0;
+  for (; outcome && sent < 400'000; sent += 1000) outcome = inspect.from_client(as_bytes(binds));
+  ASSERT_FALSE(outcome);
+  EXPECT_EQ(outcome.error().code, Code::kLimit);
+  EXPECT_LT(sent, 200'000u);
+}
+
 TEST(Inspect, ManyLongStatementsAreKeptByTheirHash) {
   FakeClock clock;
   std::vector<audit::Query> records;

@@ -107,7 +107,7 @@ class Conversation {
         if (!encrypted_)
           co_return fail(
               Code::kDenied,
-              "the server wants the password in clear text on a connection without TLS; set tls to require or more");
+              "the server wants the password in clear text on a connection that need not be TLS; set tls to require or more");
         CO_CHECK(co_await send_secret(password_message(as_.password.reveal())));
       } else if (asked.kind == Authentication::kMd5) {
         CO_CHECK(co_await send_secret(password_message(md5_answer(asked.data))));
@@ -260,9 +260,10 @@ net::Task<Result<Leg>> protect(std::unique_ptr<net::Stream> raw, TlsChoice choic
   if (!speaks_tls && choice.mode == TlsChoice::Mode::kPrefer) co_return Leg{std::move(raw), false};
   if (!speaks_tls)
     co_return fail(Code::kDenied, "the server does not speak TLS, which the resource's settings require");
+  const bool asked_for = choice.mode != TlsChoice::Mode::kPrefer;
   CO_TRY(const auto client, net::TlsClient::make(std::move(choice.options)));
   CO_TRY(auto stream, co_await client->connect(std::move(raw), limit));
-  co_return Leg{std::move(stream), true};
+  co_return Leg{std::move(stream), asked_for};
 }
 
 net::Task<Result<SignedIn>> sign_in(net::Stream& server, bool encrypted, const SignIn& as) {
