@@ -14,6 +14,8 @@ namespace {
 
 constexpr auto kNonceMemory = api::kAssertionLifeLimit + 2 * api::kClockSlack;
 constexpr std::size_t kRequestLimit = 64;
+// Of one node, that are taken in on its word: every change of the directory looks at all there are.
+constexpr std::size_t kTakenInLimit = 20'000;
 
 std::string name_of_account(const directory::Snapshot& snapshot, std::string_view id) {
   const auto found = snapshot.accounts.find(id);
@@ -197,10 +199,13 @@ Result<> Leases::take_in(const Lookup& lookup, const std::string& node, const ap
 api::LiveSessionsAnswer Leases::check(const Lookup& lookup, const std::string& node,
                                       const api::LiveSessions& sessions) {
   api::LiveSessionsAnswer answer;
+  auto known = static_cast<std::size_t>(
+      std::ranges::count_if(live_, [&](const auto& entry) { return entry.second.node == node; }));
   for (const auto& session : sessions.sessions) {
     Result<> keeps;
     if (const auto found = live_.find(session.lease); found == live_.end()) {
-      keeps = take_in(lookup, node, session);
+      keeps = known++ < kTakenInLimit ? take_in(lookup, node, session)
+                                      : fail(Code::kLimit, "this node has more leases than are known here");
     } else if (const Live& live = found->second;
                live.node != node || live.account != session.account || live.resource != session.resource) {
       keeps = fail(Code::kDenied, "the session does not belong to its lease", "wrong_lease");

@@ -239,6 +239,16 @@ TEST_F(LeasesTest, ASessionMustBelongToItsLease) {
   EXPECT_EQ(leases_.check(lookup(), "n-1", {{{"s-1", "nonsense", "a-ann", "rs-1"}}}).end.size(), 1U);
 }
 
+TEST_F(LeasesTest, ANodeMakesNoMoreKnownThanItCouldHave) {
+  api::LiveSessions live;
+  for (int i = 0; i < 20'100; ++i) {
+    const std::string number = std::to_string(i);
+    live.sessions.push_back({"s-" + number, "l-" + number, "a-ann", "rs-1"});
+  }
+  EXPECT_EQ(leases_.check(lookup(), "n-1", live).end.size(), 100U);
+  EXPECT_EQ(leases_.size(), 20'000U);
+}
+
 TEST_F(LeasesTest, AreForgottenWhenTheyAreLongOver) {
   ASSERT_TRUE(ask(sign(claim())));
   clock_.advance(11min);

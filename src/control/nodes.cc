@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/id.h"
 #include "control/join.h"
 #include "control/listing.h"
 
@@ -12,6 +13,17 @@ namespace {
 constexpr std::size_t kMailboxLimit = 20'000;  // leases to revoke that a slow node has not taken yet
 constexpr std::size_t kRecordsLimit = 20'000;
 constexpr std::size_t kVersionLimit = 64;
+constexpr std::size_t kNameLimit = 64;  // ids and kinds in records
+
+// What everything else is found by. The rest is text that the node vouches for.
+Result<> check_record(const api::AuditRecord& record) {
+  if (!is_id(record.session, "s") || record.session.size() > kNameLimit)
+    return fail(Code::kInvalid, "records: not a session: " + quoted(record.session));
+  if (record.kind.empty() || record.kind.size() > kNameLimit)
+    return fail(Code::kInvalid, "records: not a kind: " + quoted(record.kind));
+  if (record.trace.size() > kNameLimit) return fail(Code::kInvalid, "records: not a trace id: " + quoted(record.trace));
+  return {};
+}
 
 api::NodeEvent event(std::string kind, const Lookup& lookup) {
   return {std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision, {}, {}, {}};
@@ -76,6 +88,9 @@ net::Task<Answer> Nodes::append_audit(Exchange exchange) {
   CO_TRY(auto batch, exchange.body<api::AuditBatch>());
   if (batch.records.size() > kRecordsLimit)
     co_return fail(Code::kInvalid, "records: at most " + std::to_string(kRecordsLimit) + " at a time");
+  for (const auto& record : batch.records) {
+    CO_CHECK(check_record(record));
+  }
   auto work = [store = core_.audit.get(), node = exchange.caller.node, records = std::move(batch.records)] {
     return store->append(node, records);
   };
