@@ -1,6 +1,7 @@
-// Every part a process of its own: this program again, with the command that runs the part. A thread for each waits for its end and
-// starts it again, later each time while it keeps dying. The children die with the parent (PR_SET_PDEATHSIG), even if that is killed;
-// they are groups of their own, so that Ctrl-C reaches the parent alone, which then stops them in order.
+// Every part a process of its own: this program again, with the command that runs the part. A thread for each waits for
+// its end and starts it again, later each time while it keeps dying. The children die with the parent
+// (PR_SET_PDEATHSIG), even if that is killed; they are groups of their own, so that Ctrl-C reaches the parent alone,
+// which then stops them in order.
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -27,7 +28,7 @@ namespace portolan::cli {
 namespace {
 
 constexpr std::chrono::milliseconds kFirstPause = std::chrono::milliseconds(100);
-constexpr std::chrono::milliseconds kLongestPause = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kLongestPause = std::chrono::seconds(2);
 constexpr std::chrono::milliseconds kLongLife = std::chrono::seconds(10);
 
 // All that exec needs, made before fork: between the two nothing may allocate.
@@ -66,7 +67,8 @@ std::unique_ptr<Program> make_program(const DevPart& part) {
 }
 
 std::string how_it_ended(int status) {
-  if (WIFSIGNALED(status)) return fmt::format("killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
+  if (WIFSIGNALED(status))
+    return fmt::format("killed by signal {} ({})", WTERMSIG(status), strsignal(WTERMSIG(status)));
   return fmt::format("exit status {}", WEXITSTATUS(status));
 }
 
@@ -74,7 +76,11 @@ class Supervised {
  public:
   using OnChange = std::function<void()>;
   Supervised(const net::Executor& main, DevPart described, OnChange on_change)
-      : part(std::move(described)), changed(main), main_(main), on_change_(std::move(on_change)), program_(make_program(part)) {}
+      : part(std::move(described)),
+        changed(main),
+        main_(main),
+        on_change_(std::move(on_change)),
+        program_(make_program(part)) {}
 
   void begin() {
     thread_ = std::thread([this] { supervise(); });
@@ -151,7 +157,7 @@ bool Supervised::run_once(std::chrono::milliseconds& pause) {
   const std::string end = child > 0 ? how_it_ended(status) : "it could not be forked";
   if (!established_) {
     net::post(main_, [this, end] {
-      failed = Error{Code::kInternal, fmt::format("start the {} {}: {}", part.part, part.name, end)};
+      failed = Error{Code::kInternal, fmt::format("start {}: {}", part.name, end)};
       changed.set();
     });
     return false;
@@ -193,10 +199,11 @@ net::Task<Result<>> DevProcesses::start(DevPart part) {
   supervised_.push_back(std::make_unique<Supervised>(executor_, std::move(part), on_change_));
   Supervised& supervised = *supervised_.back();
   supervised.begin();
-  auto answered = co_await probe_until(supervised.part.probe, [&supervised] { return supervised.failed; }, kDevStartLimit);
+  auto answered =
+      co_await probe_until(supervised.part.probe, [&supervised] { return supervised.failed; }, kDevStartLimit);
   supervised.establish();
   if (!answered && answered.error().code != Code::kCancelled && !supervised.failed)
-    co_return std::unexpected(std::move(answered).error().within("start the " + supervised.part.part + " " + supervised.part.name));
+    co_return std::unexpected(std::move(answered).error().within("start " + supervised.part.name));
   co_return answered;
 }
 
