@@ -1,5 +1,5 @@
-// What the groups of `portolan admin` share: list, show and delete are the same for every kind of object; each kind says how its
-// objects look in a table.
+// What the groups of `portolan admin` share: list, show and delete are the same for every kind of object; each kind
+// says how its objects look in a table.
 #pragma once
 #include <map>
 #include <memory>
@@ -23,14 +23,14 @@ void add_admin_access(CLI::App& admin, Context& context);
 // One kind of object.
 template <class View>
 struct Kind {
-  std::string group;        // "admin roles", for examples
-  std::string noun;         // "role"
-  std::string collection;   // "/v1/roles"
-  std::string key;          // what names one: "role"
+  std::string group;       // "admin roles", for examples
+  std::string noun;        // "role"
+  std::string collection;  // "/v1/roles"
+  std::string key;         // what names one: "role"
   std::vector<Column> columns;
   std::vector<std::string> (*row)(const View&);
-  std::vector<std::string> filters = {};                 // of the list, each an option
-  Result<> (*beautify)(std::vector<View>&) = nullptr;    // names for ids, before a table is printed
+  std::vector<std::string> filters = {};               // of the list, each an option
+  Result<> (*beautify)(std::vector<View>&) = nullptr;  // names for ids, before a table is printed
 };
 
 template <class View>
@@ -69,7 +69,8 @@ void add_list(CLI::App& group, Context& context, const Kind<View>& kind) {
   };
   CLI::App& app = add_command(group, context, "list", "all of them", "portolan " + kind.group + " list --json");
   auto options = std::make_shared<Options>(Options{kind, {}});
-  for (const std::string& filter : kind.filters) app.add_option("--" + filter, options->filters[filter], "only those with this " + filter);
+  for (const std::string& filter : kind.filters)
+    app.add_option("--" + filter, options->filters[filter], "only those with this " + filter);
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
     std::erase_if(chosen.filters, [](const auto& filter) { return filter.second.empty(); });
     PL_TRY(auto items, call_list<View>(chosen.kind.collection, chosen.filters));

@@ -12,15 +12,19 @@ struct Options {
 };
 
 Result<> explain(Context& context, Options& options) {
-  PL_TRY(const auto view, call_get<api::ExplainView>("/v1/access/explain", {{"account", options.account}, {"resource", options.resource}}));
+  PL_TRY(const auto view, call_get<api::ExplainView>("/v1/access/explain",
+                                                     {{"account", options.account}, {"resource", options.resource}}));
   if (context.out.json) {
     context.out.object(view);
     return {};
   }
-  context.out.line(fmt::format("{} {} use {}", fit_for_terminal(options.account), view.allowed ? "may" : "may not", fit_for_terminal(options.resource)));
+  context.out.line(fmt::format("{} {} use {}", fit_for_terminal(options.account), view.allowed ? "may" : "may not",
+                               fit_for_terminal(options.resource)));
   for (const std::string& reason : view.reasons) context.out.line("  because " + fit_for_terminal(reason));
   if (view.allowed)
-    context.out.line(view.egress.empty() ? "  but no node can reach it yet" : fit_for_terminal(fmt::format("by way of: {}", fmt::join(view.egress, ", "))));
+    context.out.line(view.egress.empty()
+                         ? "  but no node can reach it yet"
+                         : fit_for_terminal(fmt::format("by way of: {}", fmt::join(view.egress, ", "))));
   return {};
 }
 
@@ -28,8 +32,9 @@ Result<> explain(Context& context, Options& options) {
 
 void add_admin_access(CLI::App& admin, Context& context) {
   CLI::App& group = add_group(admin, "access", "why somebody may or may not use something");
-  CLI::App& app = add_command(group, context, "explain", "the decision about an account and a resource, with its reasons",
-                              "portolan admin access explain ann@example.com billing");
+  CLI::App& app =
+      add_command(group, context, "explain", "the decision about an account and a resource, with its reasons",
+                  "portolan admin access explain ann@example.com billing");
   auto options = std::make_shared<Options>();
   app.add_option("account", options->account, "e-mail address or id")->required();
   app.add_option("resource", options->resource, "name or id")->required();

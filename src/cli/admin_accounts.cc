@@ -29,7 +29,8 @@ struct Options {
 };
 
 Result<std::optional<Secret>> password(const Options& options) {
-  if (!options.password_file.empty() && options.ask_password) return wrong_usage("give one of --password-file and --ask-password");
+  if (!options.password_file.empty() && options.ask_password)
+    return wrong_usage("give one of --password-file and --ask-password");
   if (options.ask_password) {
     PL_TRY(auto first, ask_secret("New password for " + options.account + ": "));
     PL_TRY(const auto second, ask_secret("The same again: "));
@@ -51,13 +52,15 @@ Result<> create(Context& context, Options& options) {
 }
 
 Result<> update(Context& context, Options& options) {
-  if ((options.admin && options.no_admin) || (options.suspend && options.resume)) return wrong_usage("these options contradict each other");
+  if ((options.admin && options.no_admin) || (options.suspend && options.resume))
+    return wrong_usage("these options contradict each other");
   api::AccountUpdate request;
   if (!options.name.empty()) request.name = options.name;
   if (options.admin || options.no_admin) request.admin = options.admin;
   if (options.suspend || options.resume) request.suspended = options.suspend;
   PL_TRY(request.password, password(options));
-  if (!request.name && !request.admin && !request.suspended && !request.password) return wrong_usage("nothing to change; see: portolan admin accounts update --help");
+  if (!request.name && !request.admin && !request.suspended && !request.password)
+    return wrong_usage("nothing to change; see: portolan admin accounts update --help");
   PL_TRY(auto path, path_with("/v1/accounts", options.account));
   PL_TRY(auto changed, call_patch<api::AccountView>(std::move(path), std::move(request)));
   return print_one(context, kind(), std::move(changed));
@@ -71,7 +74,8 @@ void add_admin_accounts(CLI::App& admin, Context& context) {
   add_show(group, context, kind());
 
   auto made = std::make_shared<Options>();
-  CLI::App& creating = add_command(group, context, "create", "a new account", "portolan admin accounts create ann@example.com --name Ann --ask-password");
+  CLI::App& creating = add_command(group, context, "create", "a new account",
+                                   "portolan admin accounts create ann@example.com --name Ann --ask-password");
   creating.add_option("email", made->account, "its e-mail address")->required();
   creating.add_option("--name", made->name, "for people to read");
   creating.add_flag("--admin", made->admin, "may administer everything");
@@ -80,7 +84,8 @@ void add_admin_accounts(CLI::App& admin, Context& context) {
   on_chosen(creating, context, made, create);
 
   auto changed = std::make_shared<Options>();
-  CLI::App& updating = add_command(group, context, "update", "change an account", "portolan admin accounts update ann@example.com --suspend");
+  CLI::App& updating = add_command(group, context, "update", "change an account",
+                                   "portolan admin accounts update ann@example.com --suspend");
   updating.add_option("account", changed->account, "its e-mail address or id")->required();
   updating.add_option("--name", changed->name, "for people to read");
   updating.add_flag("--admin", changed->admin, "may administer everything");

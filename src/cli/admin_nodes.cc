@@ -14,7 +14,8 @@ Kind<api::NodeStatusView> node_kind() {
           "node",
           {{"NAME"}, {"KIND"}, {"STATE"}, {"ADDRESS"}, {"SESSIONS", Align::kRight}, {"VERSION"}, {"LAST SEEN"}, {"ID"}},
           [](const api::NodeStatusView& n) -> std::vector<std::string> {
-            return {n.name, n.kind, n.state, n.address, std::to_string(n.sessions), n.version, local_time(n.last_seen), n.id};
+            return {n.name, n.kind, n.state, n.address, std::to_string(n.sessions), n.version, local_time(n.last_seen),
+                    n.id};
           },
           {"name", "kind", "state"}};
 }
@@ -62,7 +63,8 @@ Result<> create_token(Context& context, Options& options) {
   }
   PL_CHECK(write_file(options.out, made.token.reveal() + "\n", Privacy::kPrivate));
   if (context.out.json) context.out.object(WrittenToken{made.id, made.kind, made.ends, options.out});
-  context.out.note(fmt::format("The token is in {}; it makes one {} until {}.", options.out, made.kind, local_time(made.ends)));
+  context.out.note(
+      fmt::format("The token is in {}; it makes one {} until {}.", options.out, made.kind, local_time(made.ends)));
   return {};
 }
 
@@ -75,7 +77,8 @@ void add_admin_nodes(CLI::App& admin, Context& context) {
   add_delete(group, context, node_kind(), "revoke a node for good; what it carries ends");
 
   CLI::App& tokens = add_group(group, "token", "single-use tokens with which new nodes join");
-  CLI::App& creating = add_command(tokens, context, "create", "a token for one node", "portolan admin nodes token create --kind relay --for 1h --out ./token");
+  CLI::App& creating = add_command(tokens, context, "create", "a token for one node",
+                                   "portolan admin nodes token create --kind relay --for 1h --out ./token");
   auto options = std::make_shared<Options>();
   creating.add_option("--kind", options->kind, "gateway or relay")->required();
   creating.add_option("--name", options->name, "the node's name; else the node chooses");

@@ -17,7 +17,13 @@ Kind<api::ResourceView> kind() {
           "resource",
           {{"NAME"}, {"TYPE"}, {"TARGET"}, {"USER"}, {"PASSWORD"}, {"LOCAL PORT", Align::kRight}, {"ID"}},
           [](const api::ResourceView& r) -> std::vector<std::string> {
-            return {r.name, r.type, net::to_text({r.host, r.port}), r.username, r.has_password ? "kept" : "", std::to_string(r.local_port), r.id};
+            return {r.name,
+                    r.type,
+                    net::to_text({r.host, r.port}),
+                    r.username,
+                    r.has_password ? "kept" : "",
+                    std::to_string(r.local_port),
+                    r.id};
           },
           {"name", "type"}};
 }
@@ -40,7 +46,8 @@ struct Options {
 
 Result<std::pair<std::string, std::string>> name_and_value(const std::string& option, const std::string& text) {
   const auto equals = text.find('=');
-  if (equals == std::string::npos || equals == 0) return wrong_usage(option + " " + quoted(text) + ": must be NAME=VALUE");
+  if (equals == std::string::npos || equals == 0)
+    return wrong_usage(option + " " + quoted(text) + ": must be NAME=VALUE");
   return std::pair(text.substr(0, equals), text.substr(equals + 1));
 }
 
@@ -58,9 +65,11 @@ Result<std::map<std::string, std::string>> settings_of(const Options& options) {
 }
 
 Result<std::optional<Secret>> password_of(const Options& options) {
-  if (!options.password_file.empty() && options.ask_password) return wrong_usage("give one of --password-file and --ask-password");
+  if (!options.password_file.empty() && options.ask_password)
+    return wrong_usage("give one of --password-file and --ask-password");
   if (options.ask_password) {
-    PL_TRY(auto asked, ask_secret("Password of " + (options.username.empty() ? "the resource" : options.username) + ": "));
+    PL_TRY(auto asked,
+           ask_secret("Password of " + (options.username.empty() ? "the resource" : options.username) + ": "));
     return std::optional(std::move(asked));
   }
   if (options.password_file.empty()) return std::optional<Secret>();
@@ -74,13 +83,16 @@ Result<api::ResourceCreate> from_url(const Options& options) {
   auto definition = parse_resource_url(options.name, options.url);
   if (!definition) return wrong_usage(std::move(definition).error().message);
   if (definition->password)
-    return wrong_usage("a password does not belong on a command line, where other users of this machine can read it; leave it out of the URL and "
-                       "give --password-file FILE or --ask-password");
+    return wrong_usage(
+        "a password does not belong on a command line, where other users of this machine can read it; leave it out of "
+        "the URL and "
+        "give --password-file FILE or --ask-password");
   return to_create(*definition);
 }
 
 Result<api::ResourceCreate> from_options(const Options& options) {
-  if (options.type.empty() || options.host.empty()) return wrong_usage("which target? give --url URL, or --type, --host and --port");
+  if (options.type.empty() || options.host.empty())
+    return wrong_usage("which target? give --url URL, or --type, --host and --port");
   api::ResourceCreate request;
   request.name = options.name;
   request.type = options.type;
@@ -104,7 +116,8 @@ Result<> create(Context& context, Options& options) {
 }
 
 // Settings are replaced one by one: those that are not named stay.
-Result<std::optional<std::map<std::string, std::string>>> changed_settings(const Options& options, const std::string& path) {
+Result<std::optional<std::map<std::string, std::string>>> changed_settings(const Options& options,
+                                                                           const std::string& path) {
   PL_TRY(auto settings, settings_of(options));
   if (settings.empty()) return std::optional<std::map<std::string, std::string>>();
   PL_TRY(const auto before, call_get<api::ResourceView>(path));
@@ -121,10 +134,13 @@ Result<> update(Context& context, Options& options) {
   if (options.port != 0) request.port = options.port;
   if (options.local_port != 0) request.local_port = options.local_port;
   if (!options.username.empty()) request.username = options.username;
-  if (!options.egress.empty()) request.egress_nodes = options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
+  if (!options.egress.empty())
+    request.egress_nodes =
+        options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
   PL_TRY(request.settings, changed_settings(options, path));
   PL_TRY(request.password, password_of(options));
-  if (json::encode(request) == "{}") return wrong_usage("nothing to change; see: portolan admin resources update --help");
+  if (json::encode(request) == "{}")
+    return wrong_usage("nothing to change; see: portolan admin resources update --help");
   PL_TRY(auto changed, call_patch<api::ResourceView>(path, std::move(request)));
   return print_one(context, kind(), std::move(changed));
 }
@@ -135,10 +151,15 @@ void add_common(CLI::App& app, Options& options) {
   app.add_option("--username", options.username, "whom Portolan signs in there as");
   app.add_option("--password-file", options.password_file, "a file with that user's password, - for standard input");
   app.add_flag("--ask-password", options.ask_password, "ask for that user's password on the terminal");
-  app.add_option("--setting", options.settings, "NAME=VALUE, a setting of the protocol, such as tls=verify-full; an empty value removes it")->allow_extra_args(false);
-  app.add_option("--setting-file", options.setting_files, "NAME=FILE, a setting whose value is a file's content, such as tls_ca=ca.pem")->allow_extra_args(false);
+  app.add_option("--setting", options.settings,
+                 "NAME=VALUE, a setting of the protocol, such as tls=verify-full; an empty value removes it")
+      ->allow_extra_args(false);
+  app.add_option("--setting-file", options.setting_files,
+                 "NAME=FILE, a setting whose value is a file's content, such as tls_ca=ca.pem")
+      ->allow_extra_args(false);
   app.add_option("--local-port", options.local_port, "where agents listen for it; chosen if it is not given");
-  app.add_option("--egress", options.egress, "the nodes that may reach it, by name or id; any if it is not given")->allow_extra_args(false);
+  app.add_option("--egress", options.egress, "the nodes that may reach it, by name or id; any if it is not given")
+      ->allow_extra_args(false);
 }
 
 }  // namespace
@@ -150,15 +171,18 @@ void add_admin_resources(CLI::App& admin, Context& context) {
 
   auto made = std::make_shared<Options>();
   CLI::App& creating = add_command(group, context, "create", "a new resource",
-                                   "portolan admin resources create billing --url 'postgres://app@db.example:5432/billing?tls=verify-full' --ask-password");
+                                   "portolan admin resources create billing --url "
+                                   "'postgres://app@db.example:5432/billing?tls=verify-full' --ask-password");
   creating.add_option("name", made->name, "its name")->required();
-  creating.add_option("--url", made->url, "SCHEME://USER@HOST:PORT/DATABASE?SETTING=VALUE; schemes: " + known_schemes());
+  creating.add_option("--url", made->url,
+                      "SCHEME://USER@HOST:PORT/DATABASE?SETTING=VALUE; schemes: " + known_schemes());
   creating.add_option("--type", made->type, "its protocol, if no --url is given");
   add_common(creating, *made);
   on_chosen(creating, context, made, create);
 
   auto changed = std::make_shared<Options>();
-  CLI::App& updating = add_command(group, context, "update", "change a resource", "portolan admin resources update billing --host db2.example");
+  CLI::App& updating = add_command(group, context, "update", "change a resource",
+                                   "portolan admin resources update billing --host db2.example");
   updating.add_option("resource", changed->name, "its name or id")->required();
   updating.add_option("--name", changed->new_name, "a new name");
   add_common(updating, *changed);

@@ -10,7 +10,9 @@ Kind<api::RoleView> role_kind() {
           "/v1/roles",
           "role",
           {{"NAME"}, {"CREATED"}, {"ID"}},
-          [](const api::RoleView& role) -> std::vector<std::string> { return {role.name, local_time(role.created), role.id}; },
+          [](const api::RoleView& role) -> std::vector<std::string> {
+            return {role.name, local_time(role.created), role.id};
+          },
           {"name"}};
 }
 
@@ -32,7 +34,9 @@ Kind<api::MembershipView> membership_kind() {
           "/v1/memberships",
           "membership",
           {{"ACCOUNT"}, {"ROLE"}, {"CREATED"}, {"ID"}},
-          [](const api::MembershipView& m) -> std::vector<std::string> { return {m.account, m.role, local_time(m.created), m.id}; },
+          [](const api::MembershipView& m) -> std::vector<std::string> {
+            return {m.account, m.role, local_time(m.created), m.id};
+          },
           {"account", "role"},
           [](std::vector<api::MembershipView>& items) -> Result<> {
             if (items.empty()) return {};
@@ -52,7 +56,9 @@ Kind<api::GrantView> grant_kind() {
           "/v1/grants",
           "grant",
           {{"ROLE"}, {"RESOURCE"}, {"CREATED"}, {"ID"}},
-          [](const api::GrantView& g) -> std::vector<std::string> { return {g.role, g.resource, local_time(g.created), g.id}; },
+          [](const api::GrantView& g) -> std::vector<std::string> {
+            return {g.role, g.resource, local_time(g.created), g.id};
+          },
           {"role", "resource"},
           [](std::vector<api::GrantView>& items) -> Result<> {
             if (items.empty()) return {};
@@ -77,7 +83,8 @@ Result<> create_role(Context& context, Options& options) {
 }
 
 Result<> create_membership(Context& context, Options& options) {
-  PL_TRY(auto made, call_post<api::MembershipView>("/v1/memberships", api::MembershipCreate{options.first, options.second}));
+  PL_TRY(auto made,
+         call_post<api::MembershipView>("/v1/memberships", api::MembershipCreate{options.first, options.second}));
   return print_one(context, membership_kind(), std::move(made));
 }
 
@@ -103,7 +110,8 @@ void add_admin_memberships(CLI::App& admin, Context& context) {
   CLI::App& group = add_group(admin, "memberships", "which account has which role");
   add_list(group, context, membership_kind());
   add_show(group, context, membership_kind());
-  CLI::App& creating = add_command(group, context, "create", "give an account a role", "portolan admin memberships create ann@example.com analysts");
+  CLI::App& creating = add_command(group, context, "create", "give an account a role",
+                                   "portolan admin memberships create ann@example.com analysts");
   auto options = std::make_shared<Options>();
   creating.add_option("account", options->first, "its e-mail address or id")->required();
   creating.add_option("role", options->second, "its name or id")->required();
@@ -115,7 +123,8 @@ void add_admin_grants(CLI::App& admin, Context& context) {
   CLI::App& group = add_group(admin, "grants", "which role may use which resource");
   add_list(group, context, grant_kind());
   add_show(group, context, grant_kind());
-  CLI::App& creating = add_command(group, context, "create", "let a role use a resource", "portolan admin grants create analysts billing");
+  CLI::App& creating = add_command(group, context, "create", "let a role use a resource",
+                                   "portolan admin grants create analysts billing");
   auto options = std::make_shared<Options>();
   creating.add_option("role", options->first, "its name or id")->required();
   creating.add_option("resource", options->second, "its name or id")->required();

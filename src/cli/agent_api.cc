@@ -11,7 +11,8 @@ constexpr std::chrono::milliseconds kCallLimit = std::chrono::seconds(15);
 constexpr std::string_view kAway = "agent_not_running";
 
 std::unexpected<Error> away(const std::string& socket) {
-  return fail(Code::kUnavailable, "the agent is not running (nobody answers at " + socket + "); start it with: portolan agent",
+  return fail(Code::kUnavailable,
+              "the agent is not running (nobody answers at " + socket + "); start it with: portolan agent",
               std::string(kAway));
 }
 
@@ -28,8 +29,8 @@ AgentApi::AgentApi(const client::Home& home)
       client_([socket = home.socket().string()] { return dial_agent(socket); }, "agent",
               net::http::Limits{.body_bytes = 16 * 1024 * 1024}) {}
 
-net::Task<Result<std::string>> AgentApi::call(std::string method, std::string path, std::map<std::string, std::string> query,
-                                              std::string body) {
+net::Task<Result<std::string>> AgentApi::call(std::string method, std::string path,
+                                              std::map<std::string, std::string> query, std::string body) {
   net::http::Request request;
   request.method = std::move(method);
   request.path = std::move(path);

@@ -24,7 +24,8 @@ class AgentApi {
   net::Task<Result<>> stop();
 
  private:
-  net::Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query, std::string body);
+  net::Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query,
+                                      std::string body);
   net::Task<Result<std::vector<api::LocalResource>>> change(std::string path, api::ConnectRequest request);
 
   std::string socket_;
@@ -32,6 +33,5 @@ class AgentApi {
 };
 
 bool is_agent_away(const Error& error);
-
 
 }  // namespace portolan::cli

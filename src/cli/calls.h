@@ -24,7 +24,8 @@ Result<T> ask_control(std::function<net::Task<Result<T>>(api::ControlClient&)> a
 
 template <class View>
 Result<std::vector<View>> call_list(std::string path, Query query = {}) {
-  return ask_control<std::vector<View>>([&](api::ControlClient& control) { return list_all<View>(control, path, query); });
+  return ask_control<std::vector<View>>(
+      [&](api::ControlClient& control) { return list_all<View>(control, path, query); });
 }
 template <class View>
 Result<View> call_get(std::string path, Query query = {}) {

@@ -54,21 +54,24 @@ Result<> run(Context& context, Options& options) {
   prepare_process();
   return run_part([agent](net::Loop& loop) { return AgentPart::start(loop, agent); },
                   [&](Result<Part*> started) {
-                    if (started) context.out.note(fmt::format("The agent runs; its home is {}.", agent.home.folder().string()));
+                    if (started)
+                      context.out.note(fmt::format("The agent runs; its home is {}.", agent.home.folder().string()));
                   });
 }
 
 }  // namespace
 
 void add_agent(CLI::App& root, Context& context) {
-  CLI::App& app = add_command(root, context, "agent", "the client's agent in the foreground (login starts it in the background)",
-                              "portolan agent --connect-all");
+  CLI::App& app =
+      add_command(root, context, "agent", "the client's agent in the foreground (login starts it in the background)",
+                  "portolan agent --connect-all");
   auto options = std::make_shared<Options>(app);
   Settings& settings = options->settings;
   settings.add("--status", options->status, "HOST:PORT of the status API");
   settings.add_switch("--no-status-port", options->no_status_port, "the status API on its Unix socket only");
   settings.add_switch("--connect-all", options->connect_all, "connect every resource as it appears");
-  settings.add("--allow-user", options->allowed_users, "other users of this machine who may use the connected resources");
+  settings.add("--allow-user", options->allowed_users,
+               "other users of this machine who may use the connected resources");
   add_log_options(settings, options->log);
   on_chosen(app, context, options, run);
 }

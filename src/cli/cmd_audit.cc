@@ -50,22 +50,43 @@ template <>
 struct View<api::SessionEntry> {
   static constexpr const char* kPath = "/v1/audit/sessions";
   static std::vector<Column> columns() {
-    return {{"STARTED"}, {"ENDED"}, {"WHO"}, {"RESOURCE"}, {"QUERIES", Align::kRight}, {"IN", Align::kRight}, {"OUT", Align::kRight}, {"SESSION"}, {"WHY IT ENDED"}};
+    return {{"STARTED"},
+            {"ENDED"},
+            {"WHO"},
+            {"RESOURCE"},
+            {"QUERIES", Align::kRight},
+            {"IN", Align::kRight},
+            {"OUT", Align::kRight},
+            {"SESSION"},
+            {"WHY IT ENDED"}};
   }
   static std::vector<std::string> row(const api::SessionEntry& e) {
-    return {local_time(e.started), local_time(e.ended), e.email, e.resource_name, std::to_string(e.queries), std::to_string(e.bytes_in),
-            std::to_string(e.bytes_out), e.session, e.reason.value_or("")};
+    return {local_time(e.started),
+            local_time(e.ended),
+            e.email,
+            e.resource_name,
+            std::to_string(e.queries),
+            std::to_string(e.bytes_in),
+            std::to_string(e.bytes_out),
+            e.session,
+            e.reason.value_or("")};
   }
 };
 
 template <>
 struct View<api::AuditRecord> {
   static constexpr const char* kPath = "/v1/audit/queries";
-  static std::vector<Column> columns() { return {{"TIME"}, {"WHO"}, {"RESOURCE"}, {"DURATION", Align::kRight}, {"ROWS", Align::kRight}, {"QUERY"}}; }
+  static std::vector<Column> columns() {
+    return {{"TIME"}, {"WHO"}, {"RESOURCE"}, {"DURATION", Align::kRight}, {"ROWS", Align::kRight}, {"QUERY"}};
+  }
   static std::vector<std::string> row(const api::AuditRecord& r) {
     const std::string failed = r.error_code ? fmt::format("[failed: {}] ", *r.error_code) : "";
-    return {local_time(r.time), r.email.value_or(r.account.value_or("")), r.resource_name.value_or(r.resource.value_or("")), duration_text(r.duration_us),
-            r.rows ? std::to_string(*r.rows) : "", cut(failed + fit_for_terminal(r.text.value_or("")), kShownColumns)};
+    return {local_time(r.time),
+            r.email.value_or(r.account.value_or("")),
+            r.resource_name.value_or(r.resource.value_or("")),
+            duration_text(r.duration_us),
+            r.rows ? std::to_string(*r.rows) : "",
+            cut(failed + fit_for_terminal(r.text.value_or("")), kShownColumns)};
   }
 };
 
@@ -73,7 +94,9 @@ template <>
 struct View<api::ActivityView> {
   static constexpr const char* kPath = "/v1/audit/activities";
   static std::vector<Column> columns() { return {{"TIME"}, {"BY"}, {"WHAT"}, {"OBJECT"}, {"AFTER"}}; }
-  static std::vector<std::string> row(const api::ActivityView& a) { return {local_time(a.time), a.actor, a.verb, a.object, cut(fit_for_terminal(a.after), kShownColumns)}; }
+  static std::vector<std::string> row(const api::ActivityView& a) {
+    return {local_time(a.time), a.actor, a.verb, a.object, cut(fit_for_terminal(a.after), kShownColumns)};
+  }
 };
 
 template <class Entry>
@@ -117,7 +140,8 @@ template <class Entry>
 Result<> follow(Context& context, Query query) {
   query["watch"] = "1";
   return ask_control<void>([&](api::ControlClient& control) {
-    return control.watch(View<Entry>::kPath, query, [&context](std::string_view line) { return print_followed<Entry>(context.out, line); });
+    return control.watch(View<Entry>::kPath, query,
+                         [&context](std::string_view line) { return print_followed<Entry>(context.out, line); });
   });
 }
 
@@ -127,7 +151,8 @@ Result<> run(Context& context, Options& options) {
   return options.follow ? follow<Entry>(context, std::move(query)) : list<Entry>(context, query);
 }
 
-CLI::App& add_list(CLI::App& group, Context& context, const std::string& name, const std::string& description, const std::shared_ptr<Options>& options) {
+CLI::App& add_list(CLI::App& group, Context& context, const std::string& name, const std::string& description,
+                   const std::shared_ptr<Options>& options) {
   CLI::App& app = add_command(group, context, name, description, "portolan audit " + name + " --from 2h -f");
   app.add_option("--from", options->from, "not before: 2026-11-23T20:24:01Z, 2026-11-23, or how long ago, like 2h");
   app.add_option("--to", options->to, "before");
@@ -151,7 +176,8 @@ void add_audit(CLI::App& root, Context& context) {
   query_list.add_option("--session", queries->session, "of this session");
   on_chosen(query_list, context, queries, run<api::AuditRecord>);
   auto activities = std::make_shared<Options>();
-  on_chosen(add_list(group, context, "activities", "who changed the directory", activities), context, activities, run<api::ActivityView>);
+  on_chosen(add_list(group, context, "activities", "who changed the directory", activities), context, activities,
+            run<api::ActivityView>);
 }
 
 }  // namespace portolan::cli

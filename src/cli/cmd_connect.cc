@@ -15,7 +15,8 @@ struct Options {
 };
 
 Result<> check_request(const api::ConnectRequest& request) {
-  if (request.names.empty() && !request.all) return wrong_usage("which resources? give their names (portolan ls shows them), or --all");
+  if (request.names.empty() && !request.all)
+    return wrong_usage("which resources? give their names (portolan ls shows them), or --all");
   if (!request.names.empty() && request.all) return wrong_usage("give names or --all, not both");
   return {};
 }
@@ -45,7 +46,8 @@ Result<> run_disconnect(Context& context, Options& options) {
   return {};
 }
 
-void add(CLI::App& root, Context& context, const std::string& name, const std::string& description, Result<> (*run)(Context&, Options&)) {
+void add(CLI::App& root, Context& context, const std::string& name, const std::string& description,
+         Result<> (*run)(Context&, Options&)) {
   CLI::App& app = add_command(root, context, name, description, "portolan " + name + " billing");
   auto options = std::make_shared<Options>();
   app.add_option("names", options->request.names, "names of resources");
@@ -55,7 +57,11 @@ void add(CLI::App& root, Context& context, const std::string& name, const std::s
 
 }  // namespace
 
-void add_connect(CLI::App& root, Context& context) { add(root, context, "connect", "listen for resources on loopback ports", run_connect); }
-void add_disconnect(CLI::App& root, Context& context) { add(root, context, "disconnect", "stop listening for resources", run_disconnect); }
+void add_connect(CLI::App& root, Context& context) {
+  add(root, context, "connect", "listen for resources on loopback ports", run_connect);
+}
+void add_disconnect(CLI::App& root, Context& context) {
+  add(root, context, "disconnect", "stop listening for resources", run_disconnect);
+}
 
 }  // namespace portolan::cli

@@ -65,21 +65,25 @@ std::string in_groups(const std::string& fingerprint) {
 }
 
 Result<client::FirstContact> ask_person(const net::Endpoint& control, const std::string& fingerprint) {
-  const auto answer = ask(fmt::format("First contact with {}. Its certificate authority has the SHA-256\n  {}\n"
-                                      "Compare it with what its operator tells you. Is it the right one? [y/N] ",
-                                      net::to_text(control), in_groups(fingerprint)));
+  const auto answer =
+      ask(fmt::format("First contact with {}. Its certificate authority has the SHA-256\n  {}\n"
+                      "Compare it with what its operator tells you. Is it the right one? [y/N] ",
+                      net::to_text(control), in_groups(fingerprint)));
   if (!answer)
-    return wrong_usage(fmt::format("first contact with {}, and nobody to ask whether it is the right one; give --ca-file FILE or "
-                                      "--ca-sha256 (portolan server prints it at its first start)", net::to_text(control)));
+    return wrong_usage(
+        fmt::format("first contact with {}, and nobody to ask whether it is the right one; give --ca-file FILE or "
+                    "--ca-sha256 (portolan server prints it at its first start)",
+                    net::to_text(control)));
   if (*answer != "y" && *answer != "Y" && *answer != "yes")
     return fail(Code::kCancelled, "not signed in: the certificate authority was not confirmed");
   return client::FirstContact{std::nullopt, fingerprint};
 }
 
 // `claimed`: what the address shows of itself, unproven.
-Result<client::FirstContact> contact_for(const Options& options, const net::Endpoint& control, const std::string& claimed,
-                                         const std::optional<client::ClientState>& before) {
-  if (!options.ca_file.empty() && !options.ca_sha256.empty()) return wrong_usage("give one of --ca-file and --ca-sha256");
+Result<client::FirstContact> contact_for(const Options& options, const net::Endpoint& control,
+                                         const std::string& claimed, const std::optional<client::ClientState>& before) {
+  if (!options.ca_file.empty() && !options.ca_sha256.empty())
+    return wrong_usage("give one of --ca-file and --ca-sha256");
   if (!options.ca_file.empty()) {
     PL_TRY(auto pem, read_file(options.ca_file));
     return client::FirstContact{std::move(pem), std::nullopt};
@@ -109,7 +113,9 @@ Result<Secret> password_of(const Options& options, const std::string& email) {
   }
   if (isatty(STDIN_FILENO) != 1) {
     auto piped = secret_from_file("-");
-    if (!piped) return wrong_usage("no password: give --password-file FILE, PORTOLAN_PASSWORD, or the password on standard input");
+    if (!piped)
+      return wrong_usage(
+          "no password: give --password-file FILE, PORTOLAN_PASSWORD, or the password on standard input");
     return piped;
   }
   return ask_secret(fmt::format("Password for {}: ", email));
@@ -144,22 +150,24 @@ Result<> run(Context& context, Options& options) {
     return {};
   }
   const auto left = std::chrono::duration_cast<std::chrono::minutes>(done.ends - Clock::real().wall());
-  context.out.note(fmt::format("Signed in to {} as {} for {}. See what you may use: portolan ls", done.control, done.email,
-                               format_duration(left)));
+  context.out.note(fmt::format("Signed in to {} as {} for {}. See what you may use: portolan ls", done.control,
+                               done.email, format_duration(left)));
   return {};
 }
 
 }  // namespace
 
 void add_login(CLI::App& root, Context& context) {
-  CLI::App& app = add_command(root, context, "login", "sign in, and start the agent", "portolan login portolan.example --email you@example.com");
+  CLI::App& app = add_command(root, context, "login", "sign in, and start the agent",
+                              "portolan login portolan.example --email you@example.com");
   auto options = std::make_shared<Options>();
   app.add_option("address", options->address, "HOST[:PORT] of the control plane; the last one if it is not given");
   app.add_option("--email", options->email, "who signs in");
   app.add_option("--org", options->organization, "refuse any other organization");
   app.add_option("--ca-file", options->ca_file, "the control plane's certificate authority, PEM, for first contact");
   app.add_option("--ca-sha256", options->ca_sha256, "its SHA-256 instead");
-  app.add_option("--password-file", options->password_file, "a file with the password, - for standard input; else PORTOLAN_PASSWORD or a question");
+  app.add_option("--password-file", options->password_file,
+                 "a file with the password, - for standard input; else PORTOLAN_PASSWORD or a question");
   app.add_flag("--no-agent", options->no_agent, "sign in only");
   on_chosen(app, context, options, run);
 }

@@ -46,7 +46,8 @@ Result<node::NodeOptions> node_options(const Options& options) {
   if (!options.listen.empty()) {
     PL_TRY(node.listen, endpoint_setting("--listen", options.listen, 5000));
   }
-  if (!options.advertise.empty() && options.listen.empty()) return wrong_usage("--advertise is for gateways, which --listen");
+  if (!options.advertise.empty() && options.listen.empty())
+    return wrong_usage("--advertise is for gateways, which --listen");
   node.advertise = options.advertise;
   PL_TRY(node.health, optional_endpoint("--health", options.health, 9090));
   PL_TRY(node.metrics, optional_endpoint("--metrics", options.metrics, 9999));
@@ -65,7 +66,8 @@ void announce(const Output& out, const node::Node& node) {
   const Started started{node.id(), node.name(), local ? net::to_text(*local) : ""};
   if (out.json) return out.object(started);
   out.note(local ? fmt::format("Gateway {} ({}) listens on {}.", started.name, started.node, started.listen)
-                 : fmt::format("Relay {} ({}) runs; it listens on nothing and dials the gateways.", started.name, started.node));
+                 : fmt::format("Relay {} ({}) runs; it listens on nothing and dials the gateways.", started.name,
+                               started.node));
 }
 
 Result<> run(Context& context, Options& options) {
@@ -93,10 +95,12 @@ void add_node(CLI::App& root, Context& context) {
   Settings& settings = options->settings;
   settings.add("--data", options->data, "the folder with its identity and its audit spool");
   settings.add("--control", options->control, "HOST:PORT of the control plane");
-  settings.add("--join-token-file", options->join_token_file, "for the first start; from: portolan admin nodes token create");
+  settings.add("--join-token-file", options->join_token_file,
+               "for the first start; from: portolan admin nodes token create");
   settings.add("--name", options->name, "of a new node; the host's name if it is not given");
   settings.add("--listen", options->listen, "HOST:PORT; makes it a gateway");
-  settings.add("--advertise", options->advertise, "HOST:PORT at which clients and relays find a gateway, if not where it listens");
+  settings.add("--advertise", options->advertise,
+               "HOST:PORT at which clients and relays find a gateway, if not where it listens");
   settings.add("--health", options->health, "HOST:PORT of /liveness and /readiness, or none");
   settings.add("--metrics", options->metrics, "HOST:PORT of /metrics, or none");
   add_log_options(settings, options->log);

@@ -42,10 +42,12 @@ Result<control::SealingSource> sealing_source(const Options& options) {
   const bool in_environment = text != nullptr && *text != '\0';
   const int given = !options.sealing_key_file.empty() + !options.sealing_passphrase_file.empty() + in_environment;
   if (given != 1)
-    return wrong_usage(given == 0 ? "no key to seal secrets with; give --sealing-key-file FILE (made at the first start, to be kept outside "
-                                    "the data folder), --sealing-passphrase-file FILE or PORTOLAN_SEALING_KEY"
-                                  : "more than one key to seal secrets with; give one of --sealing-key-file, --sealing-passphrase-file and "
-                                    "PORTOLAN_SEALING_KEY");
+    return wrong_usage(
+        given == 0
+            ? "no key to seal secrets with; give --sealing-key-file FILE (made at the first start, to be kept outside "
+              "the data folder), --sealing-passphrase-file FILE or PORTOLAN_SEALING_KEY"
+            : "more than one key to seal secrets with; give one of --sealing-key-file, --sealing-passphrase-file and "
+              "PORTOLAN_SEALING_KEY");
   if (!options.sealing_key_file.empty()) return control::SealingFile{options.sealing_key_file};
   if (in_environment) {
     control::SealingText source{Secret(std::string(text))};
@@ -58,7 +60,8 @@ Result<control::SealingSource> sealing_source(const Options& options) {
 
 Result<> check_services(const Options& options) {
   for (const std::string& service : options.serve)
-    if (service != "app") return wrong_usage("--serve " + quoted(service) + ": this release has only app, the control plane itself");
+    if (service != "app")
+      return wrong_usage("--serve " + quoted(service) + ": this release has only app, the control plane itself");
   return {};
 }
 
@@ -93,7 +96,8 @@ Result<std::optional<FirstAdmin>> first_admin(const Options& options, const Outp
     return std::optional(FirstAdmin{options.admin_email, std::move(password)});
   }
   if (options.admin_password_out.empty() && !out.on_terminal())
-    return wrong_usage("--admin-email needs --admin-password-file FILE, or --admin-password-out FILE for a password that is made up");
+    return wrong_usage(
+        "--admin-email needs --admin-password-file FILE, or --admin-password-out FILE for a password that is made up");
   show = true;
   return std::optional(FirstAdmin{options.admin_email, Secret(make_token(15))});
 }
@@ -108,17 +112,21 @@ BOOST_DESCRIBE_STRUCT(Started, (), (listen, organization, ca_sha256, first_start
 
 void announce(const Output& out, const ServerPart& part) {
   const control::Server& server = part.server();
-  const Started started{net::to_text(server.local()), server.organization(), server.server_ca_sha256(), server.first_start()};
+  const Started started{net::to_text(server.local()), server.organization(), server.server_ca_sha256(),
+                        server.first_start()};
   if (out.json) return out.object(started);
   out.note(fmt::format("The control plane of {} listens on {}.", quoted(started.organization), started.listen));
   if (started.first_start)
-    out.note(fmt::format("First contact: its server CA has the SHA-256 {}\n  portolan login ADDRESS --ca-sha256 {}", started.ca_sha256, started.ca_sha256));
+    out.note(fmt::format("First contact: its server CA has the SHA-256 {}\n  portolan login ADDRESS --ca-sha256 {}",
+                         started.ca_sha256, started.ca_sha256));
 }
 
 Result<> hand_over_password(const Output& out, const Options& options, const FirstAdmin& admin) {
   if (options.admin_password_out.empty()) {
-    out.note(fmt::format("The first admin is {} with the password {}\n  It is shown only now; change it with: portolan admin accounts update {}",
-                         admin.email, admin.password.reveal(), admin.email));
+    out.note(
+        fmt::format("The first admin is {} with the password {}\n  It is shown only now; change it with: portolan "
+                    "admin accounts update {}",
+                    admin.email, admin.password.reveal(), admin.email));
     return {};
   }
   PL_CHECK(write_file(options.admin_password_out, admin.password.reveal() + "\n", Privacy::kPrivate));
@@ -154,20 +162,24 @@ Result<> run(Context& context, Options& options) {
 }  // namespace
 
 void add_server(CLI::App& root, Context& context) {
-  CLI::App& app = add_command(root, context, "server", "the control plane",
-                              "portolan server --data /var/lib/portolan --sealing-key-file /etc/portolan/sealing.key \\\n"
-                              "    --admin-email you@example.com --admin-password-out ./password");
+  CLI::App& app =
+      add_command(root, context, "server", "the control plane",
+                  "portolan server --data /var/lib/portolan --sealing-key-file /etc/portolan/sealing.key \\\n"
+                  "    --admin-email you@example.com --admin-password-out ./password");
   auto options = std::make_shared<Options>(app);
   Settings& settings = options->settings;
   settings.add("--data", options->data, "the folder with its state; made at the first start");
   settings.add("--listen", options->listen, "HOST:PORT");
   settings.add("--serve", options->serve, "the services to give; this release has only app");
-  settings.add("--organization", options->organization, "goes into identities, fixed by the first start; \"portolan\" if it is not given");
-  settings.add("--public-name", options->public_names, "names and addresses for the certificate that the server CA makes");
+  settings.add("--organization", options->organization,
+               "goes into identities, fixed by the first start; \"portolan\" if it is not given");
+  settings.add("--public-name", options->public_names,
+               "names and addresses for the certificate that the server CA makes");
   settings.add("--cert", options->certificate, "the operator's certificate chain for the public name, PEM");
   settings.add("--key", options->key, "its private key");
   settings.add("--sealing-key-file", options->sealing_key_file, "the key that seals secrets; made at the first start");
-  settings.add("--sealing-passphrase-file", options->sealing_passphrase_file, "a file with a passphrase, instead of a key");
+  settings.add("--sealing-passphrase-file", options->sealing_passphrase_file,
+               "a file with a passphrase, instead of a key");
   settings.add("--sign-in-life", options->sign_in_life, "the absolute end of a sign-in");
   settings.add("--lease-life", options->lease_life, "how long nodes may go on without asking again");
   settings.add("--node-life", options->node_life, "of a node's certificate");

@@ -48,7 +48,8 @@ Result<> run(Context& context, Options&) {
 }  // namespace
 
 void add_status(CLI::App& root, Context& context) {
-  CLI::App& app = add_command(root, context, "status", "what this client is connected to, and how", "portolan status --json");
+  CLI::App& app =
+      add_command(root, context, "status", "what this client is connected to, and how", "portolan status --json");
   on_chosen(app, context, std::make_shared<Options>(), run);
 }
 

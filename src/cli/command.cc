@@ -2,7 +2,8 @@
 
 namespace portolan::cli {
 
-CLI::App& add_command(CLI::App& parent, Context& context, std::string name, std::string description, std::string example) {
+CLI::App& add_command(CLI::App& parent, Context& context, std::string name, std::string description,
+                      std::string example) {
   CLI::App& app = *parent.add_subcommand(std::move(name), std::move(description));
   app.add_flag("--json", context.out.json, "one JSON object; lists and streams: one object a line");
   app.add_flag("-q,--quiet", context.out.quiet, "data and errors only");

@@ -1,5 +1,5 @@
-// What the commands share: each adds itself to the command line and, when it was chosen, leaves in the context what is to run.
-// main.cc has the table of them.
+// What the commands share: each adds itself to the command line and, when it was chosen, leaves in the context what is
+// to run. main.cc has the table of them.
 #pragma once
 #include <functional>
 #include <memory>
@@ -18,8 +18,8 @@ namespace portolan::cli {
 
 struct Context {
   Output out;
-  std::function<Result<>()> run = {};      // set by the chosen command
-  std::vector<std::string> tail = {};      // what follows the name in `psql NAME …`, untouched
+  std::function<Result<>()> run = {};  // set by the chosen command
+  std::vector<std::string> tail = {};  // what follows the name in `psql NAME …`, untouched
 };
 
 struct Command {
@@ -28,7 +28,8 @@ struct Command {
 };
 
 // A subcommand with --json, --quiet, --verbose and an example in its help.
-CLI::App& add_command(CLI::App& parent, Context& context, std::string name, std::string description, std::string example);
+CLI::App& add_command(CLI::App& parent, Context& context, std::string name, std::string description,
+                      std::string example);
 // A group of subcommands, one of which must be chosen.
 CLI::App& add_group(CLI::App& parent, std::string name, std::string description);
 

@@ -40,7 +40,8 @@ Result<WallTime> parse_moment(const std::string& text, WallTime now) {
     parts.tm_isdst = -1;
     return WallTime(std::chrono::seconds(std::mktime(&parts)));
   }
-  return wrong_usage("not a time: " + quoted(text) + "; give one like 2026-11-23T20:24:01Z, 2026-11-23, or how long ago, like 2h");
+  return wrong_usage("not a time: " + quoted(text) +
+                     "; give one like 2026-11-23T20:24:01Z, 2026-11-23, or how long ago, like 2h");
 }
 
 }  // namespace portolan::cli

@@ -16,7 +16,8 @@ Result<std::unique_ptr<api::ControlClient>> signed_in_control(const client::Home
 
 // All pages of a list.
 template <class View>
-net::Task<Result<std::vector<View>>> list_all(api::ControlClient& control, std::string path, std::map<std::string, std::string> query) {
+net::Task<Result<std::vector<View>>> list_all(api::ControlClient& control, std::string path,
+                                              std::map<std::string, std::string> query) {
   std::vector<View> all;
   for (;;) {
     CO_TRY(auto page, co_await control.get<api::Page<View>>(path, query));

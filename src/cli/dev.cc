@@ -1,8 +1,9 @@
 // portolan dev: everything on this machine in one command, for trying it out and for tests.
-#include <sys/file.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <iostream>
 #include <iterator>
@@ -41,7 +42,8 @@ class FolderLock {
     if (fd < 0) return fail(Code::kIo, "cannot write in " + folder.string());
     if (flock(fd, LOCK_EX | LOCK_NB) == 0) return std::make_unique<FolderLock>(fd);
     close(fd);
-    return fail(Code::kConflict, "another portolan dev runs on " + folder.string() + "; end it first, or give another --data");
+    return fail(Code::kConflict,
+                "another portolan dev runs on " + folder.string() + "; end it first, or give another --data");
   }
   explicit FolderLock(int fd) : fd_(fd) {}
   FolderLock(const FolderLock&) = delete;
@@ -65,7 +67,8 @@ Result<std::vector<ResourceDefinition>> definitions(const Options& options, cons
     auto parsed = parse_resource(text);
     if (!parsed) return as_usage(std::move(parsed).error().within("--resource"));
     if (parsed->password)
-      out.warn("the password of " + quoted(parsed->name) + " is on the command line, where other users of this machine can read it; use --resource-file");
+      out.warn("the password of " + quoted(parsed->name) +
+               " is on the command line, where other users of this machine can read it; use --resource-file");
     all.push_back(std::move(*parsed));
   }
   for (const std::string& file : options.resource_files) {
@@ -76,7 +79,8 @@ Result<std::vector<ResourceDefinition>> definitions(const Options& options, cons
   }
   std::set<std::string> names;
   for (const ResourceDefinition& definition : all)
-    if (!names.insert(definition.name).second) return wrong_usage("the resource " + quoted(definition.name) + " is given twice");
+    if (!names.insert(definition.name).second)
+      return wrong_usage("the resource " + quoted(definition.name) + " is given twice");
   return all;
 }
 
@@ -90,8 +94,10 @@ Result<std::vector<api::ResourceCreate>> resources(const Options& options, const
 }
 
 Result<> check_counts(const Options& options) {
-  if (options.gateways < 1 || options.gateways > DevPorts::kMostGateways) return wrong_usage(fmt::format("--gateways: must be 1 to {}", DevPorts::kMostGateways));
-  if (options.gateways + options.relays > DevPorts::kMostNodes) return wrong_usage(fmt::format("gateways and relays: at most {} together", DevPorts::kMostNodes));
+  if (options.gateways < 1 || options.gateways > DevPorts::kMostGateways)
+    return wrong_usage(fmt::format("--gateways: must be 1 to {}", DevPorts::kMostGateways));
+  if (options.gateways + options.relays > DevPorts::kMostNodes)
+    return wrong_usage(fmt::format("gateways and relays: at most {} together", DevPorts::kMostNodes));
   return {};
 }
 
@@ -100,6 +106,15 @@ std::optional<std::uint16_t> last_base(const std::filesystem::path& folder) {
   std::uint16_t base = 0;
   if (!text || std::from_chars(text->data(), text->data() + text->size(), base).ec != std::errc()) return std::nullopt;
   return base;
+}
+
+// A line to paste. A resource that pins a database takes it from there whatever the client names.
+std::string line_to_try(const DevResource& resource, const DevOptions& options) {
+  const auto endpoint = net::parse_endpoint(resource.address);
+  if (resource.type != "postgres" || !endpoint) return "";
+  const auto made = std::ranges::find(options.resources, resource.name, &api::ResourceCreate::name);
+  const bool pinned = made != options.resources.end() && made->settings && made->settings->contains("database");
+  return fmt::format("psql -h {} -p {}{}", endpoint->host, endpoint->port, pinned ? "" : " -d postgres");
 }
 
 void print_summary(const Output& out, const DevDeployment& deployment, const DevOptions& options) {
@@ -113,30 +128,38 @@ void print_summary(const Output& out, const DevDeployment& deployment, const Dev
   }
   if (out.quiet) return;
   out.line(fmt::format("Portolan {} is up, on ports from {}.\n", PORTOLAN_VERSION, options.ports.base));
-  out.line(fmt::format("  control plane  {}  {}, password in {}", ready.admin_url, ready.email, (options.data / "admin.password").string()));
+  out.line(fmt::format("  control plane  {}  {}, password in {}", ready.admin_url, ready.email,
+                       (options.data / "admin.password").string()));
   for (std::size_t i = 0; i < deployment.nodes().size(); ++i) {
     const DevNode& node = deployment.nodes()[i];
-    out.line(node.kind == "gateway" ? fmt::format("  {:<13}  {}", node.name, net::to_text(deployment.gateway(i))) : fmt::format("  {:<13}  dials the gateways", node.name));
+    out.line(node.kind == "gateway" ? fmt::format("  {:<13}  {}", node.name, net::to_text(deployment.gateway(i)))
+                                    : fmt::format("  {:<13}  dials the gateways", node.name));
   }
   out.line(fmt::format("  client         export PORTOLAN_HOME={}\n", ready.home));
   Table table({{"RESOURCE"}, {"TYPE"}, {"ADDRESS"}, {"TRY"}});
   for (const DevResource& resource : ready.resources) {
-    const auto endpoint = net::parse_endpoint(resource.address);
-    const std::string line = resource.type == "postgres" && endpoint ? fmt::format("psql -h {} -p {} -d postgres", endpoint->host, endpoint->port) : "";
-    table.add({resource.name, resource.type, resource.address, line});
+    table.add({resource.name, resource.type, resource.address, line_to_try(resource, options)});
   }
   if (!table.empty()) out.text(table.print(0, out.paint()));
   for (const std::string& failed : deployment.failed()) out.warn("cannot listen for " + failed);
-  out.line(table.empty() ? "No resources yet; add some with --resource-file, or: portolan admin resources create\nCtrl-C ends it." : "\nCtrl-C ends it.");
+  out.line(table.empty()
+               ? "No resources yet; add some with --resource-file, or: portolan admin resources create\nCtrl-C ends it."
+               : "\nCtrl-C ends it.");
 }
 
 // From the first part to the last, and back down on a signal or a failure.
 class Run {
  public:
   Run(net::Loop& loop, const DevOptions& options, const Output& out)
-      : loop_(loop), out_(out), options_(options), deployment_(loop.executor(), options, [&out](const std::string& what) {
-          if (out.on_terminal()) out.note(what + " …");
-        }), changed_(loop.executor()), tasks_(loop.executor()) {}
+      : loop_(loop),
+        out_(out),
+        options_(options),
+        deployment_(loop.executor(), options,
+                    [&out](const std::string& what) {
+                      if (out.on_terminal()) out.note(what + " …");
+                    }),
+        changed_(loop.executor()),
+        tasks_(loop.executor()) {}
 
   net::Task<> live() {
     tasks_.spawn("bring-up", bring_up());
@@ -195,11 +218,13 @@ Result<> run(Context& context, Options& options) {
   PL_CHECK(check_counts(options));
   DevOptions dev;
   PL_TRY(dev.resources, resources(options, context.out));
-  if (dev.resources.size() > DevPorts::kMostResources) return wrong_usage(fmt::format("at most {} resources", DevPorts::kMostResources));
+  if (dev.resources.size() > DevPorts::kMostResources)
+    return wrong_usage(fmt::format("at most {} resources", DevPorts::kMostResources));
   PL_CHECK(configure_log({.level = options.log_level}, context.out, options.separate ? "dev" : ""));
   std::error_code error;
   dev.data = std::filesystem::absolute(options.data, error).lexically_normal();
-  if (!options.ready_file.empty()) dev.ready_file = std::filesystem::absolute(options.ready_file, error).lexically_normal();
+  if (!options.ready_file.empty())
+    dev.ready_file = std::filesystem::absolute(options.ready_file, error).lexically_normal();
   PL_CHECK(make_folder(dev.data, Privacy::kPrivate));
   PL_TRY(const auto lock, FolderLock::take(dev.data));
   dev.email = options.email;
@@ -223,13 +248,16 @@ Result<> run(Context& context, Options& options) {
 }  // namespace
 
 void add_dev(CLI::App& root, Context& context) {
-  CLI::App& app = add_command(root, context, "dev", "everything on this machine in one command, for trying it out and for tests",
-                              "portolan dev --data ./dev --resource 'billing=postgres://app@db.example:5432/billing?password_file=./password'");
+  CLI::App& app = add_command(
+      root, context, "dev", "everything on this machine in one command, for trying it out and for tests",
+      "portolan dev --data ./dev --resource 'billing=postgres://app@db.example:5432/billing?password_file=./password'");
   auto options = std::make_shared<Options>();
   app.add_option("--data", options->data, "the folder with its state; made at the first start")->required();
   app.add_option("--resource", options->resources, "NAME=URL; schemes: " + known_schemes())->allow_extra_args(false);
-  app.add_option("--resource-file", options->resource_files, "a file with lines NAME=URL, - for standard input")->allow_extra_args(false);
-  app.add_option("--ready-file", options->ready_file, "where to write addresses and credentials, as JSON, when it can be used");
+  app.add_option("--resource-file", options->resource_files, "a file with lines NAME=URL, - for standard input")
+      ->allow_extra_args(false);
+  app.add_option("--ready-file", options->ready_file,
+                 "where to write addresses and credentials, as JSON, when it can be used");
   app.add_option("--port-base", options->port_base, "the lowest of its ports; a free one is chosen if it is not given");
   app.add_option("--gateways", options->gateways, "how many gateways")->capture_default_str();
   app.add_option("--relays", options->relays, "how many relays")->capture_default_str();

@@ -69,19 +69,22 @@ std::string with_reason(std::string what, const std::optional<std::string>& reas
 
 }  // namespace
 
-DevDeployment::DevDeployment(const net::Executor& executor, DevOptions options, std::function<void(const std::string&)> say)
+DevDeployment::DevDeployment(const net::Executor& executor, DevOptions options,
+                             std::function<void(const std::string&)> say)
     : executor_(executor),
       options_(std::move(options)),
       say_(std::move(say)),
       nodes_(dev_nodes(options_.gateways, options_.relays)),
       home_(options_.data / "home"),
-      parts_(options_.separate ? make_dev_processes(executor, options_.log_arguments, [this] { on_change(); }) : make_dev_threads(executor)) {}
+      parts_(options_.separate ? make_dev_processes(executor, options_.log_arguments, [this] { on_change(); })
+                               : make_dev_threads(executor)) {}
 
 void DevDeployment::on_change() {
   if (!is_ready_) return;
   ready_.processes = parts_->processes();
   if (!options_.ready_file) return;
-  if (auto written = write_ready_file(*options_.ready_file, ready_); !written) log::error("cannot write", {{"why", written.error()}});
+  if (auto written = write_ready_file(*options_.ready_file, ready_); !written)
+    log::error("cannot write", {{"why", written.error()}});
 }
 
 Result<> DevDeployment::prepare_folder() {
@@ -108,16 +111,17 @@ DevPart DevDeployment::control_part() const {
   server.organization = kOrganization;
   server.sign_in_life = kSignInLife;
   ServerPartOptions part{server, FirstAdmin{options_.email, ready_.password}, options_.data / "ca.pem"};
-  return {.part = "control-plane",
-          .name = "control-plane",
-          .address = net::to_text(listen),
-          .start = [part](net::Loop& loop) { return ServerPart::start(loop, part); },
-          .arguments = {"server", "--data", server.data.string(), "--listen", net::to_text(listen), "--sealing-key-file",
-                        (options_.data / "dev.key").string(), "--organization", kOrganization, "--sign-in-life", format_duration(kSignInLife),
-                        "--admin-email", options_.email, "--admin-password-file", (options_.data / "admin.password").string(), "--ca-out",
-                        ready_.ca_file},
-          .environment = {},
-          .probe = [listen, ca = std::filesystem::path(ready_.ca_file)] { return ask_control_plane(listen, ca); }};
+  return {
+      .part = "control-plane",
+      .name = "control-plane",
+      .address = net::to_text(listen),
+      .start = [part](net::Loop& loop) { return ServerPart::start(loop, part); },
+      .arguments = {"server", "--data", server.data.string(), "--listen", net::to_text(listen), "--sealing-key-file",
+                    (options_.data / "dev.key").string(), "--organization", kOrganization, "--sign-in-life",
+                    format_duration(kSignInLife), "--admin-email", options_.email, "--admin-password-file",
+                    (options_.data / "admin.password").string(), "--ca-out", ready_.ca_file},
+      .environment = {},
+      .probe = [listen, ca = std::filesystem::path(ready_.ca_file)] { return ask_control_plane(listen, ca); }};
 }
 
 DevPart DevDeployment::node_part(std::size_t index) const {
@@ -131,9 +135,19 @@ DevPart DevDeployment::node_part(std::size_t index) const {
   node.metrics = local(options_.ports.metrics(index));
   const auto token_file = node.data / "join-token";
   if (auto token = read_private_file(token_file)) node.join_token = Secret(std::move(*token));
-  std::vector<std::string> arguments = {"node", "--data", node.data.string(), "--control", net::to_text(node.control), "--name", node.name,
-                                        "--health", net::to_text(*node.health), "--metrics", net::to_text(*node.metrics),
-                                        "--join-token-file", token_file.string()};
+  std::vector<std::string> arguments = {"node",
+                                        "--data",
+                                        node.data.string(),
+                                        "--control",
+                                        net::to_text(node.control),
+                                        "--name",
+                                        node.name,
+                                        "--health",
+                                        net::to_text(*node.health),
+                                        "--metrics",
+                                        net::to_text(*node.metrics),
+                                        "--join-token-file",
+                                        token_file.string()};
   if (node.listen) arguments.insert(arguments.end(), {"--listen", net::to_text(*node.listen)});
   return {.part = described.kind,
           .name = described.name,
@@ -165,7 +179,8 @@ net::Task<Result<>> DevDeployment::start_control() {
 
 net::Task<Result<>> DevDeployment::sign_in() {
   CO_TRY(auto pem, read_file(ready_.ca_file));
-  auto state = co_await client::sign_in(home_, local(options_.ports.control()), {std::move(pem), std::nullopt}, options_.email, ready_.password);
+  auto state = co_await client::sign_in(home_, local(options_.ports.control()), {std::move(pem), std::nullopt},
+                                        options_.email, ready_.password);
   if (!state) co_return std::unexpected(std::move(state).error().within("sign in as " + options_.email));
   account_ = std::move(*state);
   CO_TRY(control_, signed_in_control(home_));
@@ -195,17 +210,23 @@ net::Task<Result<>> DevDeployment::usable_now() {
   AgentApi agent(home_);
   CO_TRY(const auto status, co_await agent.status());
   if (status.control_state != "up")
-    co_return fail(Code::kUnavailable, with_reason("the agent's control plane is " + status.control_state, status.control_reason));
-  if (status.gateways.size() < options_.gateways) co_return fail(Code::kUnavailable, "the agent does not know all gateways yet");
+    co_return fail(Code::kUnavailable,
+                   with_reason("the agent's control plane is " + status.control_state, status.control_reason));
+  if (status.gateways.size() < options_.gateways)
+    co_return fail(Code::kUnavailable, "the agent does not know all gateways yet");
   for (const auto& gateway : status.gateways)
     if (gateway.state != "linked")
-      co_return fail(Code::kUnavailable, with_reason(fmt::format("the agent's gateway {} is {}", gateway.name, gateway.state), gateway.reason));
+      co_return fail(
+          Code::kUnavailable,
+          with_reason(fmt::format("the agent's gateway {} is {}", gateway.name, gateway.state), gateway.reason));
   failed_.clear();
   for (const DevResource& wanted : ready_.resources) {
     const auto found = std::ranges::find(status.resources, wanted.name, &api::LocalResource::name);
-    if (found == status.resources.end()) co_return fail(Code::kUnavailable, "the agent does not know the resource " + quoted(wanted.name) + " yet");
+    if (found == status.resources.end())
+      co_return fail(Code::kUnavailable, "the agent does not know the resource " + quoted(wanted.name) + " yet");
     if (found->state == "failed") failed_.push_back(with_reason(wanted.name, found->reason));
-    if (found->state == "disconnected") co_return fail(Code::kUnavailable, "the resource " + quoted(wanted.name) + " is not connected yet");
+    if (found->state == "disconnected")
+      co_return fail(Code::kUnavailable, "the resource " + quoted(wanted.name) + " is not connected yet");
   }
   co_return Result<>{};
 }
@@ -219,7 +240,8 @@ net::Task<Result<>> DevDeployment::bring_up() {
   CO_CHECK(prepare_folder());
   CO_CHECK(co_await start_control());
   CO_CHECK(co_await sign_in());
-  CO_TRY(ready_.resources, co_await define_resources(*control_, options_.data, account_.account, options_.resources, options_.ports));
+  CO_TRY(ready_.resources,
+         co_await define_resources(*control_, options_.data, account_.account, options_.resources, options_.ports));
   CO_CHECK(co_await start_nodes());
   CO_CHECK(co_await start_agent());
   CO_CHECK(co_await wait_until_usable());

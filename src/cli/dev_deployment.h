@@ -1,7 +1,7 @@
 // One deployment of `portolan dev`: its folder, its ports, its parts, and the way up and down.
 //
-//   DIR/server      the control plane's data       DIR/dev.key         the sealing key: beside the data, for trying things out only
-//   DIR/gateway-1   a node's data                  DIR/admin.password  the first account's password
+//   DIR/server      the control plane's data       DIR/dev.key         the sealing key: beside the data, for trying
+//   things out only DIR/gateway-1   a node's data                  DIR/admin.password  the first account's password
 //   DIR/home        the client's home              DIR/ca.pem          the server CA
 //   DIR/port-base   the base of the last run       DIR/dev.json        which resources dev has made
 #pragma once
@@ -21,7 +21,7 @@
 namespace portolan::cli {
 
 struct DevOptions {
-  std::filesystem::path data;                        // absolute
+  std::filesystem::path data;  // absolute
   std::string email = "admin@example.com";
   std::vector<api::ResourceCreate> resources = {};
   std::optional<std::filesystem::path> ready_file = {};
@@ -29,7 +29,7 @@ struct DevOptions {
   std::size_t relays = 1;
   bool separate = false;
   DevPorts ports = {};
-  std::vector<std::string> log_arguments = {};       // for parts that are processes
+  std::vector<std::string> log_arguments = {};  // for parts that are processes
 };
 
 // On the main loop.

@@ -1,5 +1,5 @@
-// The parts that `portolan dev` runs, in one of two ways: each on a thread of this process, or each a process of its own that is
-// started again when it dies.
+// The parts that `portolan dev` runs, in one of two ways: each on a thread of this process, or each a process of its
+// own that is started again when it dies.
 #pragma once
 #include <functional>
 #include <memory>
@@ -13,7 +13,7 @@
 namespace portolan::cli {
 
 struct DevPart {
-  std::string part;     // "control-plane", "gateway", "relay", "agent"
+  std::string part;  // "control-plane", "gateway", "relay", "agent"
   std::string name;
   std::string address;
   StartPart start;                                               // on a thread
@@ -41,8 +41,8 @@ std::unique_ptr<DevParts> make_dev_processes(const net::Executor& executor, std:
                                              std::function<void()> on_change);
 
 // Asks until the answer is good, `given_up` says that it never will be, or the time is over.
-net::Task<Result<>> probe_until(std::function<net::Task<Result<>>()> probe, std::function<std::optional<Error>()> given_up,
-                                std::chrono::milliseconds limit);
+net::Task<Result<>> probe_until(std::function<net::Task<Result<>>()> probe,
+                                std::function<std::optional<Error>()> given_up, std::chrono::milliseconds limit);
 
 inline constexpr std::chrono::milliseconds kDevStartLimit = std::chrono::seconds(30);
 inline constexpr std::chrono::milliseconds kDevStopLimit = std::chrono::seconds(8);

@@ -59,8 +59,9 @@ BaseReservation::~BaseReservation() {
 
 Result<> check_base(std::uint16_t base) {
   if (base >= DevPorts::kLowestBase && base <= DevPorts::kHighestBase) return {};
-  return wrong_usage(fmt::format("--port-base: must be {} to {}, since resources listen from 10 above it within 10000–32767", DevPorts::kLowestBase,
-                                 DevPorts::kHighestBase));
+  return wrong_usage(
+      fmt::format("--port-base: must be {} to {}, since resources listen from 10 above it within 10000–32767",
+                  DevPorts::kLowestBase, DevPorts::kHighestBase));
 }
 
 Result<ChosenBase> choose_base(std::optional<std::uint16_t> preferred) {

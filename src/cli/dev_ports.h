@@ -54,7 +54,8 @@ struct ChosenBase {
   DevPorts ports;
   std::unique_ptr<BaseReservation> reservation;
 };
-// A base whose ports can all be bound on 127.0.0.1: `preferred` (the last one of this data folder) if it is free, else any.
+// A base whose ports can all be bound on 127.0.0.1: `preferred` (the last one of this data folder) if it is free, else
+// any.
 Result<ChosenBase> choose_base(std::optional<std::uint16_t> preferred);
 
 }  // namespace portolan::cli

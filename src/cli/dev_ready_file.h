@@ -21,7 +21,7 @@ struct DevResource {
 BOOST_DESCRIBE_STRUCT(DevResource, (), (name, type, address))
 
 struct DevProcess {
-  std::string part;     // "control-plane", "gateway", "relay", "agent"
+  std::string part;  // "control-plane", "gateway", "relay", "agent"
   std::string name;
   std::int64_t pid = 0;
   std::string address;  // empty for a relay
@@ -32,9 +32,9 @@ struct DevReady {
   std::string admin_url;
   std::string email;
   Secret password;
-  Secret token;          // an API token of the first account
+  Secret token;  // an API token of the first account
   std::string ca_file;
-  std::string home;      // for PORTOLAN_HOME
+  std::string home;  // for PORTOLAN_HOME
   std::vector<DevResource> resources;
   std::optional<std::vector<DevProcess>> processes;  // with --separate
 };

@@ -44,7 +44,8 @@ net::Task<Result<>> prepare_node(api::ControlClient& control, std::filesystem::p
   }
   std::filesystem::remove_all(folder, ignored);
   CO_CHECK(make_folder(folder, Privacy::kPrivate));
-  CO_TRY(const auto token, co_await control.post<api::JoinTokenMade>("/v1/join-tokens", api::JoinTokenCreate{node.kind, node.name, std::nullopt}));
+  CO_TRY(const auto token, co_await control.post<api::JoinTokenMade>(
+                               "/v1/join-tokens", api::JoinTokenCreate{node.kind, node.name, std::nullopt}));
   co_return write_file(folder / "join-token", token.token.reveal(), Privacy::kPrivate);
 }
 
@@ -73,7 +74,8 @@ const api::ResourceView* find(const std::vector<api::ResourceView>& there, const
   return found == there.end() ? nullptr : &*found;
 }
 
-net::Task<Result<api::ResourceView>> put_resource(api::ControlClient& control, const std::vector<api::ResourceView>& there,
+net::Task<Result<api::ResourceView>> put_resource(api::ControlClient& control,
+                                                  const std::vector<api::ResourceView>& there,
                                                   api::ResourceCreate wanted) {
   const api::ResourceView* before = find(there, wanted.name);
   if (before && before->type == wanted.type) {
@@ -85,12 +87,14 @@ net::Task<Result<api::ResourceView>> put_resource(api::ControlClient& control, c
   co_return co_await control.post<api::ResourceView>("/v1/resources", std::move(wanted));
 }
 
-net::Task<Result<>> grant_all(api::ControlClient& control, std::string account, const std::vector<api::ResourceView>& resources) {
+net::Task<Result<>> grant_all(api::ControlClient& control, std::string account,
+                              const std::vector<api::ResourceView>& resources) {
   CO_TRY(const auto roles, co_await list_all<api::RoleView>(control, "/v1/roles", {{"name", kRole}}));
   if (roles.empty()) {
     CO_CHECK(co_await control.post<api::RoleView>("/v1/roles", api::RoleCreate{kRole}));
   }
-  CO_TRY(const auto memberships, co_await list_all<api::MembershipView>(control, "/v1/memberships", {{"account", account}, {"role", kRole}}));
+  CO_TRY(const auto memberships,
+         co_await list_all<api::MembershipView>(control, "/v1/memberships", {{"account", account}, {"role", kRole}}));
   if (memberships.empty()) {
     CO_CHECK(co_await control.post<api::MembershipView>("/v1/memberships", api::MembershipCreate{account, kRole}));
   }
@@ -111,8 +115,8 @@ std::vector<DevNode> dev_nodes(std::size_t gateways, std::size_t relays) {
   return out;
 }
 
-Result<std::vector<std::uint16_t>> dev_local_ports(const std::vector<api::ResourceCreate>& wanted, const std::vector<api::ResourceView>& there,
-                                                   const DevPorts& ports) {
+Result<std::vector<std::uint16_t>> dev_local_ports(const std::vector<api::ResourceCreate>& wanted,
+                                                   const std::vector<api::ResourceView>& there, const DevPorts& ports) {
   std::set<std::uint16_t> taken;
   for (const api::ResourceView& resource : there) taken.insert(resource.local_port);
   std::vector<std::uint16_t> out;
@@ -125,13 +129,15 @@ Result<std::vector<std::uint16_t>> dev_local_ports(const std::vector<api::Resour
     }
     while (next < DevPorts::kMostResources && taken.contains(ports.resource(next))) ++next;
     if (next == DevPorts::kMostResources)
-      return fail(Code::kLimit, fmt::format("more than {} resources do not fit into the ports of dev", DevPorts::kMostResources));
+      return fail(Code::kLimit,
+                  fmt::format("more than {} resources do not fit into the ports of dev", DevPorts::kMostResources));
     out.push_back(ports.resource(next++));
   }
   return out;
 }
 
-net::Task<Result<>> prepare_nodes(api::ControlClient& control, std::filesystem::path folder, std::vector<DevNode> nodes) {
+net::Task<Result<>> prepare_nodes(api::ControlClient& control, std::filesystem::path folder,
+                                  std::vector<DevNode> nodes) {
   CO_TRY(auto there, co_await list_all<api::NodeStatusView>(control, "/v1/nodes", {}));
   std::erase_if(there, [](const auto& node) { return node.state == "revoked"; });
   for (const DevNode& node : nodes) {
@@ -149,12 +155,15 @@ net::Task<Result<>> prepare_nodes(api::ControlClient& control, std::filesystem::
   co_return Result<>{};
 }
 
-net::Task<Result<std::vector<DevResource>>> define_resources(api::ControlClient& control, std::filesystem::path folder, std::string account,
+net::Task<Result<std::vector<DevResource>>> define_resources(api::ControlClient& control, std::filesystem::path folder,
+                                                             std::string account,
                                                              std::vector<api::ResourceCreate> wanted, DevPorts ports) {
   CO_TRY(auto there, co_await list_all<api::ResourceView>(control, "/v1/resources", {}));
   auto ours = made_before(folder);
   for (const api::ResourceView& resource : there) {
-    if (!ours.contains(resource.name) || std::ranges::find(wanted, resource.name, &api::ResourceCreate::name) != wanted.end()) continue;
+    if (!ours.contains(resource.name) ||
+        std::ranges::find(wanted, resource.name, &api::ResourceCreate::name) != wanted.end())
+      continue;
     CO_CHECK(co_await control.remove("/v1/resources/" + resource.id));
     ours.erase(resource.name);
   }
@@ -182,7 +191,8 @@ net::Task<Result<Secret>> make_dev_token(api::ControlClient& control) {
   for (const api::ApiTokenView& token : old) {
     CO_CHECK(co_await control.remove("/v1/tokens/" + token.id));
   }
-  CO_TRY(auto made, co_await control.post<api::ApiTokenMade>("/v1/tokens", api::ApiTokenCreate{kTokenName, std::nullopt}));
+  CO_TRY(auto made,
+         co_await control.post<api::ApiTokenMade>("/v1/tokens", api::ApiTokenCreate{kTokenName, std::nullopt}));
   co_return std::move(made.token);
 }
 

@@ -34,7 +34,8 @@ TEST(DevPorts, NoTwoAlike) {
   std::set<std::uint16_t> all{ports.control(), ports.agent_status()};
   for (std::size_t i = 0; i < DevPorts::kMostGateways; ++i) EXPECT_TRUE(all.insert(ports.gateway(i)).second);
   for (std::size_t i = 0; i < DevPorts::kMostResources; ++i) EXPECT_TRUE(all.insert(ports.resource(i)).second);
-  for (std::size_t i = 0; i < DevPorts::kMostNodes; ++i) EXPECT_TRUE(all.insert(ports.health(i)).second && all.insert(ports.metrics(i)).second);
+  for (std::size_t i = 0; i < DevPorts::kMostNodes; ++i)
+    EXPECT_TRUE(all.insert(ports.health(i)).second && all.insert(ports.metrics(i)).second);
 }
 
 TEST(DevPorts, BasesKeepResourcesInTheirRange) {
@@ -72,9 +73,11 @@ TEST(DevSetup, LocalPorts) {
   using Ports = std::vector<std::uint16_t>;
   EXPECT_EQ(*dev_local_ports({wanted("a"), wanted("b")}, {}, ports), (Ports{20010, 20011}));
   // Where it was before, whatever the order now.
-  EXPECT_EQ(*dev_local_ports({wanted("b"), wanted("a")}, {there("a", 20010), there("b", 20011)}, ports), (Ports{20011, 20010}));
+  EXPECT_EQ(*dev_local_ports({wanted("b"), wanted("a")}, {there("a", 20010), there("b", 20011)}, ports),
+            (Ports{20011, 20010}));
   // Not where another one is.
-  EXPECT_EQ(*dev_local_ports({wanted("c"), wanted("a")}, {there("a", 20010), there("x", 20012)}, ports), (Ports{20011, 20010}));
+  EXPECT_EQ(*dev_local_ports({wanted("c"), wanted("a")}, {there("a", 20010), there("x", 20012)}, ports),
+            (Ports{20011, 20010}));
   // From the range of an earlier run into this one's.
   EXPECT_EQ(*dev_local_ports({wanted("a")}, {there("a", 25010)}, ports), (Ports{20010}));
   std::vector<api::ResourceCreate> many;
@@ -90,12 +93,22 @@ TEST(DevSetup, Nodes) {
 }
 
 TEST(DevReadyFile, ExactlyTheDocumentedMembers) {
-  DevReady ready{"https://127.0.0.1:1/", "a@b.example", Secret("p"), Secret("t"), "/ca", "/home", {{"r", "postgres", "127.0.0.1:2"}}, std::nullopt};
-  EXPECT_EQ(json::encode(ready),
-            R"({"admin_url":"https://127.0.0.1:1/","email":"a@b.example","password":"p","token":"t","ca_file":"/ca","home":"/home",)"
-            R"("resources":[{"name":"r","type":"postgres","address":"127.0.0.1:2"}]})");
+  DevReady ready{"https://127.0.0.1:1/",
+                 "a@b.example",
+                 Secret("p"),
+                 Secret("t"),
+                 "/ca",
+                 "/home",
+                 {{"r", "postgres", "127.0.0.1:2"}},
+                 std::nullopt};
+  EXPECT_EQ(
+      json::encode(ready),
+      R"({"admin_url":"https://127.0.0.1:1/","email":"a@b.example","password":"p","token":"t","ca_file":"/ca","home":"/home",)"
+      R"("resources":[{"name":"r","type":"postgres","address":"127.0.0.1:2"}]})");
   ready.processes = {{"gateway", "gateway-1", 7, "127.0.0.1:3"}};
-  EXPECT_NE(json::encode(ready).find(R"("processes":[{"part":"gateway","name":"gateway-1","pid":7,"address":"127.0.0.1:3"}])"), std::string::npos);
+  EXPECT_NE(json::encode(ready).find(
+                R"("processes":[{"part":"gateway","name":"gateway-1","pid":7,"address":"127.0.0.1:3"}])"),
+            std::string::npos);
 }
 
 TEST(DevReadyFile, IsPrivate) {

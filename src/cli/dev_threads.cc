@@ -63,7 +63,8 @@ net::Task<Result<>> DevThreads::start(DevPart part) {
     const auto waited = co_await running.changed.wait(std::chrono::hours(24));
     if (!waited && waited.error().code == Code::kCancelled) co_return std::unexpected(waited.error());
   }
-  if (!*running.started) co_return std::unexpected(Error(running.started->error()).within("start the " + running.part.part + " " + running.part.name));
+  if (!*running.started)
+    co_return std::unexpected(Error(running.started->error()).within("start " + running.part.name));
   co_return co_await probe_until(running.part.probe, [] { return std::nullopt; }, kDevStartLimit);
 }
 
@@ -82,6 +83,8 @@ net::Task<> DevThreads::stop() {
 
 }  // namespace
 
-std::unique_ptr<DevParts> make_dev_threads(const net::Executor& executor) { return std::make_unique<DevThreads>(executor); }
+std::unique_ptr<DevParts> make_dev_threads(const net::Executor& executor) {
+  return std::make_unique<DevThreads>(executor);
+}
 
 }  // namespace portolan::cli

@@ -46,7 +46,8 @@ Error with_remedy(Error error) {
 std::string error_line(const Error& error, Detail detail) {
   std::string line = one_line(error.message);
   if (detail == Detail::kShort) return line;
-  return fmt::format("{} [code {}, at {}, {}]", line, error.stable_code(), error.hop == Hop::kUnknown ? "here" : name_of(error.hop),
+  return fmt::format("{} [code {}, at {}, {}]", line, error.stable_code(),
+                     error.hop == Hop::kUnknown ? "here" : name_of(error.hop),
                      error.retry_can_help() ? "trying again can help" : "trying again will not help");
 }
 

@@ -18,7 +18,8 @@ std::string round_trip(const std::optional<std::uint64_t>& microseconds) {
 Table gateway_table(const std::vector<api::LocalGateway>& gateways) {
   Table table({{"GATEWAY"}, {"ADDRESS"}, {"ROUND TRIP", Align::kRight}, {"STATE"}});
   for (const auto& gateway : gateways)
-    table.add({gateway.name, gateway.address, round_trip(gateway.round_trip_us), state_of(gateway.state, gateway.reason)});
+    table.add(
+        {gateway.name, gateway.address, round_trip(gateway.round_trip_us), state_of(gateway.state, gateway.reason)});
   return table;
 }
 
@@ -32,7 +33,8 @@ Table path_table(const std::vector<api::LocalPath>& paths) {
 Table resource_table(const std::vector<api::LocalResource>& resources) {
   Table table({{"RESOURCE"}, {"TYPE"}, {"ADDRESS"}, {"SESSIONS", Align::kRight}, {"STATE"}});
   for (const auto& resource : resources)
-    table.add({resource.name, resource.type, resource.address, std::to_string(resource.sessions), state_of(resource.state, resource.reason)});
+    table.add({resource.name, resource.type, resource.address, std::to_string(resource.sessions),
+               state_of(resource.state, resource.reason)});
   return table;
 }
 
@@ -50,8 +52,8 @@ void print_resources(const Output& out, const std::vector<api::LocalResource>& r
 void print_status(const Output& out, const api::AgentStatus& status) {
   if (out.json) return out.object(status);
   if (!out.quiet) {
-    out.line(status.signed_in ? fmt::format("Signed in to {} as {} until {}", fit_for_terminal(status.control), fit_for_terminal(status.email),
-                                            local_time(status.sign_in_ends))
+    out.line(status.signed_in ? fmt::format("Signed in to {} as {} until {}", fit_for_terminal(status.control),
+                                            fit_for_terminal(status.email), local_time(status.sign_in_ends))
                               : "Not signed in; run: portolan login ADDRESS");
     out.line("Control plane: " + fit_for_terminal(state_of(status.control_state, status.control_reason)));
   }

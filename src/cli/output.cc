@@ -46,7 +46,8 @@ void Output::warn(std::string_view text) const {
 }
 
 void Output::error(const Error& error) const {
-  write_all(STDERR_FILENO, fmt::format("portolan: {}\n", error_line(error, verbose ? Detail::kVerbose : Detail::kShort)));
+  write_all(STDERR_FILENO,
+            fmt::format("portolan: {}\n", error_line(error, verbose ? Detail::kVerbose : Detail::kShort)));
 }
 
 bool Output::on_terminal() const { return isatty(STDOUT_FILENO) == 1; }

@@ -23,7 +23,11 @@ net::Task<> Part::ended() {
 }
 
 PartLife::PartLife(net::Loop& loop, StartPart start, OnStarted on_started)
-    : loop_(loop), start_(std::move(start)), on_started_(std::move(on_started)), changed_(loop.executor()), tasks_(loop.executor()) {}
+    : loop_(loop),
+      start_(std::move(start)),
+      on_started_(std::move(on_started)),
+      changed_(loop.executor()),
+      tasks_(loop.executor()) {}
 
 void PartLife::request_stop() {
   over_ = true;

@@ -1,5 +1,5 @@
-// A part is what runs until it is told to stop: control plane, gateway, relay, agent. `portolan server|node|agent` run one in their
-// process; `portolan dev` runs several, each with a thread and a loop of its own.
+// A part is what runs until it is told to stop: control plane, gateway, relay, agent. `portolan server|node|agent` run
+// one in their process; `portolan dev` runs several, each with a thread and a loop of its own.
 #pragma once
 #include <functional>
 #include <memory>

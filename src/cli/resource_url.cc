@@ -17,7 +17,8 @@ std::string within(const std::string& name) { return "resource " + quoted(name);
 // "postgresql" is what libpq takes too.
 std::string type_of_scheme(std::string_view scheme) {
   std::string type(scheme);
-  std::ranges::transform(type, type.begin(), [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  std::ranges::transform(type, type.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
   return type == "postgresql" ? "postgres" : type;
 }
 
@@ -47,7 +48,8 @@ Result<> parse_authority(std::string_view authority, ResourceDefinition& into) {
     if (close == std::string_view::npos) return fail(Code::kInvalid, "the address lacks its closing \"]\"");
     host = authority.substr(1, close - 1);
     port = authority.substr(close + 1);
-    if (!port.empty() && !port.starts_with(':')) return fail(Code::kInvalid, "only a port may follow the address in brackets");
+    if (!port.empty() && !port.starts_with(':'))
+      return fail(Code::kInvalid, "only a port may follow the address in brackets");
   } else if (const auto colon = authority.rfind(':'); colon != std::string_view::npos) {
     host = authority.substr(0, colon);
     port = authority.substr(colon);
@@ -60,14 +62,17 @@ Result<> parse_authority(std::string_view authority, ResourceDefinition& into) {
   return {};
 }
 
-Result<> take_setting(const protocols::Protocol& protocol, std::string key, std::string value, ResourceDefinition& into) {
+Result<> take_setting(const protocols::Protocol& protocol, std::string key, std::string value,
+                      ResourceDefinition& into) {
   if (key == "password_file" || key == "password_env") {
     auto& where = key == "password_file" ? into.password_file : into.password_env;
     if (value.empty()) return fail(Code::kInvalid, key + " is empty");
     where = std::move(value);
     return {};
   }
-  const auto is_known = [&](std::string_view name) { return std::ranges::find(protocol.setting_names, name) != protocol.setting_names.end(); };
+  const auto is_known = [&](std::string_view name) {
+    return std::ranges::find(protocol.setting_names, name) != protocol.setting_names.end();
+  };
   constexpr std::string_view kFile = "_file";
   if (!is_known(key) && key.ends_with(kFile) && is_known(key.substr(0, key.size() - kFile.size()))) {
     into.setting_files[key.substr(0, key.size() - kFile.size())] = std::move(value);
@@ -78,7 +83,8 @@ Result<> take_setting(const protocols::Protocol& protocol, std::string key, std:
     for (const auto name : protocol.setting_names) known += fmt::format(", {}", name);
     return fail(Code::kInvalid, fmt::format("unknown setting {}; known are: {}", quoted(key), known));
   }
-  if (!into.settings.emplace(key, std::move(value)).second) return fail(Code::kInvalid, fmt::format("setting {} is given twice", quoted(key)));
+  if (!into.settings.emplace(key, std::move(value)).second)
+    return fail(Code::kInvalid, fmt::format("setting {} is given twice", quoted(key)));
   return {};
 }
 
@@ -108,11 +114,13 @@ Result<> parse_path(const protocols::Protocol& protocol, std::string_view path, 
 Result<> parse_url(std::string_view url, ResourceDefinition& into) {
   const auto colon = url.find("://");
   if (colon == std::string_view::npos || colon == 0)
-    return fail(Code::kInvalid, "not a URL like postgres://user@host:5432/database; known schemes are: " + known_schemes());
+    return fail(Code::kInvalid,
+                "not a URL like postgres://user@host:5432/database; known schemes are: " + known_schemes());
   const std::string_view scheme = url.substr(0, colon);
   into.type = type_of_scheme(scheme);
   const protocols::Protocol* protocol = protocols::find_protocol(into.type);
-  if (!protocol) return fail(Code::kInvalid, fmt::format("unknown scheme {}; known are: {}", quoted(scheme), known_schemes()));
+  if (!protocol)
+    return fail(Code::kInvalid, fmt::format("unknown scheme {}; known are: {}", quoted(scheme), known_schemes()));
   std::string_view rest = url.substr(colon + 3);
   if (rest.find('#') != std::string_view::npos) return fail(Code::kInvalid, "\"#\" is written %23 in a URL");
   const auto question = rest.find('?');
@@ -122,9 +130,12 @@ Result<> parse_url(std::string_view url, ResourceDefinition& into) {
   PL_CHECK(parse_authority(rest.substr(0, slash), into));
   PL_CHECK(parse_path(*protocol, slash == std::string_view::npos ? std::string_view() : rest.substr(slash), into));
   PL_CHECK(parse_query(*protocol, query, into));
-  if (!into.port && protocol->default_port == 0) return fail(Code::kInvalid, fmt::format("a {} resource needs a port: {}://{}:PORT", into.type, into.type, into.host));
+  if (!into.port && protocol->default_port == 0)
+    return fail(Code::kInvalid,
+                fmt::format("a {} resource needs a port: {}://{}:PORT", into.type, into.type, into.host));
   if ((into.password ? 1 : 0) + (into.password_file ? 1 : 0) + (into.password_env ? 1 : 0) > 1)
-    return fail(Code::kInvalid, "the password is given more than once; use one of the URL itself, password_file and password_env");
+    return fail(Code::kInvalid,
+                "the password is given more than once; use one of the URL itself, password_file and password_env");
   return {};
 }
 
@@ -145,7 +156,8 @@ Result<std::string> percent_decode(std::string_view text) {
       continue;
     }
     const auto byte = i + 2 < text.size() ? from_hex(text.substr(i + 1, 2)) : Result<Bytes>(fail(Code::kInvalid, ""));
-    if (!byte || byte->front() == std::byte{0}) return fail(Code::kInvalid, "\"%\" must be followed by two hexadecimal digits; write %25 for \"%\" itself");
+    if (!byte || byte->front() == std::byte{0})
+      return fail(Code::kInvalid, "\"%\" must be followed by two hexadecimal digits; write %25 for \"%\" itself");
     out += static_cast<char>(byte->front());
     i += 2;
   }
@@ -170,7 +182,8 @@ Result<ResourceDefinition> parse_resource(std::string_view text) {
   const auto equals = text.find('=');
   const auto scheme = text.find("://");
   if (equals == std::string_view::npos || equals == 0 || (scheme != std::string_view::npos && scheme < equals))
-    return fail(Code::kInvalid, "a resource is written NAME=URL, as in billing=postgres://user@db.example:5432/billing");
+    return fail(Code::kInvalid,
+                "a resource is written NAME=URL, as in billing=postgres://user@db.example:5432/billing");
   return parse_resource_url(std::string(trimmed(text.substr(0, equals))), trimmed(text.substr(equals + 1)));
 }
 
@@ -198,11 +211,13 @@ Result<api::ResourceCreate> to_create(const ResourceDefinition& definition) {
   auto settings = definition.settings;
   for (const auto& [name, path] : definition.setting_files) {
     auto content = read_file(path, 256 * 1024);
-    if (!content) return std::unexpected(std::move(content).error().within(fmt::format("{}: setting {}", within(definition.name), name)));
+    if (!content)
+      return std::unexpected(
+          std::move(content).error().within(fmt::format("{}: setting {}", within(definition.name), name)));
     settings[name] = std::move(*content);
   }
   if (!settings.empty()) create.settings = std::move(settings);
-  Result<Secret> password = definition.password ? Result<Secret>(*definition.password)
+  Result<Secret> password = definition.password        ? Result<Secret>(*definition.password)
                             : definition.password_file ? secret_from_file(*definition.password_file)
                             : definition.password_env  ? secret_from_environment(*definition.password_env)
                                                        : Result<Secret>(Secret());

@@ -1,6 +1,7 @@
-// A resource written as NAME=URL: postgres://user:password@host:port/database?setting=value. The scheme is a row of the protocol
-// registry; the query holds the protocol's settings and where the password comes from (password_file, password_env). A setting
-// whose value is a file's content is written SETTING_file=PATH. Everything may be percent-encoded (RFC 3986).
+// A resource written as NAME=URL: postgres://user:password@host:port/database?setting=value. The scheme is a row of the
+// protocol registry; the query holds the protocol's settings and where the password comes from (password_file,
+// password_env). A setting whose value is a file's content is written SETTING_file=PATH. Everything may be
+// percent-encoded (RFC 3986).
 #pragma once
 #include <filesystem>
 #include <map>
@@ -18,9 +19,9 @@ struct ResourceDefinition {
   std::string name;
   std::string type;
   std::string host;
-  std::optional<std::uint16_t> port;           // absent: the protocol's own
+  std::optional<std::uint16_t> port;  // absent: the protocol's own
   std::string username;
-  std::optional<Secret> password;              // literal in the URL
+  std::optional<Secret> password;  // literal in the URL
   std::optional<std::string> password_file;
   std::optional<std::string> password_env;
   std::map<std::string, std::string> settings;

@@ -6,7 +6,9 @@ namespace portolan::cli {
 namespace {
 
 TEST(ResourceUrl, AllOfAPostgresUrl) {
-  const auto url = parse_resource("billing=postgres://app%40corp:p%40ss%2Fword%3A%25@db.example:6432/bill%20ing?tls=verify-full&tls_server_name=x.example");
+  const auto url = parse_resource(
+      "billing=postgres://app%40corp:p%40ss%2Fword%3A%25@db.example:6432/"
+      "bill%20ing?tls=verify-full&tls_server_name=x.example");
   ASSERT_TRUE(url) << url.error().message;
   EXPECT_EQ(url->name, "billing");
   EXPECT_EQ(url->type, "postgres");
@@ -15,7 +17,8 @@ TEST(ResourceUrl, AllOfAPostgresUrl) {
   EXPECT_EQ(url->username, "app@corp");
   ASSERT_TRUE(url->password);
   EXPECT_EQ(url->password->reveal(), "p@ss/word:%");
-  const std::map<std::string, std::string> settings{{"database", "bill ing"}, {"tls", "verify-full"}, {"tls_server_name", "x.example"}};
+  const std::map<std::string, std::string> settings{
+      {"database", "bill ing"}, {"tls", "verify-full"}, {"tls_server_name", "x.example"}};
   EXPECT_EQ(url->settings, settings);
 }
 
@@ -38,7 +41,8 @@ TEST(ResourceUrl, OtherForms) {
   EXPECT_EQ(parse_resource("a=postgres://[fe80::1]/db")->host, "fe80::1");
   EXPECT_EQ(parse_resource("a=postgres://u:p@ss@h/db")->password->reveal(), "p@ss");
   EXPECT_FALSE(parse_resource("a=postgres://u:@h/db")->password);
-  EXPECT_EQ(parse_resource("a=postgres://h/db?tls=verify-full&tls_ca_file=/ca.pem")->setting_files.at("tls_ca"), "/ca.pem");
+  EXPECT_EQ(parse_resource("a=postgres://h/db?tls=verify-full&tls_ca_file=/ca.pem")->setting_files.at("tls_ca"),
+            "/ca.pem");
 }
 
 struct Refused {
@@ -80,7 +84,8 @@ TEST(ResourceUrl, Refusals) {
 }
 
 TEST(ResourceUrl, ErrorsNeverShowThePassword) {
-  for (const char* text : {"a=postgres://u:hunter2@h:x/db", "a=oracle://u:hunter2@h/db", "a=postgres://u:hunter2@/db", "a=postgres://u:hunter2%@h"})
+  for (const char* text : {"a=postgres://u:hunter2@h:x/db", "a=oracle://u:hunter2@h/db", "a=postgres://u:hunter2@/db",
+                           "a=postgres://u:hunter2%@h"})
     EXPECT_EQ(parse_resource(text).error().message.find("hunter2"), std::string::npos) << text;
 }
 

@@ -1,10 +1,13 @@
 #include "cli/secrets.h"
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/signalfd.h>
 #include <termios.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 
 #include "base/file.h"
@@ -13,6 +16,31 @@ namespace portolan::cli {
 namespace {
 
 constexpr std::size_t kSecretLimit = 64 * 1024;
+
+// Holds back the signals that would end the process, so that a terminal without echo is never left behind. One that has
+// come meanwhile takes effect when this ends.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t held;
+    sigemptyset(&held);
+    for (const int signal : {SIGINT, SIGTERM, SIGQUIT, SIGHUP}) sigaddset(&held, signal);
+    pthread_sigmask(SIG_BLOCK, &held, &before_);
+    fd_ = signalfd(-1, &held, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+  ~SignalsHeld() {
+    if (fd_ >= 0) close(fd_);
+    pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+  // Readable when one has come; it is not taken.
+  int descriptor() const { return fd_; }
+
+ private:
+  sigset_t before_{};
+  int fd_ = -1;
+};
 
 // The terminal of this session, open for as long as a question is asked; echo is restored at the end.
 class Terminal {
@@ -33,11 +61,17 @@ class Terminal {
   }
   bool is_there() const { return fd_ >= 0; }
 
-  bool say(const std::string& text) { return write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size()); }
+  bool say(const std::string& text) {
+    return write(fd_, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+  }
   Result<std::string> read_line() {
     std::string line;
     char c = 0;
     while (line.size() < kSecretLimit) {
+      pollfd waited[] = {{fd_, POLLIN, 0}, {signals_.descriptor(), POLLIN, 0}};
+      if (poll(waited, 2, -1) < 0 && errno != EINTR) return fail(Code::kIo, "cannot read from the terminal");
+      if (waited[1].revents != 0) return fail(Code::kCancelled, "interrupted");
+      if (waited[0].revents == 0) continue;
       const ssize_t n = read(fd_, &c, 1);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return fail(Code::kEof, "the terminal has closed");
@@ -48,6 +82,7 @@ class Terminal {
   }
 
  private:
+  SignalsHeld signals_;  // the first to come and the last to go
   int fd_;
   termios before_{};
   bool changed_ = false;
@@ -91,7 +126,8 @@ Result<Secret> secret_from_file(const std::filesystem::path& path) {
 
 Result<Secret> secret_from_environment(const std::string& name) {
   const char* value = std::getenv(name.c_str());
-  if (value == nullptr || *value == '\0') return fail(Code::kInvalid, "the environment variable " + quoted(name) + " is not set");
+  if (value == nullptr || *value == '\0')
+    return fail(Code::kInvalid, "the environment variable " + quoted(name) + " is not set");
   return Secret(std::string(value));
 }
 

@@ -1,4 +1,5 @@
-// Secrets reach a command by a file, the environment, or a terminal without echo; never by an argument, which others can read.
+// Secrets reach a command by a file, the environment, or a terminal without echo; never by an argument, which others
+// can read.
 #pragma once
 #include <filesystem>
 #include <string>

@@ -20,8 +20,8 @@ struct FirstAdmin {
 
 struct ServerPartOptions {
   control::ServerOptions server;
-  std::optional<FirstAdmin> admin = {};               // made if there is no such account
-  std::optional<std::filesystem::path> ca_out = {};   // the server CA as PEM is written there
+  std::optional<FirstAdmin> admin = {};              // made if there is no such account
+  std::optional<std::filesystem::path> ca_out = {};  // the server CA as PEM is written there
 };
 
 class ServerPart : public Part {

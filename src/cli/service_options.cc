@@ -22,8 +22,8 @@ Result<> configure_log(const LogOptions& options, const Output& out, std::string
   if (!level) return bad_setting("--log-level", std::move(level).error());
   if (options.format != "text" && options.format != "json") return wrong_usage("--log-format: must be text or json");
   if (out.quiet && *level < log::Level::kWarn) *level = log::Level::kWarn;
-  log::configure(out.verbose ? log::Level::kDebug : *level, options.format == "json" ? log::Format::kJson : log::Format::kText,
-                 std::move(part));
+  log::configure(out.verbose ? log::Level::kDebug : *level,
+                 options.format == "json" ? log::Format::kJson : log::Format::kText, std::move(part));
   return {};
 }
 
@@ -40,7 +40,8 @@ Result<net::Endpoint> endpoint_setting(const std::string& name, const std::strin
   return endpoint;
 }
 
-Result<std::optional<net::Endpoint>> optional_endpoint(const std::string& name, const std::string& text, std::uint16_t default_port) {
+Result<std::optional<net::Endpoint>> optional_endpoint(const std::string& name, const std::string& text,
+                                                       std::uint16_t default_port) {
   if (text == "none") return std::optional<net::Endpoint>();
   PL_TRY(auto endpoint, endpoint_setting(name, text, default_port));
   return std::optional(std::move(endpoint));

@@ -24,6 +24,7 @@ Result<> configure_log(const LogOptions& options, const Output& out, std::string
 Result<std::chrono::milliseconds> duration_setting(const std::string& name, const std::string& text);
 // HOST:PORT, or "none" where something can be switched off.
 Result<net::Endpoint> endpoint_setting(const std::string& name, const std::string& text, std::uint16_t default_port);
-Result<std::optional<net::Endpoint>> optional_endpoint(const std::string& name, const std::string& text, std::uint16_t default_port);
+Result<std::optional<net::Endpoint>> optional_endpoint(const std::string& name, const std::string& text,
+                                                       std::uint16_t default_port);
 
 }  // namespace portolan::cli

@@ -50,7 +50,8 @@ Result<std::vector<std::string>> values_of(const toml::node& node, const std::st
 }  // namespace
 
 Settings::Settings(CLI::App& app) : app_(app) {
-  app.add_option("--config", file_, "a TOML file with a table [" + app.get_name() + "] of these settings [PORTOLAN_CONFIG]");
+  app.add_option("--config", file_,
+                 "a TOML file with a table [" + app.get_name() + "] of these settings [PORTOLAN_CONFIG]");
   app.add_flag("--print-config", print_, "show the effective settings and where each came from, and do nothing else");
 }
 
@@ -101,7 +102,8 @@ Result<> Settings::load_file() {
     if (found == settings_.end()) {
       std::vector<std::string> known;
       for (const Setting& setting : settings_) known.push_back(setting.key);
-      return wrong_usage(fmt::format("{}: unknown setting {} in [{}]; known are: {}", file_, quoted(name), app_.get_name(), fmt::join(known, ", ")));
+      return wrong_usage(fmt::format("{}: unknown setting {} in [{}]; known are: {}", file_, quoted(name),
+                                     app_.get_name(), fmt::join(known, ", ")));
     }
     if (found->option->count() > 0) continue;
     PL_TRY(auto values, values_of(node, name));
@@ -121,8 +123,10 @@ Result<> Settings::load() {
 void Settings::print(const Output& out) const {
   Table table({{"SETTING"}, {"VALUE"}, {"FROM"}});
   for (const Setting& setting : settings_) {
-    std::string value = setting.option->count() > 0 ? fmt::format("{}", fmt::join(setting.option->results(), ",")) : setting.option->get_default_str();
-    if (setting.option->count() == 0 && value.starts_with('[')) value = value.substr(1, value.size() - 2);  // a list, as CLI11 shows it
+    std::string value = setting.option->count() > 0 ? fmt::format("{}", fmt::join(setting.option->results(), ","))
+                                                    : setting.option->get_default_str();
+    if (setting.option->count() == 0 && value.starts_with('['))
+      value = value.substr(1, value.size() - 2);  // a list, as CLI11 shows it
     if (out.json) out.object(Shown{setting.key, value, setting.source});
     table.add({setting.key, value, setting.source});
   }

@@ -1,6 +1,6 @@
-// Settings of the long-running commands: command line over environment (PORTOLAN_…) over a TOML file (--config) over defaults.
-// The command line is CLI11's; the two layers below it are applied here, option by option, because each must also be able to say
-// where it came from (--print-config). The file has a table named after the command:
+// Settings of the long-running commands: command line over environment (PORTOLAN_…) over a TOML file (--config) over
+// defaults. The command line is CLI11's; the two layers below it are applied here, option by option, because each must
+// also be able to say where it came from (--print-config). The file has a table named after the command:
 //     [server]
 //     data = "/var/lib/portolan"
 #pragma once
@@ -26,7 +26,9 @@ class Settings {
   // "--listen" is also PORTOLAN_LISTEN and `listen` in the file.
   template <class T>
   void add(const std::string& name, T& variable, std::string help) {
-    keep(name, app_.add_option(name, variable, with_variable(name, std::move(help)))->capture_default_str()->allow_extra_args(false));
+    keep(name, app_.add_option(name, variable, with_variable(name, std::move(help)))
+                   ->capture_default_str()
+                   ->allow_extra_args(false));
   }
   void add_switch(const std::string& name, bool& variable, std::string help) {
     keep(name, app_.add_flag(name, variable, with_variable(name, std::move(help))));

@@ -27,7 +27,8 @@ struct Fixture {
     settings.add("--listen", listen, "");
     settings.add("--public-name", names, "");
     settings.add_switch("--wide", wide, "");
-    for (const char* name : {"PORTOLAN_LISTEN", "PORTOLAN_PUBLIC_NAME", "PORTOLAN_WIDE", "PORTOLAN_CONFIG"}) unsetenv(name);
+    for (const char* name : {"PORTOLAN_LISTEN", "PORTOLAN_PUBLIC_NAME", "PORTOLAN_WIDE", "PORTOLAN_CONFIG"})
+      unsetenv(name);
   }
   ~Fixture() {
     std::filesystem::remove(file);

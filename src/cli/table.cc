@@ -13,7 +13,11 @@ bool is_continuation(char c) { return (static_cast<unsigned char>(c) & 0xc0) == 
 // Length of the UTF-8 sequence that begins at `at`, 0 if it is not one.
 std::size_t sequence_at(std::string_view text, std::size_t at) {
   const auto lead = static_cast<unsigned char>(text[at]);
-  const std::size_t length = lead < 0x80 ? 1 : lead >= 0xc2 && lead < 0xe0 ? 2 : lead >= 0xe0 && lead < 0xf0 ? 3 : lead >= 0xf0 && lead < 0xf5 ? 4 : 0;
+  const std::size_t length = lead < 0x80                   ? 1
+                             : lead >= 0xc2 && lead < 0xe0 ? 2
+                             : lead >= 0xe0 && lead < 0xf0 ? 3
+                             : lead >= 0xf0 && lead < 0xf5 ? 4
+                                                           : 0;
   if (length == 0 || at + length > text.size()) return 0;
   for (std::size_t i = 1; i < length; ++i)
     if (!is_continuation(text[at + i])) return 0;
@@ -71,7 +75,8 @@ std::vector<std::size_t> Table::widths(bool with_header) const {
   return out;
 }
 
-std::string Table::line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths, std::size_t columns) const {
+std::string Table::line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths,
+                        std::size_t columns) const {
   std::string out;
   std::size_t used = 0;
   for (std::size_t i = 0; i < cells.size(); ++i) {

@@ -35,7 +35,8 @@ class Table {
 
  private:
   std::vector<std::size_t> widths(bool with_header) const;
-  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths, std::size_t columns) const;
+  std::string line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths,
+                   std::size_t columns) const;
 
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;

@@ -35,7 +35,9 @@ TEST(Table, WithoutHeaderAndWithColors) {
 
 TEST(Table, ForeignTextCannotDriveTheTerminal) {
   EXPECT_EQ(fit_for_terminal("a\x1b[31mb\nc\t\td\x7f"), "a [31mb c d");
-  EXPECT_EQ(fit_for_terminal("\xc2\x9b" "31m"), "??31m");   // CSI as one character
+  EXPECT_EQ(fit_for_terminal("\xc2\x9b"
+                             "31m"),
+            "??31m");  // CSI as one character
   EXPECT_EQ(fit_for_terminal("caf\xc3\xa9 \xff"), "caf\xc3\xa9 ?");
   EXPECT_EQ(fit_for_terminal("\xe2\x82"), "??");
 }
