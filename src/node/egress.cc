@@ -1,5 +1,7 @@
 #include "node/egress.h"
 
+#include <algorithm>
+
 #include "base/id.h"
 #include "base/log.h"
 #include "net/loop.h"
@@ -23,13 +25,18 @@ std::string header_of(const tunnel::OpenRequest& request, std::string_view name)
 
 }  // namespace
 
-Egress::Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch)
-    : node_(std::move(node)), parts_(parts), watch_(watch), tasks_(executor) {}
+Egress::Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch, EgressLimits limits)
+    : node_(std::move(node)), parts_(parts), watch_(watch), limits_(limits), tasks_(executor) {}
 
 void Egress::serve(tunnel::AcceptedLink accepted) {
   auto user = crypto::parse_user_identity(accepted.link.peer);
   if (!user) {
     log::warn("end-to-end link from somebody who is no user", {{"peer", accepted.link.peer}});
+    return;
+  }
+  const auto same = [&](const auto& client) { return client->user.account == user->account; };
+  if (static_cast<std::size_t>(std::ranges::count_if(links_, same)) >= limits_.links_per_account) {
+    log::warn("too many end-to-end links of one account", {{"account", user->account}});
     return;
   }
   const auto client = std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
@@ -40,7 +47,12 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
   client->link = tunnel::start_mux(
       std::move(accepted), {},
       [this, weak](std::unique_ptr<tunnel::Incoming> incoming) {
-        if (auto alive = weak.lock()) tasks_.spawn("stream", serve_stream(std::move(alive), std::move(incoming)));
+        auto alive = weak.lock();
+        if (!alive) return;
+        if (streams_.of(alive->user.account) < limits_.streams_per_account)
+          tasks_.spawn("stream", serve_stream(std::move(alive), std::move(incoming)));
+        else
+          incoming->refuse(Error{Code::kLimit, "too many streams of this account are open", "too_many_streams", Hop::kEgress});
       },
       [this, weak](const Error& why) {
         log::debug("end-to-end link ended", {{"why", why}});
@@ -73,6 +85,7 @@ Result<Egress::Knock> Egress::check(Client& client, const tunnel::OpenRequest& r
 }
 
 net::Task<> Egress::serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming) {
+  const Counted counted(streams_, client->user.account);
   auto knock = check(*client, incoming->request());
   Result<> done;
   if (!knock) {

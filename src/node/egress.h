@@ -6,6 +6,7 @@
 
 #include "api/assertion.h"
 #include "node/control_watch.h"
+#include "node/counted.h"
 #include "node/leases.h"
 #include "node/session.h"
 #include "tunnel/link.h"
@@ -18,10 +19,16 @@ struct EgressCounters {
   std::uint64_t refused = 0;
 };
 
+// An account's share of what clients may make this node hold: a stream holds up to its window before its session takes it.
+struct EgressLimits {
+  std::size_t links_per_account = 256;
+  std::size_t streams_per_account = 4096;
+};
+
 // One loop. stop() before destruction.
 class Egress {
  public:
-  Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch);
+  Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch, EgressLimits limits = {});
   // Takes over an accepted end-to-end link (Purpose::kInner), whose peer is a proven user.
   void serve(tunnel::AcceptedLink accepted);
   // Ends links of people whose certificate has been taken back or has run out.
@@ -52,7 +59,9 @@ class Egress {
   std::string node_;
   SessionParts parts_;
   const ControlWatch& watch_;
+  EgressLimits limits_;
   EgressCounters counters_;
+  Counts streams_;  // open or being let in
   std::list<std::shared_ptr<Client>> links_;
   net::TaskGroup tasks_;
 };

@@ -37,12 +37,12 @@ net::Task<> echo(std::unique_ptr<net::Stream> stream) {
 }
 
 struct Rig {
-  explicit Rig(const net::Executor& on)
+  explicit Rig(const net::Executor& on, EgressLimits limits = {})
       : executor(on),
         control([this](const std::string&, const std::string&) { return lease_answer(); }),
         leases(on, control, Clock::real(), kNode.node),
         watch(on, control, Clock::real(), {}, {[] {}, [] {}, [](const auto&, const auto&) {}}),
-        egress(on, kNode.node, {spool, leases, cancels, Clock::real(), 5s}, watch),
+        egress(on, kNode.node, {spool, leases, cancels, Clock::real(), 5s}, watch, limits),
         tasks(on) {
     const auto now = Clock::real().wall();
     const auto user_ca = crypto::Authority::create("users", crypto::Profile::kUser, now, 1h);
@@ -180,6 +180,34 @@ CO_TEST(Egress, RefusesEveryAssertionThatIsNotThisOnesForThisStream) {
   // Others go on.
   const auto good = co_await rig.open(**other, api::sign_assertion(rig.good(**other), rig.user_key));
   EXPECT_TRUE(good);
+  co_await rig.stop();
+}
+
+CO_TEST(Egress, AnAccountHasItsShareOfLinksAndStreams) {
+  Rig rig(co_await net::this_executor(), {.links_per_account = 2, .streams_per_account = 3});
+  auto first = co_await rig.connect();
+  auto second = co_await rig.connect();
+  CO_ASSERT_OK(first);
+  CO_ASSERT_OK(second);
+  std::vector<std::unique_ptr<tunnel::MuxStream>> streams;
+  for (tunnel::Link* link : {first->get(), second->get(), first->get()}) {
+    auto stream = co_await rig.open(*link, api::sign_assertion(rig.good(*link), rig.user_key));
+    CO_ASSERT_OK(stream);
+    streams.push_back(std::move(*stream));
+  }
+  const auto fourth = co_await rig.open(**second, api::sign_assertion(rig.good(**second), rig.user_key));
+  CO_ASSERT_ERROR(fourth, Code::kLimit);
+  EXPECT_EQ(fourth.error().reason, "too_many_streams");
+  auto third = co_await rig.connect();
+  if (third) {
+    const auto beyond = co_await rig.open(**third, api::sign_assertion(rig.good(**third), rig.user_key));
+    EXPECT_FALSE(beyond);
+  }
+  // What has ended makes room.
+  CO_ASSERT_OK(co_await net::finish(*streams.back(), 5s));
+  streams.pop_back();
+  for (int i = 0; i < 1000 && rig.leases.sessions() > 2; ++i) co_await net::yield_to_loop();
+  CO_ASSERT_OK(co_await rig.open(**second, api::sign_assertion(rig.good(**second), rig.user_key)));
   co_await rig.stop();
 }
 

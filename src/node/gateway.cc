@@ -1,5 +1,7 @@
 #include "node/gateway.h"
 
+#include <algorithm>
+
 #include "base/id.h"
 #include "base/log.h"
 #include "net/join.h"
@@ -9,23 +11,9 @@ namespace portolan::node {
 namespace {
 
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
+constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
 
 Error refusal(Code code, std::string message, std::string reason) { return {code, std::move(message), std::move(reason), Hop::kGateway}; }
-
-// Counts a stream against its account while it lives.
-class Counted {
- public:
-  Counted(std::map<std::string, std::size_t>& counts, std::string account) : counts_(counts), account_(std::move(account)) { ++counts_[account_]; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-  ~Counted() {
-    if (--counts_[account_] == 0) counts_.erase(account_);
-  }
-
- private:
-  std::map<std::string, std::size_t>& counts_;
-  std::string account_;
-};
 
 }  // namespace
 
@@ -36,6 +24,11 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
   auto identity = crypto::parse_user_identity(accepted.link.peer);
   if (!identity) {
     log::warn("user link from somebody who is no user", {{"peer", accepted.link.peer}});
+    return;
+  }
+  const auto same = [&](const auto& user) { return user->identity.account == identity->account; };
+  if (std::ranges::count_if(users_, same) >= kLinksPerAccount) {
+    log::warn("too many links of one account", {{"account", identity->account}});
     return;
   }
   const auto user = std::make_shared<User>(User{*identity, accepted.link.certificate, nullptr});
@@ -90,7 +83,7 @@ Result<std::unique_ptr<tunnel::MuxStream>> Gateway::open_way(const crypto::UserI
   const IndexedView* view = watch_.view();
   if (!view || !view->account_may_reach(user.account, request.authority))
     return std::unexpected(refusal(Code::kDenied, "this account may use nothing behind node " + quoted(request.authority), "no_grant"));
-  if (const auto open = streams_.find(user.account); open != streams_.end() && open->second >= streams_per_account_)
+  if (streams_.of(user.account) >= streams_per_account_)
     return std::unexpected(refusal(Code::kLimit, "too many streams of this account are open", "too_many_streams"));
   const auto relay = relays_.find(request.authority);
   if (relay == relays_.end())

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "node/control_watch.h"
+#include "node/counted.h"
 #include "tunnel/link.h"
 
 namespace portolan::node {
@@ -49,7 +50,7 @@ class Gateway {
   const ControlWatch& watch_;
   const Clock& clock_;
   std::size_t streams_per_account_;
-  std::map<std::string, std::size_t> streams_;   // open, by account
+  Counts streams_;  // open
   GatewayCounters counters_;
   std::list<std::shared_ptr<User>> users_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;
