@@ -34,7 +34,10 @@ def memory(pid):
 def ports_of(dev):
     base = int(dev.ready["admin_url"].rsplit(":", 1)[1].strip("/"))
     [gateway] = dev.processes("gateway")
-    return {"control-plane": base, "gateway": int(gateway["address"].rsplit(":", 1)[1]), "agent": dev.port("billing-db"), "status": base + 2}
+    ports = {"control-plane": base, "gateway": int(gateway["address"].rsplit(":", 1)[1]), "agent": dev.port("billing-db"), "status": base + 2}
+    for number, name in enumerate(("gateway", "relay")):
+        ports |= {f"{name} health": base + 90 + number, f"{name} metrics": base + 110 + number}
+    return ports
 
 
 class PsqlLoop(threading.Thread):
@@ -72,7 +75,16 @@ def connect_silently(port):
 
 
 def flood(ports):
-    for connection in [connection for port in ports.values() for connection in connect_silently(port)]:
+    held = []
+    for name, port in ports.items():
+        made = connect_silently(port)
+        # The main ports are held at the same time; health and metrics are small servers, one after the other.
+        if " " in name:
+            for connection in made:
+                connection.close()
+        else:
+            held += made
+    for connection in held:
         connection.close()
 
 
