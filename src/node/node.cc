@@ -3,6 +3,7 @@
 
 #include "audit/spool.h"
 #include "base/log.h"
+#include "net/backoff.h"
 #include "node/acceptor.h"
 #include "node/egress.h"
 #include "node/gateway.h"
@@ -38,7 +39,8 @@ class NodeImpl final : public Node {
   void take_link(tunnel::AcceptedLink accepted);
   void start_watch();
   net::Task<> sweep();
-  net::Task<> report(std::chrono::milliseconds first);
+  net::Task<> report_often();
+  net::Task<> report_soon();
   net::Task<Result<>> report_once();
   std::vector<Metric> metrics() const;
 
@@ -60,6 +62,8 @@ class NodeImpl final : public Node {
   std::unique_ptr<Shipper> shipper_;
   std::unique_ptr<Health> health_;
   bool stopping_ = false;
+  bool reporting_ = false;      // report_soon() runs
+  bool report_wanted_ = false;
   net::TaskGroup tasks_;
 };
 
@@ -97,7 +101,7 @@ net::Task<Result<>> NodeImpl::begin() {
   CO_CHECK(make_acceptors());
   shipper_ = std::make_unique<Shipper>(executor_, *spool_, std::move(shipping_client));
   tasks_.spawn("sweep", sweep());
-  tasks_.spawn("report-sessions", report(kReportEvery));
+  tasks_.spawn("report-sessions", report_often());
   co_return Result<>{};
 }
 
@@ -147,7 +151,8 @@ void NodeImpl::start_watch() {
     if (egress_) egress_->end_denied();
   };
   listeners.on_connected = [this] {
-    if (!stopping_) tasks_.spawn("report-sessions", report(std::chrono::milliseconds(0)));
+    report_wanted_ = true;
+    if (!stopping_ && !std::exchange(reporting_, true)) tasks_.spawn("report-sessions", report_soon());
   };
   listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) { leases_->revoke(leases, reason); };
   watch_ = std::make_unique<ControlWatch>(executor_, *control_, clock_,
@@ -165,14 +170,28 @@ net::Task<> NodeImpl::sweep() {
   }
 }
 
-// Once after `first` if that is zero, else every kReportEvery.
-net::Task<> NodeImpl::report(std::chrono::milliseconds first) {
-  do {
-    const auto slept = co_await net::sleep_for(first);
+net::Task<> NodeImpl::report_often() {
+  for (;;) {
+    const auto slept = co_await net::sleep_for(kReportEvery);
     if (!slept) co_return;
-    auto reported = co_await report_once();
+    const auto reported = co_await report_once();
     if (!reported) log::debug("cannot report sessions", {{"why", reported.error()}});
-  } while (first.count() > 0);
+  }
+}
+
+// When the watch begins, until it has been heard: what was taken away meanwhile is not told otherwise. The first attempt after a
+// restart of the control plane often goes to a connection that has died with it.
+net::Task<> NodeImpl::report_soon() {
+  net::Backoff backoff;
+  while (std::exchange(report_wanted_, false)) {
+    const auto reported = co_await report_once();
+    if (reported || !reported.error().retry_can_help()) continue;
+    log::debug("cannot report sessions yet", {{"why", reported.error()}});
+    report_wanted_ = true;
+    const auto slept = co_await net::sleep_for(backoff.next());
+    if (!slept) break;
+  }
+  reporting_ = false;
 }
 
 net::Task<Result<>> NodeImpl::report_once() {
