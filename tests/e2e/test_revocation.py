@@ -1,4 +1,6 @@
 """Taking a membership away ends what lives on it, at the client and at the server, and refuses what comes next."""
+import os
+import signal
 import subprocess
 import time
 
@@ -85,3 +87,41 @@ def test_signing_out_ends_sessions(own, postgres):
     wait_until(lambda: backends(postgres) == 0, LIMIT, "the session has ended on the server")
     idle.communicate(timeout=10)
     assert own.run("ls", check=False).returncode == 3
+
+
+@pytest.fixture
+def parts(postgres):
+    with harness.running(harness.Dev({"billing-db": postgres.url()}, "--separate")) as deployment:
+        yield deployment
+
+
+def hold_open(dev, count):
+    return [subprocess.Popen(dev.psql_command("billing-db", "-c", "select pg_sleep(60)"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                             text=True, env=client_environment(PGAPPNAME="revoked-one")) for _ in range(count)]
+
+
+def test_sessions_that_begin_while_access_goes_end_too(parts, postgres):
+    """The lease and its revocation may come to the node in either order."""
+    for attempt in range(8):
+        held = hold_open(parts, 6)
+        time.sleep(0.015 * attempt)
+        take_membership_away(parts)
+        wait_until(lambda: all(one.poll() is not None for one in held), LIMIT + 10, "every one of them has ended or was refused")
+        wait_until(lambda: backends(postgres) == 0, LIMIT, "none is left on the server")
+        account = parts.json_lines("admin", "accounts", "list")[0]
+        parts.run("admin", "memberships", "create", account["email"], "everyone")
+        wait_until(lambda: parts.psql("billing-db", "-c", "select 1", check=False).returncode == 0, 20, "access is back")
+
+
+def test_what_was_taken_away_while_nobody_could_tell_the_node_ends_when_it_is_back(parts, postgres):
+    held = hold_open(parts, 1)
+    wait_until(lambda: backends(postgres) == 1, 20, "the session runs")
+    [relay], [control] = parts.processes("relay"), parts.processes("control-plane")
+    os.kill(relay["pid"], signal.SIGSTOP)
+    try:
+        take_membership_away(parts)
+        os.kill(control["pid"], signal.SIGKILL)
+    finally:
+        os.kill(relay["pid"], signal.SIGCONT)
+    wait_until(lambda: held[0].poll() is not None, 20, "the session has ended once the control plane was back")
+    assert "Portolan" in held[0].stderr.read()

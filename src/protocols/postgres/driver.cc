@@ -9,6 +9,7 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "net/join.h"
 #include "protocols/postgres/client_side.h"
 #include "protocols/postgres/inspect.h"
@@ -100,8 +101,8 @@ class PostgresDriver final : public Driver {
     auto done = co_await net::with_timeout(sign_in(*leg->stream, leg->encrypted, as), kSignInLimit);
     if (!done) co_return at_resource(std::move(done).error(), fmt::format("sign in as {} to", quoted(as.user)));
     in = std::move(*done);
-    offered_ = session_.offer_cancel(
-        [host = granted.host, port = granted.port, tls, key = in.key] { return cancel_at(host, port, tls, key); });
+    cancel_ = [host = granted.host, port = granted.port, tls, key = in.key] { return cancel_at(host, port, tls, key); };
+    offered_ = session_.offer_cancel(cancel_);
     co_return std::move(leg->stream);
   }
 
@@ -132,6 +133,7 @@ class PostgresDriver final : public Driver {
       [[maybe_unused]] const auto whole = co_await net::with_timeout(std::move(rest), kLastMessageTime);
     }
     server.reset();  // at once: what the client may no longer do ends here, before any goodbye
+    const bool runs_on = stop.stopped() && tap.inspect().waits_for_answers();
     auto lost = tap.inspect().connection_lost();
     // Both sides close at once after Terminate, and either may find the other gone.
     if (!joined.outcome && joined.outcome.error().code == Code::kIo && tap.inspect().terminated()) joined.outcome = {};
@@ -140,6 +142,12 @@ class PostgresDriver final : public Driver {
     Error why = stop.stopped() ? *stop.reason() : std::move(joined.outcome).error().at(Hop::kEgress);
     Bytes last = stop.stopped() ? termination(why, session_.trace()) : refusal(why, session_.trace());
     if (tap.may_speak_after(joined.backward)) co_await say_goodbye(*client, std::move(last));
+    client.reset();
+    // A server at work does not look whether anybody is there any more: what was taken away would go on to its end.
+    if (runs_on) {
+      const auto cancelled = co_await cancel_();
+      if (!cancelled) log::warn("a query may go on after its session", {{"session", session_.id()}, {"why", cancelled.error()}});
+    }
     co_return std::unexpected(std::move(why));
   }
 
@@ -159,6 +167,7 @@ class PostgresDriver final : public Driver {
   }
 
   Session& session_;
+  std::function<net::Task<Result<>>()> cancel_;
   CancelKey offered_;
 };
 

@@ -49,6 +49,8 @@ class Inspect {
   // Puts on record what has no outcome yet. Once, at the end.
   Result<> connection_lost();
 
+  // Whether the server has been asked for what it has not answered yet.
+  bool waits_for_answers() const { return !pending_.empty(); }
   // Whether the client has said that it is done: what then breaks is an ordinary end.
   bool terminated() const { return terminated_; }
   // Whether a message of ours may follow what was read from the server so far.

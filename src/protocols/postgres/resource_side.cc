@@ -42,7 +42,10 @@ bool is_address(const std::string& host) {
 }
 
 Error error_from(const ServerError& said) {
-  Error error{Code::kUnavailable, "the server says: " + to_utf8(said.message, 512)};
+  std::string words = to_utf8(said.message, 512);
+  // It comes to a person's terminal under our name.
+  std::ranges::replace_if(words, [](char c) { return (c >= 0 && c < ' ' && c != '\n') || c == 0x7f; }, ' ');
+  Error error{Code::kUnavailable, "the server says: " + words};
   const bool proper = said.code.size() == 5 && std::ranges::all_of(said.code, [](char c) {
                         return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
                       });

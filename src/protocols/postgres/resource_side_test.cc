@@ -171,6 +171,12 @@ CO_TEST(SignIn, WhatTheServerSaysIsCarried) {
   CO_ASSERT_ERROR(*in.outcome, Code::kUnauthenticated);
   EXPECT_EQ(in.outcome->error().reason, "sqlstate_28P01");
   expect_contains(in.outcome->error().message, {"password authentication failed for user \"app\""});
+
+  SigningIn odd(co_await net::this_executor());
+  co_await odd.answer(msg('E', "SFATAL\0C08006\0Ma\nb\x1b]0;x\x07\x7f\0\0"sv));
+  co_await odd.group.join();
+  CO_ASSERT_ERROR(*odd.outcome, Code::kUnavailable);
+  EXPECT_EQ(odd.outcome->error().message, "the server says: a\nb ]0;x  ");
 }
 
 CO_TEST(SignIn, ServersThatLie) {
