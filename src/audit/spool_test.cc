@@ -60,6 +60,19 @@ Task<> append_soon(Spool& spool, std::uint64_t sequence) {
 // Waits for the next batch into `out`.
 Task<> wait_for_next(Spool& spool, std::optional<Result<SpoolBatch>>& out) { out = co_await spool.next(10); }
 
+// Takes over `count` records, in as many batches as they come in: a batch holds what has been synced by then.
+Task<Numbers> take(Spool& spool, std::size_t count) {
+  Numbers taken;
+  while (taken.size() < count) {
+    auto batch = co_await spool.next(count - taken.size());
+    EXPECT_TRUE(batch) << net::testing::describe_failure(batch);
+    if (!batch) break;
+    for (const std::uint64_t number : numbers(*batch)) taken.push_back(number);
+    EXPECT_TRUE(spool.acknowledge(batch->end));
+  }
+  co_return taken;
+}
+
 CO_TEST(Spool, WakesItsReader) {
   const Folder folder;
   const auto spool = co_await open_spool({.folder = folder.path});
@@ -98,22 +111,15 @@ CO_TEST(Spool, SurvivesARestart) {
   auto spool = co_await open_spool({.folder = folder.path});
   CO_ASSERT_TRUE(spool != nullptr);
   for (std::uint64_t i = 1; i <= 4; ++i) CO_ASSERT_OK(spool->append(record(i)));
-  auto batch = co_await spool->next(2);
-  CO_ASSERT_OK(batch);
-  CO_ASSERT_EQ(numbers(*batch), (Numbers{1, 2}));
-  CO_ASSERT_OK(spool->acknowledge(batch->end));
+  Numbers taken = co_await take(*spool, 2);
+  CO_ASSERT_EQ(taken, (Numbers{1, 2}));
   CO_ASSERT_OK(spool->append(record(5)));
   spool.reset();  // writes down what was acknowledged
   spool = co_await open_spool({.folder = folder.path});
   CO_ASSERT_TRUE(spool != nullptr);
   CO_ASSERT_OK(spool->append(record(6)));
-  batch = co_await spool->next(10);
-  CO_ASSERT_OK(batch);
-  EXPECT_EQ(numbers(*batch), (Numbers{3, 4, 5}));
-  CO_ASSERT_OK(spool->acknowledge(batch->end));
-  batch = co_await spool->next(10);
-  CO_ASSERT_OK(batch);
-  EXPECT_EQ(numbers(*batch), Numbers{6});
+  taken = co_await take(*spool, 4);
+  EXPECT_EQ(taken, (Numbers{3, 4, 5, 6}));
 }
 
 CO_TEST(Spool, ACancelledReaderLeavesNothingBehind) {
