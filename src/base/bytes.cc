@@ -16,7 +16,8 @@ std::string encode64(ByteView bytes, std::string_view alphabet, bool pad) {
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
     std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j) group = (group << 8) | (j < n ? std::to_integer<std::uint32_t>(bytes[i + j]) : 0);
+    for (std::size_t j = 0; j < 3; ++j)
+      group = (group << 8) | (j < n ? std::to_integer<std::uint32_t>(bytes[i + j]) : 0);
     for (std::size_t j = 0; j < n + 1; ++j) out += alphabet[(group >> (18 - 6 * j)) & 63];
     if (pad) out.append(3 - n, '=');
   }
@@ -26,7 +27,8 @@ std::string encode64(ByteView bytes, std::string_view alphabet, bool pad) {
 Result<Bytes> decode64(std::string_view text, std::string_view alphabet) {
   std::array<std::int8_t, 256> value;
   value.fill(-1);
-  for (std::size_t i = 0; i < alphabet.size(); ++i) value[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
+  for (std::size_t i = 0; i < alphabet.size(); ++i)
+    value[static_cast<unsigned char>(alphabet[i])] = static_cast<std::int8_t>(i);
   if (text.size() % 4 == 1) return fail(Code::kInvalid, "base64 of an impossible length");
   Bytes out;
   out.reserve(text.size() * 3 / 4);

@@ -1,4 +1,5 @@
-// Bytes in memory: views, big-endian reading and writing with checked lengths, text encodings, and secrets that wipe themselves.
+// Bytes in memory: views, big-endian reading and writing with checked lengths, text encodings, and secrets that wipe
+// themselves.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -15,9 +16,7 @@ using Bytes = std::vector<std::byte>;
 using ByteView = std::span<const std::byte>;
 
 inline ByteView as_bytes(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
-inline std::string_view as_text(ByteView bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
+inline std::string_view as_text(ByteView bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
 // Reads integers (network byte order) and slices off a view. Once a read goes past the end, ok() is false for good and
 // every later read gives zero or an empty view, so a parser may check once at the end.

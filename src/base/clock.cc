@@ -62,7 +62,8 @@ Result<WallTime> from_rfc3339(std::string_view text) {
     return bad();
   const int year = number_at(text, 0, 4), month = number_at(text, 5, 2), day = number_at(text, 8, 2);
   const int hour = number_at(text, 11, 2), minute = number_at(text, 14, 2), second = number_at(text, 17, 2);
-  if (year < 0 || month < 0 || day < 0 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 59)
+  if (year < 0 || month < 0 || day < 0 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+      second > 59)
     return bad();
   const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(static_cast<unsigned>(month)),
                                          std::chrono::day(static_cast<unsigned>(day))};
@@ -102,11 +103,13 @@ Result<std::chrono::milliseconds> parse_duration(std::string_view text) {
     rest.remove_prefix(digits);
     std::size_t letters = 0;
     while (letters < rest.size() && rest[letters] >= 'a' && rest[letters] <= 'z') ++letters;
-    const auto unit = std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == rest.substr(0, letters); });
+    const auto unit =
+        std::find_if(kUnits.begin(), kUnits.end(), [&](const Unit& u) { return u.name == rest.substr(0, letters); });
     if (unit == kUnits.end()) return bad();
     rest.remove_prefix(letters);
     std::int64_t part = 0;
-    if (__builtin_mul_overflow(value, unit->milliseconds, &part) || __builtin_add_overflow(total, part, &total)) return bad();
+    if (__builtin_mul_overflow(value, unit->milliseconds, &part) || __builtin_add_overflow(total, part, &total))
+      return bad();
   }
   return std::chrono::milliseconds(total);
 }

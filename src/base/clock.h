@@ -1,5 +1,6 @@
-// Time, of two kinds: the wall clock, which people read and certificates bear and which may be wrong or jump; and the boot
-// clock, which only moves forward, also while the machine sleeps, and on which every duration runs (architecture §10.12).
+// Time, of two kinds: the wall clock, which people read and certificates bear and which may be wrong or jump; and the
+// boot clock, which only moves forward, also while the machine sleeps, and on which every duration runs (architecture
+// §10.12).
 #pragma once
 #include <chrono>
 #include <string>

@@ -24,7 +24,8 @@ TEST(Clock, Durations) {
   EXPECT_EQ(*parse_duration("250ms"), 250ms);
   EXPECT_EQ(format_duration(36h), "1d12h");
   EXPECT_EQ(format_duration(0ms), "0s");
-  for (const char* text : {"", "5", "s", "5 s", "-5s", "5x", "999999999999d"}) EXPECT_FALSE(parse_duration(text)) << text;
+  for (const char* text : {"", "5", "s", "5 s", "-5s", "5x", "999999999999d"})
+    EXPECT_FALSE(parse_duration(text)) << text;
 }
 
 }  // namespace

@@ -28,7 +28,9 @@ class Descriptor {
 
 std::unexpected<Error> system_failure(std::string_view what, const std::filesystem::path& path) {
   const int number = errno;
-  const Code code = number == ENOENT ? Code::kNotFound : number == EACCES || number == EPERM ? Code::kDenied : Code::kIo;
+  const Code code = number == ENOENT                      ? Code::kNotFound
+                    : number == EACCES || number == EPERM ? Code::kDenied
+                                                          : Code::kIo;
   return fail(code, std::string(what) + " " + path.string() + ": " + std::strerror(number));
 }
 
@@ -41,7 +43,8 @@ Result<std::string> read_open_file(int fd, const std::filesystem::path& path, st
     if (n < 0) return system_failure("read", path);
     if (n == 0) return content;
     content.append(block, static_cast<std::size_t>(n));
-    if (content.size() > limit) return fail(Code::kLimit, "read " + path.string() + ": larger than " + std::to_string(limit) + " bytes");
+    if (content.size() > limit)
+      return fail(Code::kLimit, "read " + path.string() + ": larger than " + std::to_string(limit) + " bytes");
   }
 }
 
@@ -78,7 +81,8 @@ Result<> write_file(const std::filesystem::path& path, std::string_view content,
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
   const std::filesystem::path temporary = folder / ("." + path.filename().string() + "." + make_token(6));
   {
-    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, privacy == Privacy::kPrivate ? 0600 : 0644));
+    const Descriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, privacy == Privacy::kPrivate ? 0600 : 0644));
     if (file.get() < 0) return system_failure("create", temporary);
     if (auto written = write_all(file.get(), content, temporary); !written) {
       ::unlink(temporary.c_str());

@@ -17,7 +17,8 @@ Result<std::string> read_file(const std::filesystem::path& path, std::size_t lim
 // As read_file, and refuses a file that others than its owner can read (secrets in keys, tokens, passphrases).
 Result<std::string> read_private_file(const std::filesystem::path& path, std::size_t limit = 1024 * 1024);
 
-// Writes beside `path`, fsyncs, renames over it and fsyncs the folder: after a crash the old or the new content is there, whole.
+// Writes beside `path`, fsyncs, renames over it and fsyncs the folder: after a crash the old or the new content is
+// there, whole.
 Result<> write_file(const std::filesystem::path& path, std::string_view content, Privacy privacy);
 
 // Makes the folder and its parents; a private one has mode 0700.

@@ -1,8 +1,8 @@
 #include "base/json.h"
 
-#include <boost/json/parse_options.hpp>
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/detail/handler.hpp>
+#include <boost/json/parse_options.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <set>
@@ -10,7 +10,8 @@
 namespace portolan::json {
 namespace {
 
-// Boost.JSON's own handler keeps the last of two entries of one name. What two readers can read differently is refused here.
+// Boost.JSON's own handler keeps the last of two entries of one name. What two readers can read differently is refused
+// here.
 struct Handler {
   static constexpr std::size_t max_object_size = 100'000;
   static constexpr std::size_t max_array_size = 1'000'000;
@@ -93,7 +94,8 @@ namespace detail {
 
 Error mismatch(std::string_view path, std::string_view expected, const Value& found) {
   const std::string where = path.empty() ? "" : std::string(path) + ": ";
-  return {Code::kInvalid, where + "expected " + std::string(expected) + ", found " + std::string(boost::json::to_string(found.kind()))};
+  return {Code::kInvalid,
+          where + "expected " + std::string(expected) + ", found " + std::string(boost::json::to_string(found.kind()))};
 }
 
 }  // namespace detail

@@ -1,10 +1,11 @@
-// Structs in, JSON out, and back, without hand-written mapping: a struct is described once with BOOST_DESCRIBE_STRUCT and
-// encode()/decode() do the rest. Understood member types: bool, integers, double, std::string, Secret, WallTime (RFC 3339),
-// std::vector, std::map<std::string, T>, std::optional (absent or null), boost::json::value, and described structs.
+// Structs in, JSON out, and back, without hand-written mapping: a struct is described once with BOOST_DESCRIBE_STRUCT
+// and encode()/decode() do the rest. Understood member types: bool, integers, double, std::string, Secret, WallTime
+// (RFC 3339), std::vector, std::map<std::string, T>, std::optional (absent or null), boost::json::value, and described
+// structs.
 //
-// decode() is strict about types, ranges and missing members: a member that is not std::optional and has no entry is an error.
-// Unknown members are refused (Unknown::kRefuse) in requests and security structures, and skipped (kIgnore) where a newer
-// neighbour may have added some.
+// decode() is strict about types, ranges and missing members: a member that is not std::optional and has no entry is an
+// error. Unknown members are refused (Unknown::kRefuse) in requests and security structures, and skipped (kIgnore)
+// where a newer neighbour may have added some.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -36,20 +37,29 @@ namespace detail {
 
 Error mismatch(std::string_view path, std::string_view expected, const Value& found);
 
-template <class T> struct IsVector : std::false_type {};
-template <class T> struct IsVector<std::vector<T>> : std::true_type {};
-template <class T> struct IsMap : std::false_type {};
-template <class T> struct IsMap<std::map<std::string, T>> : std::true_type {};
-template <class T> struct IsOptional : std::false_type {};
-template <class T> struct IsOptional<std::optional<T>> : std::true_type {};
+template <class T>
+struct IsVector : std::false_type {};
+template <class T>
+struct IsVector<std::vector<T>> : std::true_type {};
+template <class T>
+struct IsMap : std::false_type {};
+template <class T>
+struct IsMap<std::map<std::string, T>> : std::true_type {};
+template <class T>
+struct IsOptional : std::false_type {};
+template <class T>
+struct IsOptional<std::optional<T>> : std::true_type {};
 
-template <class T> Value to_value(const T& in);
-template <class T> Result<> from_value(const Value& in, T& out, const std::string& path, Unknown unknown);
+template <class T>
+Value to_value(const T& in);
+template <class T>
+Result<> from_value(const Value& in, T& out, const std::string& path, Unknown unknown);
 
 template <class T>
 Value struct_to_value(const T& in) {
   boost::json::object object;
-  boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited>>(
+  boost::mp11::mp_for_each<
+      boost::describe::describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited>>(
       [&](auto member) {
         const auto& field = in.*member.pointer;
         if constexpr (IsOptional<std::remove_cvref_t<decltype(field)>>::value) {
@@ -67,7 +77,8 @@ Result<> struct_from_value(const Value& in, T& out, const std::string& path, Unk
   const auto& object = in.get_object();
   Result<> result;
   std::size_t known = 0;
-  boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited>>(
+  boost::mp11::mp_for_each<
+      boost::describe::describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited>>(
       [&](auto member) {
         if (!result) return;
         auto& field = out.*member.pointer;
@@ -80,16 +91,19 @@ Result<> struct_from_value(const Value& in, T& out, const std::string& path, Unk
           if (!found || found->is_null()) return;
           result = from_value(*found, field.emplace(), inner, unknown);
         } else {
-          result = found ? from_value(*found, field, inner, unknown) : Result<>(fail(Code::kInvalid, inner + ": is missing"));
+          result = found ? from_value(*found, field, inner, unknown)
+                         : Result<>(fail(Code::kInvalid, inner + ": is missing"));
         }
       });
   if (result && unknown == Unknown::kRefuse && known != object.size()) {
     for (const auto& entry : object) {
       bool described = false;
-      boost::mp11::mp_for_each<boost::describe::describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited>>(
+      boost::mp11::mp_for_each<
+          boost::describe::describe_members<T, boost::describe::mod_any_access | boost::describe::mod_inherited>>(
           [&](auto member) { described = described || entry.key() == member.name; });
       if (!described)
-        return fail(Code::kInvalid, (path.empty() ? "" : path + ": ") + "unknown member " + quoted(std::string_view(entry.key())));
+        return fail(Code::kInvalid,
+                    (path.empty() ? "" : path + ": ") + "unknown member " + quoted(std::string_view(entry.key())));
     }
   }
   return result;
@@ -176,7 +190,8 @@ Result<> from_value(const Value& in, T& out, const std::string& path, Unknown un
     if (!in.is_object()) return std::unexpected(mismatch(path, "an object", in));
     out.clear();
     for (const auto& entry : in.get_object())
-      PL_CHECK(from_value(entry.value(), out[std::string(entry.key())], path + "." + std::string(entry.key()), unknown));
+      PL_CHECK(
+          from_value(entry.value(), out[std::string(entry.key())], path + "." + std::string(entry.key()), unknown));
     return {};
   } else {
     return struct_from_value(in, out, path, unknown);

@@ -31,7 +31,8 @@ TEST(Json, SaysWhereAndWhat) {
   ASSERT_FALSE(wrong);
   EXPECT_EQ(wrong.error().message, "items[0].name: expected text, found int64");
   EXPECT_EQ(json::decode<Inner>("{}", json::Unknown::kRefuse).error().message, "name: is missing");
-  EXPECT_EQ(json::decode<Inner>(R"({"name":"a","port":70000})", json::Unknown::kRefuse).error().message, "port: is out of range");
+  EXPECT_EQ(json::decode<Inner>(R"({"name":"a","port":70000})", json::Unknown::kRefuse).error().message,
+            "port: is out of range");
 }
 
 TEST(Json, UnknownMembers) {

@@ -80,7 +80,8 @@ void write(Level level, std::string_view message, Fields fields) {
     for (const Field& field : fields) line += fmt::format(",{}:{}", json_string(field.key), json_string(field.value));
     line += '}';
   } else {
-    line = fmt::format("{} {:5} {}{}{}", now, name_of(level), settings().part, settings().part.empty() ? "" : ": ", message);
+    line = fmt::format("{} {:5} {}{}{}", now, name_of(level), settings().part, settings().part.empty() ? "" : ": ",
+                       message);
     for (const Field& field : fields)
       line += fmt::format(" {}={}", field.key, is_plain(field.value) ? field.value : quoted(field.value, 512));
   }

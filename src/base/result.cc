@@ -8,8 +8,8 @@ namespace portolan {
 namespace {
 
 constexpr std::array<std::string_view, 13> kCodeNames = {
-    "invalid",     "unauthenticated", "denied",    "not_found", "conflict", "limit",   "unavailable",
-    "timeout",     "cancelled",       "eof",       "io",        "protocol", "internal"};
+    "invalid", "unauthenticated", "denied", "not_found", "conflict", "limit",   "unavailable",
+    "timeout", "cancelled",       "eof",    "io",        "protocol", "internal"};
 constexpr std::array<std::string_view, 6> kHopNames = {"unknown", "agent",         "gateway",
                                                        "egress",  "control-plane", "resource"};
 

@@ -29,9 +29,9 @@ enum class Hop { kUnknown, kAgent, kGateway, kEgress, kControlPlane, kResource }
 
 struct Error {
   Code code = Code::kInternal;
-  std::string message;             // lower case, from outside in, no secret; quoted() around foreign text
-  std::string reason = {};         // stable code for programs, such as "no_grant"; empty: the name of `code`
-  Hop hop = Hop::kUnknown;         // kUnknown: here
+  std::string message;      // lower case, from outside in, no secret; quoted() around foreign text
+  std::string reason = {};  // stable code for programs, such as "no_grant"; empty: the name of `code`
+  Hop hop = Hop::kUnknown;  // kUnknown: here
 
   // The same error seen from further out: "connect to ...: " + message.
   Error within(std::string_view outer) &&;
@@ -57,7 +57,9 @@ Hop hop_from(std::string_view name);    // kUnknown for an unknown name
 // Foreign text fit for messages and logs: in quotes, control bytes escaped, cut at `limit` bytes.
 std::string quoted(std::string_view text, std::size_t limit = 64);
 // Better matches than std::quoted, which argument-dependent look-up would find for std::string.
-inline std::string quoted(const std::string& text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
+inline std::string quoted(const std::string& text, std::size_t limit = 64) {
+  return quoted(std::string_view(text), limit);
+}
 inline std::string quoted(std::string& text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
 inline std::string quoted(const char* text, std::size_t limit = 64) { return quoted(std::string_view(text), limit); }
 
@@ -65,9 +67,9 @@ inline std::string quoted(const char* text, std::size_t limit = 64) { return quo
 
 #define PL_JOIN_INNER(a, b) a##b
 #define PL_JOIN(a, b) PL_JOIN_INNER(a, b)
-#define PL_TRY_INNER(ret, tmp, decl, ...)                    \
-  auto tmp = __VA_ARGS__;                                    \
-  if (!tmp) ret std::unexpected(std::move(tmp).error());     \
+#define PL_TRY_INNER(ret, tmp, decl, ...)                \
+  auto tmp = __VA_ARGS__;                                \
+  if (!tmp) ret std::unexpected(std::move(tmp).error()); \
   decl = std::move(*tmp)
 #define PL_CHECK_INNER(ret, tmp, ...) \
   if (auto tmp = __VA_ARGS__; !tmp) ret std::unexpected(std::move(tmp).error())

@@ -14,12 +14,15 @@ constexpr std::chrono::milliseconds kRetryPorts = std::chrono::seconds(2);
 
 }  // namespace
 
-Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Executor& executor, const AgentOptions& options, Credentials credentials) {
+Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Executor& executor,
+                                                               const AgentOptions& options, Credentials credentials) {
   PL_TRY(auto endpoint, net::parse_endpoint(credentials.state.control, 443));
   PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(credentials.state.server_ca));
   net::TlsIdentity identity{{credentials.certificate}, std::make_shared<crypto::PrivateKey>(credentials.key)};
-  PL_TRY(auto control, api::ControlClient::make({std::move(endpoint), std::move(server_ca), credentials.state.control_name, std::move(identity), false}));
-  std::unique_ptr<SignedInAccount> account(new SignedInAccount(executor, options, std::move(credentials), std::move(control)));
+  PL_TRY(auto control, api::ControlClient::make({std::move(endpoint), std::move(server_ca),
+                                                 credentials.state.control_name, std::move(identity), false}));
+  std::unique_ptr<SignedInAccount> account(
+      new SignedInAccount(executor, options, std::move(credentials), std::move(control)));
   account->load_routes();
   account->tasks_.spawn("follow-control-plane", account->follow());
   account->tasks_.spawn("retry-ports", account->retry_failed());
@@ -52,7 +55,8 @@ net::Task<> SignedInAccount::follow() {
   net::Backoff backoff;
   for (;;) {
     fresh_ = true;
-    const auto ended = co_await control_->watch("/v1/agent", {{"watch", "1"}}, [this](std::string_view line) { return take_line(line); });
+    const auto ended = co_await control_->watch("/v1/agent", {{"watch", "1"}},
+                                                [this](std::string_view line) { return take_line(line); });
     if (!ended && ended.error().code == Code::kCancelled) co_return;
     if (!fresh_) backoff.reset();
     control_down_ = ended ? "the control plane ended the watch" : ended.error().message;
@@ -93,7 +97,8 @@ void SignedInAccount::apply() {
     if (options_.connect_all && seen_.insert(resource.id).second) connected_.insert(resource.name);
     auto port = ports_.find(resource.id);
     const bool wanted = connected_.contains(resource.name);
-    const bool moved = port != ports_.end() && (port->second->resource().port != resource.port || port->second->resource().type != resource.type);
+    const bool moved = port != ports_.end() && (port->second->resource().port != resource.port ||
+                                                port->second->resource().type != resource.type);
     if (port != ports_.end() && (!wanted || moved)) {
       tasks_.spawn("drop-port", drop(std::move(port->second)));
       ports_.erase(port);
@@ -101,18 +106,24 @@ void SignedInAccount::apply() {
     }
     if (!wanted) continue;
     if (port == ports_.end()) {
-      PortOptions options{options_.address, options_.allowed_users, options_.connections_per_resource, options_.first_byte_limit};
-      port = ports_.emplace(resource.id, std::make_unique<ResourcePort>(tasks_.executor(), resource, std::move(options), paths_)).first;
+      PortOptions options{options_.address, options_.allowed_users, options_.connections_per_resource,
+                          options_.first_byte_limit};
+      port = ports_
+                 .emplace(resource.id,
+                          std::make_unique<ResourcePort>(tasks_.executor(), resource, std::move(options), paths_))
+                 .first;
     }
     port->second->update(resource);
     port->second->turn_away(ended_);
     if (auto listening = port->second->listen(); !listening)
       log::error("cannot listen for a resource", {{"resource", resource.name}, {"why", listening.error()}});
   }
-  // What may no longer be used keeps its port for a while, so that a person reads why instead of "connection refused". Its sessions
-  // are ended by the egress, which says why in their own protocol.
+  // What may no longer be used keeps its port for a while, so that a person reads why instead of "connection refused".
+  // Its sessions are ended by the egress, which says why in their own protocol.
   for (auto& [id, port] : ports_)
-    if (!usable.contains(id)) port->turn_away(ended_ ? *ended_ : "you may no longer use " + quoted(port->resource().name) + "; ask an admin for access");
+    if (!usable.contains(id))
+      port->turn_away(ended_ ? *ended_
+                             : "you may no longer use " + quoted(port->resource().name) + "; ask an admin for access");
 }
 
 // A port that somebody else held may have become free.
@@ -121,13 +132,15 @@ net::Task<> SignedInAccount::retry_failed() {
     const auto slept = co_await net::sleep_for(kRetryPorts);
     if (!slept) co_return;
     for (auto& [id, port] : ports_)
-      if (auto listening = port->listen(); !listening) log::debug("port still taken", {{"resource", port->resource().name}});
+      if (auto listening = port->listen(); !listening)
+        log::debug("port still taken", {{"resource", port->resource().name}});
   }
 }
 
 api::LocalResource SignedInAccount::describe(const api::AgentResource& resource) const {
   if (const auto port = ports_.find(resource.id); port != ports_.end()) return port->second->status();
-  return {resource.name, resource.type, net::to_text({options_.address, resource.port}), "disconnected", std::nullopt, 0};
+  return {resource.name,  resource.type, net::to_text({options_.address, resource.port}),
+          "disconnected", std::nullopt,  0};
 }
 
 std::vector<api::LocalResource> SignedInAccount::resources() const {
@@ -146,16 +159,20 @@ std::vector<api::LocalResource> SignedInAccount::resources() const {
 Result<std::vector<std::string>> SignedInAccount::named(const api::ConnectRequest& request) const {
   std::vector<std::string> names;
   for (const api::LocalResource& resource : resources())
-    if (request.all || std::ranges::find(request.names, resource.name) != request.names.end()) names.push_back(resource.name);
+    if (request.all || std::ranges::find(request.names, resource.name) != request.names.end())
+      names.push_back(resource.name);
   for (const std::string& name : request.names)
     if (std::ranges::find(names, name) == names.end())
-      return std::unexpected(Error{Code::kNotFound, "there is no resource " + quoted(name) + " that you may use; see: portolan ls", "unknown_resource", Hop::kAgent});
+      return std::unexpected(Error{Code::kNotFound,
+                                   "there is no resource " + quoted(name) + " that you may use; see: portolan ls",
+                                   "unknown_resource", Hop::kAgent});
   return names;
 }
 
 std::vector<api::LocalResource> SignedInAccount::described(const std::vector<std::string>& names) const {
   std::vector<api::LocalResource> list = resources();
-  std::erase_if(list, [&](const api::LocalResource& resource) { return std::ranges::find(names, resource.name) == names.end(); });
+  std::erase_if(
+      list, [&](const api::LocalResource& resource) { return std::ranges::find(names, resource.name) == names.end(); });
   return list;
 }
 

@@ -1,5 +1,5 @@
-// What the agent does for the one who is signed in: follows the control plane, keeps links, listens for connected resources.
-// Made at sign-in, stopped at sign-out.
+// What the agent does for the one who is signed in: follows the control plane, keeps links, listens for connected
+// resources. Made at sign-in, stopped at sign-out.
 #pragma once
 #include <map>
 #include <memory>
@@ -18,7 +18,8 @@ namespace portolan::client {
 // One loop. stop() before destruction.
 class SignedInAccount {
  public:
-  static Result<std::unique_ptr<SignedInAccount>> make(const net::Executor& executor, const AgentOptions& options, Credentials credentials);
+  static Result<std::unique_ptr<SignedInAccount>> make(const net::Executor& executor, const AgentOptions& options,
+                                                       Credentials credentials);
 
   std::vector<api::LocalResource> resources() const;
   // Connects or disconnects by name; an unknown name is Code::kNotFound and nothing is done. Kept over restarts.
@@ -28,7 +29,8 @@ class SignedInAccount {
   net::Task<> stop();
 
  private:
-  SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials, std::unique_ptr<api::ControlClient> control);
+  SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
+                  std::unique_ptr<api::ControlClient> control);
   net::Task<> follow();
   Result<> take_line(std::string_view line);
   void load_routes();
@@ -50,9 +52,9 @@ class SignedInAccount {
   bool has_view_ = false;
   bool fresh_ = true;
   std::optional<std::string> control_down_ = "not reached yet";
-  std::optional<std::string> ended_;          // the sign-in is over
-  std::set<std::string> connected_;           // names
-  std::set<std::string> seen_;                // resource ids, for connect_all
+  std::optional<std::string> ended_;                            // the sign-in is over
+  std::set<std::string> connected_;                             // names
+  std::set<std::string> seen_;                                  // resource ids, for connect_all
   std::map<std::string, std::unique_ptr<ResourcePort>> ports_;  // by resource id
   net::TaskGroup tasks_;
 };

@@ -13,7 +13,8 @@ namespace {
 
 class AgentImpl final : public Agent, public LocalActions {
  public:
-  AgentImpl(net::Loop& loop, AgentOptions options) : executor_(loop.executor()), options_(std::move(options)), stop_requested_(executor_), tasks_(executor_) {}
+  AgentImpl(net::Loop& loop, AgentOptions options)
+      : executor_(loop.executor()), options_(std::move(options)), stop_requested_(executor_), tasks_(executor_) {}
 
   Result<> begin();
   net::Task<> stop() override;
@@ -51,7 +52,8 @@ class AgentImpl final : public Agent, public LocalActions {
 Result<> AgentImpl::begin() {
   PL_CHECK(make_folder(options_.home.folder(), Privacy::kPrivate));
   auto local = LocalApi::start(executor_, options_.home, options_.status, *this);
-  if (!local && local.error().code == Code::kConflict) return std::unexpected(std::move(local).error().within("start the agent"));
+  if (!local && local.error().code == Code::kConflict)
+    return std::unexpected(std::move(local).error().within("start the agent"));
   if (!local) return std::unexpected(std::move(local).error());
   local_ = std::move(*local);
   PL_CHECK(write_file(options_.home.folder() / "agent.pid", std::to_string(getpid()) + "\n", Privacy::kPublic));
@@ -70,7 +72,8 @@ Result<> AgentImpl::load_account() {
   return {};
 }
 
-// One at a time: what is asked for meanwhile is done afterwards, once. The next account needs the ports of the one before it.
+// One at a time: what is asked for meanwhile is done afterwards, once. The next account needs the ports of the one
+// before it.
 net::Task<> AgentImpl::reload_now() {
   while (std::exchange(reload_again_, false)) {
     if (account_) co_await stop_account(std::move(account_));
@@ -92,13 +95,15 @@ api::AgentStatus AgentImpl::status() const {
 }
 
 net::Task<Result<std::vector<api::LocalResource>>> AgentImpl::connect(api::ConnectRequest request) {
-  if (!account_) co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
+  if (!account_)
+    co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
   auto done = co_await account_->connect(std::move(request));
   co_return done;
 }
 
 net::Task<Result<std::vector<api::LocalResource>>> AgentImpl::disconnect(api::ConnectRequest request) {
-  if (!account_) co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
+  if (!account_)
+    co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
   auto done = co_await account_->disconnect(std::move(request));
   co_return done;
 }

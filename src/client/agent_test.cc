@@ -20,8 +20,11 @@ class Signed {
     const auto now = Clock::real().wall();
     const auto authority = crypto::Authority::create("test", crypto::Profile::kUser, now, 1h);
     const std::string pem = authority.certificate().pem();
-    const auto certificate = *authority.issue({crypto::Profile::kUser, key.public_key(), "ann", {crypto::to_uri(crypto::UserIdentity{"o", "a-1", "d-1"})}}, now);
-    const ClientState state{"127.0.0.1:1", "control.o.portolan.internal", pem, pem, "o", "a-1", "ann@example.com", false, "d-1", now + 1h};
+    const auto certificate = *authority.issue(
+        {crypto::Profile::kUser, key.public_key(), "ann", {crypto::to_uri(crypto::UserIdentity{"o", "a-1", "d-1"})}},
+        now);
+    const ClientState state{
+        "127.0.0.1:1", "control.o.portolan.internal", pem, pem, "o", "a-1", "ann@example.com", false, "d-1", now + 1h};
     saved = home.save(state, certificate, key, Secret("token"));
   }
   ~Signed() { std::filesystem::remove_all(home.folder()); }

@@ -18,7 +18,8 @@ constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 tunnel::LinkIdentity link_identity(const Credentials& credentials) {
   auto node_ca = crypto::Certificate::all_from_pem(credentials.state.node_ca);
   return {net::TlsIdentity{{credentials.certificate}, std::make_shared<crypto::PrivateKey>(credentials.key)},
-          node_ca ? std::move(*node_ca) : std::vector<crypto::Certificate>{}, {}};
+          node_ca ? std::move(*node_ca) : std::vector<crypto::Certificate>{},
+          {}};
 }
 
 std::string node_uri(const Credentials& credentials, const std::string& node) {
@@ -75,15 +76,17 @@ net::Task<> Gateways::keep(Gateway& gateway) {
 
 net::Task<Result<>> Gateways::link_once(Gateway& gateway) {
   CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.what.address, 5000));
-  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kUser, node_uri(credentials_, gateway.what.id)));
+  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kUser,
+                                            node_uri(credentials_, gateway.what.id)));
   CO_TRY(auto path, co_await net::dial_tcp(endpoint, kDialLimit));
   gateway.up = true;
-  auto link = co_await tunnel::dial_link(std::move(path), std::move(tls), tunnel::Purpose::kUser, {}, nullptr, [&gateway](const Error& why) {
-    log::warn("link to gateway ended", {{"gateway", gateway.what.address}, {"why", why}});
-    gateway.up = false;
-    gateway.reason = why.message;
-    gateway.ended.set();
-  });
+  auto link = co_await tunnel::dial_link(
+      std::move(path), std::move(tls), tunnel::Purpose::kUser, {}, nullptr, [&gateway](const Error& why) {
+        log::warn("link to gateway ended", {{"gateway", gateway.what.address}, {"why", why}});
+        gateway.up = false;
+        gateway.reason = why.message;
+        gateway.ended.set();
+      });
   if (!link) {
     gateway.up = false;
     co_return std::unexpected(std::move(link).error());
@@ -109,7 +112,9 @@ std::vector<Gateways::Linked> Gateways::linked_now() const {
   std::vector<const Gateway*> up;
   for (const auto& [id, gateway] : gateways_)
     if (gateway->up && gateway->link) up.push_back(gateway.get());
-  const auto round_trip = [](const Gateway* gateway) { return gateway->round_trip.value_or(std::chrono::microseconds::max()); };
+  const auto round_trip = [](const Gateway* gateway) {
+    return gateway->round_trip.value_or(std::chrono::microseconds::max());
+  };
   std::ranges::sort(up, {}, round_trip);
   std::vector<Linked> linked;
   for (const Gateway* gateway : up) linked.push_back({gateway->what.id, gateway->what.name, gateway->link->mux.get()});
@@ -126,9 +131,11 @@ net::Task<Result<std::vector<Gateways::Linked>>> Gateways::linked(std::chrono::m
     const auto changed = co_await changed_.wait(left);
     if (!changed && changed.error().code == Code::kCancelled) co_return std::unexpected(changed.error());
   }
-  if (gateways_.empty()) co_return fail(Code::kUnavailable, "there is no gateway; an admin has to add one", "no_gateway");
+  if (gateways_.empty())
+    co_return fail(Code::kUnavailable, "there is no gateway; an admin has to add one", "no_gateway");
   std::string message = "no gateway can be reached: ";
-  for (const auto& [id, gateway] : gateways_) message += gateway->what.name + " (" + gateway->what.address + "): " + gateway->reason + "; ";
+  for (const auto& [id, gateway] : gateways_)
+    message += gateway->what.name + " (" + gateway->what.address + "): " + gateway->reason + "; ";
   message.resize(message.size() - 2);
   co_return fail(Code::kUnavailable, std::move(message), "gateway_away");
 }
@@ -148,7 +155,8 @@ std::vector<api::LocalGateway> Gateways::status() const {
   std::vector<api::LocalGateway> list;
   for (const auto& [id, gateway] : gateways_) {
     const bool linked = gateway->up && gateway->link;
-    api::LocalGateway entry{gateway->what.name, gateway->what.address, linked ? "linked" : "down", std::nullopt, std::nullopt};
+    api::LocalGateway entry{gateway->what.name, gateway->what.address, linked ? "linked" : "down", std::nullopt,
+                            std::nullopt};
     if (gateway->round_trip) entry.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
     if (!linked) entry.reason = gateway->reason;
     list.push_back(std::move(entry));

@@ -26,7 +26,8 @@ class Gateways {
     std::string name;
     tunnel::Mux* mux;  // valid until the next await
   };
-  // Those with a link, by measured round trip. Waits up to `limit` for the first one; then the error says why each is down.
+  // Those with a link, by measured round trip. Waits up to `limit` for the first one; then the error says why each is
+  // down.
   net::Task<Result<std::vector<Linked>>> linked(std::chrono::milliseconds limit);
   // The address of a gateway, to dial it as an egress; none if it is not a gateway we know.
   std::optional<std::string> address_of(const std::string& id) const;

@@ -26,9 +26,12 @@ std::string environment(const char* name) {
 
 Result<Home> Home::from_environment() {
   if (const std::string home = environment("PORTOLAN_HOME"); !home.empty()) return Home(home);
-  if (const std::string state = environment("XDG_STATE_HOME"); !state.empty()) return Home(std::filesystem::path(state) / "portolan");
-  if (const std::string user = environment("HOME"); !user.empty()) return Home(std::filesystem::path(user) / ".local/state/portolan");
-  return fail(Code::kInvalid, "neither PORTOLAN_HOME nor HOME is set; say where the client keeps its state with PORTOLAN_HOME");
+  if (const std::string state = environment("XDG_STATE_HOME"); !state.empty())
+    return Home(std::filesystem::path(state) / "portolan");
+  if (const std::string user = environment("HOME"); !user.empty())
+    return Home(std::filesystem::path(user) / ".local/state/portolan");
+  return fail(Code::kInvalid,
+              "neither PORTOLAN_HOME nor HOME is set; say where the client keeps its state with PORTOLAN_HOME");
 }
 
 Result<ClientState> Home::state() const {
@@ -52,7 +55,8 @@ Result<Credentials> Home::credentials() const {
   PL_TRY(auto key_pem, read_private_file(folder_ / "device.key"));
   PL_TRY(auto key, crypto::PrivateKey::from_pem(Secret(std::move(key_pem))));
   if (!(certificate.public_key() == key.public_key()))
-    return fail(Code::kInvalid, "the certificate in " + folder_.string() + " belongs to another key; run: portolan login");
+    return fail(Code::kInvalid,
+                "the certificate in " + folder_.string() + " belongs to another key; run: portolan login");
   return Credentials{std::move(state), std::move(certificate), std::move(key)};
 }
 
@@ -63,7 +67,8 @@ Result<Secret> Home::token() const {
   return Secret(std::move(*text));
 }
 
-Result<> Home::save(const ClientState& state, const crypto::Certificate& certificate, const crypto::PrivateKey& key, const Secret& token) const {
+Result<> Home::save(const ClientState& state, const crypto::Certificate& certificate, const crypto::PrivateKey& key,
+                    const Secret& token) const {
   PL_CHECK(make_folder(folder_, Privacy::kPrivate));
   PL_CHECK(write_file(folder_ / "device.key", key.pem().reveal(), Privacy::kPrivate));
   PL_CHECK(write_file(folder_ / "certificate.pem", certificate.pem(), Privacy::kPublic));
@@ -78,7 +83,8 @@ Result<> Home::sign_out() const {
   state.admin = false;
   PL_CHECK(write_file(folder_ / "client.json", json::encode(state), Privacy::kPrivate));
   std::error_code ignored;
-  for (const char* name : {"token", "certificate.pem", "device.key", "routes.json"}) std::filesystem::remove(folder_ / name, ignored);
+  for (const char* name : {"token", "certificate.pem", "device.key", "routes.json"})
+    std::filesystem::remove(folder_ / name, ignored);
   return {};
 }
 

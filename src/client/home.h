@@ -1,5 +1,6 @@
-// The client's state on disk, in PORTOLAN_HOME (default $XDG_STATE_HOME/portolan): who is signed in where, keys, what is connected.
-// Secrets are in files of mode 0600 in a folder of mode 0700. Written by login and logout, read by the agent.
+// The client's state on disk, in PORTOLAN_HOME (default $XDG_STATE_HOME/portolan): who is signed in where, keys, what
+// is connected. Secrets are in files of mode 0600 in a folder of mode 0700. Written by login and logout, read by the
+// agent.
 //
 //   client.json       ClientState                    device.key      private key, PEM
 //   certificate.pem   user certificate               token           API bearer token
@@ -22,10 +23,10 @@
 namespace portolan::client {
 
 struct ClientState {
-  std::string control;        // host:port
-  std::string control_name;   // internal server name
-  std::string server_ca;      // PEM, pinned
-  std::string node_ca;        // PEM
+  std::string control;       // host:port
+  std::string control_name;  // internal server name
+  std::string server_ca;     // PEM, pinned
+  std::string node_ca;       // PEM
   std::string organization;
   std::string account;
   std::string email;
@@ -33,7 +34,9 @@ struct ClientState {
   std::string device;
   WallTime sign_in_ends{};
 };
-BOOST_DESCRIBE_STRUCT(ClientState, (), (control, control_name, server_ca, node_ca, organization, account, email, admin, device, sign_in_ends))
+BOOST_DESCRIBE_STRUCT(ClientState, (),
+                      (control, control_name, server_ca, node_ca, organization, account, email, admin, device,
+                       sign_in_ends))
 
 struct Credentials {
   ClientState state;
@@ -56,7 +59,8 @@ class Home {
   Result<Credentials> credentials() const;
   Result<Secret> token() const;
   // All or nothing, as far as a file system allows: client.json is written last.
-  Result<> save(const ClientState& state, const crypto::Certificate& certificate, const crypto::PrivateKey& key, const Secret& token) const;
+  Result<> save(const ClientState& state, const crypto::Certificate& certificate, const crypto::PrivateKey& key,
+                const Secret& token) const;
   // Forgets the sign-in; keeps the pinned CA, the control plane's address and the device id for the next login.
   Result<> sign_out() const;
   // What the last sign-in left behind, if any: the address, pin and device to use again.

@@ -18,7 +18,9 @@ class HomeTest : public testing::Test {
   crypto::Certificate certificate_for(const crypto::PrivateKey& key) {
     const auto now = Clock::real().wall();
     const auto authority = crypto::Authority::create("test", crypto::Profile::kUser, now, std::chrono::hours(1));
-    return *authority.issue({crypto::Profile::kUser, key.public_key(), "ann", {crypto::to_uri(crypto::UserIdentity{"o", "a-1", "d-1"})}}, now);
+    return *authority.issue(
+        {crypto::Profile::kUser, key.public_key(), "ann", {crypto::to_uri(crypto::UserIdentity{"o", "a-1", "d-1"})}},
+        now);
   }
   ClientState ann() {
     ClientState state;

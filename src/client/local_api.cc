@@ -19,7 +19,9 @@ Result<Secret> token_of(const Home& home) {
   return token;
 }
 
-std::string page(std::vector<api::LocalResource> items) { return json::encode(api::Page<api::LocalResource>{std::move(items), std::nullopt}); }
+std::string page(std::vector<api::LocalResource> items) {
+  return json::encode(api::Page<api::LocalResource>{std::move(items), std::nullopt});
+}
 
 bool matches(const api::LocalResource& resource, const std::string& filter) {
   return resource.name.find(filter) != std::string::npos || resource.type.find(filter) != std::string::npos;
@@ -34,8 +36,8 @@ LocalApi::LocalApi(const net::Executor& executor, Secret token, LocalActions& ac
   add_routes();
 }
 
-// A caller on the socket is this user (or root) by the kernel's word; on the port it shows the token. Browsers send Origin with what
-// can change something, and nobody else does.
+// A caller on the socket is this user (or root) by the kernel's word; on the port it shows the token. Browsers send
+// Origin with what can change something, and nobody else does.
 Result<> LocalApi::allow(const net::http::Call& call) const {
   if (!call.request.header("origin").empty()) return fail(Code::kDenied, "web pages may not use the agent's API");
   if (call.connection->user) {
@@ -43,7 +45,9 @@ Result<> LocalApi::allow(const net::http::Call& call) const {
     return fail(Code::kDenied, "this agent belongs to another user of this machine");
   }
   const std::string_view authorization = call.request.header("authorization");
-  if (authorization.starts_with("Bearer ") && equal_in_constant_time(as_bytes(authorization.substr(7)), as_bytes(token_.reveal()))) return {};
+  if (authorization.starts_with("Bearer ") &&
+      equal_in_constant_time(as_bytes(authorization.substr(7)), as_bytes(token_.reveal())))
+    return {};
   return fail(Code::kUnauthenticated, "the agent's API wants the token from its agent.token file");
 }
 
@@ -92,12 +96,13 @@ void LocalApi::serve(std::unique_ptr<net::Stream> stream, net::http::Connection 
   tasks_.spawn("local-api", net::http::serve_connection(std::move(stream), std::move(connection), router_, options_));
 }
 
-Result<std::unique_ptr<LocalApi>> LocalApi::start(const net::Executor& executor, const Home& home, std::optional<net::Endpoint> port,
-                                                  LocalActions& actions) {
+Result<std::unique_ptr<LocalApi>> LocalApi::start(const net::Executor& executor, const Home& home,
+                                                  std::optional<net::Endpoint> port, LocalActions& actions) {
   PL_TRY(auto token, token_of(home));
   std::unique_ptr<LocalApi> made(new LocalApi(executor, std::move(token), actions));
   LocalApi& local = *made;
-  PL_TRY(auto socket, net::listen_unix(executor, home.socket().string(), [&local](std::unique_ptr<net::Stream> stream, uid_t user) {
+  PL_TRY(auto socket,
+         net::listen_unix(executor, home.socket().string(), [&local](std::unique_ptr<net::Stream> stream, uid_t user) {
            local.serve(std::move(stream), {.peer = "local", .user = user});
          }));
   local.listeners_.push_back(std::move(socket));
@@ -107,7 +112,8 @@ Result<std::unique_ptr<LocalApi>> LocalApi::start(const net::Executor& executor,
     });
     if (!listener) {
       const std::string holder = net::describe_port_holder(port->port);
-      return std::unexpected(std::move(listener).error().within("listen for the agent's status" + (holder.empty() ? "" : ", held by " + holder)));
+      return std::unexpected(std::move(listener).error().within("listen for the agent's status" +
+                                                                (holder.empty() ? "" : ", held by " + holder)));
     }
     local.listeners_.push_back(std::move(*listener));
   }

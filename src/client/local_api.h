@@ -1,5 +1,5 @@
-// The agent's own API (api/local.h) on its Unix socket and, with a token from a 0600 file, on a loopback port. Other users, web pages
-// (Host and Origin checks, no change on GET) and strangers get nothing.
+// The agent's own API (api/local.h) on its Unix socket and, with a token from a 0600 file, on a loopback port. Other
+// users, web pages (Host and Origin checks, no change on GET) and strangers get nothing.
 #pragma once
 #include <memory>
 #include <optional>
@@ -26,8 +26,8 @@ class LocalActions {
 // One loop. stop() before destruction.
 class LocalApi {
  public:
-  static Result<std::unique_ptr<LocalApi>> start(const net::Executor& executor, const Home& home, std::optional<net::Endpoint> port,
-                                                 LocalActions& actions);
+  static Result<std::unique_ptr<LocalApi>> start(const net::Executor& executor, const Home& home,
+                                                 std::optional<net::Endpoint> port, LocalActions& actions);
   net::Task<> stop();
 
  private:

@@ -22,11 +22,13 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
 net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::string operation, std::string trace) {
   std::vector<std::string> candidates;
   for (const std::string& egress : resource.egress)
-    if (const auto use = uses_.find({resource.id, egress}); use != uses_.end() && use->second.sessions > 0) candidates.push_back(egress);
+    if (const auto use = uses_.find({resource.id, egress}); use != uses_.end() && use->second.sessions > 0)
+      candidates.push_back(egress);
   for (const std::string& egress : resource.egress)
     if (std::ranges::find(candidates, egress) == candidates.end()) candidates.push_back(egress);
   if (candidates.empty())
-    co_return fail(Code::kUnavailable, "no relay or gateway serves " + quoted(resource.name) + "; an admin has to add one", "no_egress");
+    co_return fail(Code::kUnavailable,
+                   "no relay or gateway serves " + quoted(resource.name) + "; an admin has to add one", "no_egress");
   Result<OpenedStream> opened = fail(Code::kInternal, "not tried");
   for (const std::string& egress : candidates) {
     opened = co_await open_at(resource, egress, operation, trace);
@@ -35,11 +37,13 @@ net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::st
   co_return opened;
 }
 
-net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std::string egress, std::string operation, std::string trace) {
+net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std::string egress, std::string operation,
+                                               std::string trace) {
   CO_CHECK(co_await ensure(egress));
   Path& path = paths_[egress];
   if (!path.up || !path.link) co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
-  const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource.id, egress, path.link->binding, clock_.wall());
+  const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource.id, egress,
+                                             path.link->binding, clock_.wall());
   CO_TRY(auto stream, path.link->mux->open({resource.id,
                                             {{"portolan-assertion", api::sign_assertion(assertion, credentials_.key)},
                                              {"portolan-operation", std::move(operation)},
@@ -71,7 +75,9 @@ net::Task<Result<>> Paths::make_link(std::string egress) {
   if (const auto address = gateways_.address_of(egress)) {
     CO_TRY(const auto endpoint, net::parse_endpoint(*address, 5000));
     auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
-    if (!direct) co_return std::unexpected(std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
+    if (!direct)
+      co_return std::unexpected(
+          std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
     auto linked = co_await link_over(std::move(*direct), egress, gateways_.name_of(egress), "direct");
     co_return linked;
   }
@@ -99,15 +105,18 @@ net::Task<Result<>> Paths::make_link(std::string egress) {
   co_return result;
 }
 
-net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway, std::string kind) {
-  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner, node_uri(credentials_, egress)));
+net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
+                                     std::string kind) {
+  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
+                                            node_uri(credentials_, egress)));
   Path& before = paths_[egress];
   before.link.reset();
   before.up = true;
-  auto link = co_await tunnel::dial_link(std::move(stream), std::move(tls), tunnel::Purpose::kInner, {}, nullptr, [this, egress](const Error& why) {
-    log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
-    paths_[egress].up = false;
-  });
+  auto link = co_await tunnel::dial_link(std::move(stream), std::move(tls), tunnel::Purpose::kInner, {}, nullptr,
+                                         [this, egress](const Error& why) {
+                                           log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
+                                           paths_[egress].up = false;
+                                         });
   Path& path = paths_[egress];
   if (!link) {
     path.up = false;
@@ -121,7 +130,8 @@ net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::s
   co_return Result<>{};
 }
 
-void Paths::session_began(const api::AgentResource& resource, const std::string& egress, std::chrono::milliseconds lease_life) {
+void Paths::session_began(const api::AgentResource& resource, const std::string& egress,
+                          std::chrono::milliseconds lease_life) {
   const UseKey key{resource.id, egress};
   Use& use = uses_[key];
   use.resource = resource;
@@ -131,7 +141,8 @@ void Paths::session_began(const api::AgentResource& resource, const std::string&
 }
 
 void Paths::session_ended(const std::string& resource, const std::string& egress) {
-  if (const auto use = uses_.find({resource, egress}); use != uses_.end() && use->second.sessions > 0) --use->second.sessions;
+  if (const auto use = uses_.find({resource, egress}); use != uses_.end() && use->second.sessions > 0)
+    --use->second.sessions;
 }
 
 // While sessions live, a fresh assertion every half life: without it the control plane renews no lease.
@@ -146,7 +157,8 @@ net::Task<> Paths::keep_renewed(UseKey key) {
       co_return;
     }
     auto opened = co_await open_at(use.resource, key.second, "renew", make_id("t"));
-    const auto answered = opened ? co_await opened->stream->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
+    const auto answered =
+        opened ? co_await opened->stream->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
     if (!answered) {
       if (answered.error().code == Code::kCancelled) co_return;
       log::warn("cannot renew a lease", {{"resource", use.resource.name}, {"why", answered.error()}});

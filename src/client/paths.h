@@ -1,5 +1,5 @@
-// End-to-end links: one per egress node (K = 1), through the best gateway, or straight to a gateway that is itself the egress. All
-// sessions with that egress are streams of it, so that a hundred connects cost one handshake.
+// End-to-end links: one per egress node (K = 1), through the best gateway, or straight to a gateway that is itself the
+// egress. All sessions with that egress are streams of it, so that a hundred connects cost one handshake.
 #pragma once
 #include <chrono>
 #include <map>
@@ -25,12 +25,13 @@ class Paths {
  public:
   Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways);
 
-  // Opens a stream towards the resource at one of its egress nodes: the one that serves sessions of this resource already (a cancel must
-  // reach it), else the first that can be reached. `operation`: "open" or "renew".
+  // Opens a stream towards the resource at one of its egress nodes: the one that serves sessions of this resource
+  // already (a cancel must reach it), else the first that can be reached. `operation`: "open" or "renew".
   net::Task<Result<OpenedStream>> open(api::AgentResource resource, std::string operation, std::string trace);
 
   // Sessions on (resource, egress), which make the egress sticky and keep the lease renewed.
-  void session_began(const api::AgentResource& resource, const std::string& egress, std::chrono::milliseconds lease_life);
+  void session_began(const api::AgentResource& resource, const std::string& egress,
+                     std::chrono::milliseconds lease_life);
   void session_ended(const std::string& resource, const std::string& egress);
 
   std::vector<api::LocalPath> status() const;
@@ -39,7 +40,7 @@ class Paths {
  private:
   struct Path {
     std::unique_ptr<tunnel::Link> link;
-    std::string gateway;   // name
+    std::string gateway;  // name
     std::string kind;
     bool up = false;
     std::uint64_t handshakes = 0;
@@ -55,8 +56,10 @@ class Paths {
 
   net::Task<Result<>> ensure(std::string egress);
   net::Task<Result<>> make_link(std::string egress);
-  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> path, std::string egress, std::string gateway, std::string kind);
-  net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation, std::string trace);
+  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> path, std::string egress, std::string gateway,
+                                std::string kind);
+  net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,
+                                          std::string trace);
   net::Task<> keep_renewed(UseKey key);
 
   const Credentials& credentials_;

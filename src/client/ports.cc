@@ -39,7 +39,8 @@ std::chrono::milliseconds lease_life(const net::http::Headers& answer) {
 
 }  // namespace
 
-ResourcePort::ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options, Paths& paths)
+ResourcePort::ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options,
+                           Paths& paths)
     : resource_(std::move(resource)),
       options_(std::move(options)),
       paths_(paths),
@@ -58,7 +59,8 @@ Result<> ResourcePort::listen() {
                                   [this](std::unique_ptr<net::TcpStream> stream) { take(std::move(stream)); });
   if (!listener) {
     const std::string holder = net::describe_port_holder(resource_.port);
-    failure_ = holder.empty() ? listener.error().message : "port " + std::to_string(resource_.port) + " is held by " + holder;
+    failure_ =
+        holder.empty() ? listener.error().message : "port " + std::to_string(resource_.port) + " is held by " + holder;
     return fail(listener.error().code, *failure_);
   }
   failure_.reset();
@@ -81,7 +83,8 @@ Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
   PL_TRY(const uid_t user, stream.peer_user());
   if (user == geteuid() || std::ranges::find(options_.allowed_users, user) != options_.allowed_users.end()) return {};
   return std::unexpected(Error{Code::kDenied,
-                               "this port belongs to user " + user_name(geteuid()) + " of this machine, and you are user " + user_name(user) +
+                               "this port belongs to user " + user_name(geteuid()) +
+                                   " of this machine, and you are user " + user_name(user) +
                                    "; sign in with a client of your own",
                                "foreign_user", Hop::kAgent});
 }
@@ -100,7 +103,8 @@ net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string tr
       if (done) done = co_await opened->stream->answered(kAnswerLimit);
       if (done) co_return std::move(*opened);
     }
-    if (!done.error().retry_can_help() || done.error().hop == Hop::kResource || std::chrono::steady_clock::now() >= until)
+    if (!done.error().retry_can_help() || done.error().hop == Hop::kResource ||
+        std::chrono::steady_clock::now() >= until)
       co_return std::unexpected(std::move(done).error());
     log::debug("trying again to open a session", {{"resource", resource_.name}, {"why", done.error()}});
     CO_CHECK(co_await net::sleep_for(backoff.next()));
@@ -113,7 +117,9 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
   Result<> ready = check_owner(*stream);
   if (ready && turned_away_) ready = std::unexpected(Error{Code::kDenied, *turned_away_, "no_grant", Hop::kAgent});
   if (ready && sessions_ >= options_.connections_per_resource)
-    ready = std::unexpected(Error{Code::kLimit, "too many connections to " + quoted(resource_.name) + " from this client", "too_many_connections", Hop::kAgent});
+    ready =
+        std::unexpected(Error{Code::kLimit, "too many connections to " + quoted(resource_.name) + " from this client",
+                              "too_many_connections", Hop::kAgent});
   Result<OpenedStream> opened = fail(Code::kInternal, "not opened");
   if (ready && protocol_->client_speaks_first) {
     auto first = co_await net::read(*stream);
@@ -129,7 +135,8 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
   if (!ready) {
     log::warn("connection turned away", {{"resource", resource_.name}, {"trace", trace}, {"why", ready.error()}});
     Bytes said(head.data().begin(), head.data().end());
-    co_await protocol_->refuse(net::prepend(std::move(said), std::move(stream)), std::move(ready).error().at(Hop::kAgent), trace, kRefuseLimit);
+    co_await protocol_->refuse(net::prepend(std::move(said), std::move(stream)),
+                               std::move(ready).error().at(Hop::kAgent), trace, kRefuseLimit);
     co_return;
   }
   head.release();
@@ -140,11 +147,13 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
   const net::Joined joined = co_await net::join(*stream, *opened->stream, {});
   --sessions_;
   paths_.session_ended(resource, egress);
-  if (!joined.outcome) log::info("connection ended", {{"resource", resource_.name}, {"trace", trace}, {"why", joined.outcome.error()}});
+  if (!joined.outcome)
+    log::info("connection ended", {{"resource", resource_.name}, {"trace", trace}, {"why", joined.outcome.error()}});
 }
 
 api::LocalResource ResourcePort::status() const {
-  api::LocalResource status{resource_.name, resource_.type, net::to_text({options_.address, resource_.port}), "connected", std::nullopt, sessions_};
+  api::LocalResource status{resource_.name, resource_.type, net::to_text({options_.address, resource_.port}),
+                            "connected",    std::nullopt,   sessions_};
   if (failure_ || turned_away_) {
     status.state = "failed";
     status.reason = failure_ ? failure_ : turned_away_;

@@ -1,13 +1,13 @@
-// The loopback listeners: one per connected resource. A connection is taken from this user only (loopback is not private,
-// architecture §10.9), a stream to the resource's egress is opened for it, and bytes are copied both ways. When there is no way, the
-// client is told why in its own protocol.
+// The loopback listeners: one per connected resource. A connection is taken from this user only (loopback is not
+// private, architecture §10.9), a stream to the resource's egress is opened for it, and bytes are copied both ways.
+// When there is no way, the client is told why in its own protocol.
 #pragma once
+#include <sys/types.h>
 #include <chrono>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <sys/types.h>
 #include <vector>
 
 #include "api/agent.h"

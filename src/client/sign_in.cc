@@ -40,7 +40,8 @@ net::Task<Result<std::string>> claimed_fingerprint(net::Endpoint control) {
   co_return chain.back().fingerprint();
 }
 
-net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstContact contact, std::string email, Secret password) {
+net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstContact contact, std::string email,
+                                       Secret password) {
   CO_TRY(const api::Trust trust, co_await trust_of(control, std::move(contact)));
   CO_TRY(auto server_ca, crypto::Certificate::all_from_pem(trust.server_ca));
   api::ControlAddress address{control, std::move(server_ca), trust.control_name, std::nullopt, false};
@@ -48,7 +49,8 @@ net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstCo
 
   const auto key = crypto::PrivateKey::generate();
   const auto before = home.remembered();
-  api::SignInRequest request{std::move(email), std::move(password), key.public_key().pem(), device_name(), std::nullopt};
+  api::SignInRequest request{std::move(email), std::move(password), key.public_key().pem(), device_name(),
+                             std::nullopt};
   if (before && !before->device.empty() && before->organization == trust.organization) request.device = before->device;
   CO_TRY(const auto answer, co_await client->post<api::SignedIn>("/v1/sign-ins", std::move(request)));
 
@@ -65,12 +67,14 @@ net::Task<Result<>> sign_out(Home home) {
     CO_TRY(const auto token, where.token());
     CO_TRY(const auto endpoint, net::parse_endpoint(who.control, 443));
     CO_TRY(auto ca, crypto::Certificate::all_from_pem(who.server_ca));
-    CO_TRY(const auto client, api::ControlClient::make({endpoint, std::move(ca), who.control_name, std::nullopt, false}, token));
+    CO_TRY(const auto client,
+           api::ControlClient::make({endpoint, std::move(ca), who.control_name, std::nullopt, false}, token));
     auto removed = co_await client->remove("/v1/sign-ins/current");
     co_return removed;
   }(state, home);
   CO_CHECK(home.sign_out());
-  if (!told) co_return std::unexpected(Error(told.error()).within("signed out here, but the control plane does not know"));
+  if (!told)
+    co_return std::unexpected(Error(told.error()).within("signed out here, but the control plane does not know"));
   co_return Result<>{};
 }
 

@@ -12,15 +12,16 @@ namespace portolan::client {
 
 // What to believe of a control plane at first contact. Exactly one is set.
 struct FirstContact {
-  std::optional<std::string> ca_pem;      // --ca-file
-  std::optional<std::string> ca_sha256;   // --ca-sha256, or the fingerprint that the person has confirmed
+  std::optional<std::string> ca_pem;     // --ca-file
+  std::optional<std::string> ca_sha256;  // --ca-sha256, or the fingerprint that the person has confirmed
 };
 
 // The fingerprint of the server CA that the address claims to have, unproven, to show to the person.
 net::Task<Result<std::string>> claimed_fingerprint(net::Endpoint control);
 
 // Signs in with a new device key (or the one kept from before), and saves all of it in `home`.
-net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstContact contact, std::string email, Secret password);
+net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstContact contact, std::string email,
+                                       Secret password);
 // Tells the control plane, and forgets the sign-in in any case; the error says if the control plane could not be told.
 net::Task<Result<>> sign_out(Home home);
 

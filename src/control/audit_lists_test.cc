@@ -46,10 +46,12 @@ CO_TEST(AuditLists, WhatANodeSendsIsListedOnce) {
   // A node's word is taken for what happened, not for what things are called.
   for (const char* name : {"", "nonsense", "s-\x1b[2J"}) {
     const api::AuditBatch odd{{record_of(name, 1, "query", "SELECT 1")}};
-    CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>("/v1/node/audit", odd, relay->by_certificate), Code::kInvalid);
+    CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>("/v1/node/audit", odd, relay->by_certificate),
+                    Code::kInvalid);
   }
   const api::AuditBatch long_kind{{record_of("s-1", 9, std::string(10'000, 'k'), "SELECT 1")}};
-  CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>("/v1/node/audit", long_kind, relay->by_certificate), Code::kInvalid);
+  CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>("/v1/node/audit", long_kind, relay->by_certificate),
+                  Code::kInvalid);
   const auto again = co_await test.post<api::AuditAcknowledged>("/v1/node/audit", batch, relay->by_certificate);
   CO_ASSERT_OK(again);
   EXPECT_EQ(again->known, 2U);

@@ -1,6 +1,7 @@
-// Admission: accepted connections that have not said a word yet. They cost a descriptor and a few hundred bytes, no task and no
-// buffer, so that thousands of silent connections harm nobody: one that stays silent is closed at the limit, and when too many wait
-// the one that has been silent longest makes room. Limits do not punish an address that many share.
+// Admission: accepted connections that have not said a word yet. They cost a descriptor and a few hundred bytes, no
+// task and no buffer, so that thousands of silent connections harm nobody: one that stays silent is closed at the
+// limit, and when too many wait the one that has been silent longest makes room. Limits do not punish an address that
+// many share.
 #pragma once
 #include <chrono>
 #include <cstddef>

@@ -4,7 +4,8 @@
 
 namespace portolan::node {
 
-Acceptor::Acceptor(const net::Executor& executor, std::shared_ptr<const net::TlsServer> tls, const NodeOptions& options, OnLink on_link)
+Acceptor::Acceptor(const net::Executor& executor, std::shared_ptr<const net::TlsServer> tls, const NodeOptions& options,
+                   OnLink on_link)
     : tls_(std::move(tls)),
       handshakes_(options.handshakes),
       limit_(options.handshake_limit),
@@ -14,8 +15,8 @@ Acceptor::Acceptor(const net::Executor& executor, std::shared_ptr<const net::Tls
       tasks_(executor) {}
 
 void Acceptor::begin(std::unique_ptr<net::Stream> stream) {
-  // Beyond the cap the handshake that has taken longest makes room: an honest one takes a few round trips, so that who holds many open
-  // keeps nobody out.
+  // Beyond the cap the handshake that has taken longest makes room: an honest one takes a few round trips, so that who
+  // holds many open keeps nobody out.
   if (tasks_.size() >= handshakes_) tasks_.cancel_oldest();
   if (tasks_.size() < 2 * handshakes_) tasks_.spawn("prove", prove(std::move(stream)));
 }

@@ -1,5 +1,5 @@
-// The gateway's port: from accepted connections to proven links. Nothing is done for a connection before it has spoken, and what
-// unproven peers may hold open is capped (architecture §10.11).
+// The gateway's port: from accepted connections to proven links. Nothing is done for a connection before it has spoken,
+// and what unproven peers may hold open is capped (architecture §10.11).
 #pragma once
 #include <functional>
 #include <memory>
@@ -14,9 +14,11 @@ namespace portolan::node {
 class Acceptor {
  public:
   using OnLink = std::function<void(tunnel::AcceptedLink)>;
-  Acceptor(const net::Executor& executor, std::shared_ptr<const net::TlsServer> tls, const NodeOptions& options, OnLink on_link);
+  Acceptor(const net::Executor& executor, std::shared_ptr<const net::TlsServer> tls, const NodeOptions& options,
+           OnLink on_link);
   void add(std::unique_ptr<net::TcpStream> stream) { admission_.add(std::move(stream)); }
-  // An end-to-end link over a path that a gateway has opened: proven with the same care, without waiting for its first byte.
+  // An end-to-end link over a path that a gateway has opened: proven with the same care, without waiting for its first
+  // byte.
   void add_path(std::unique_ptr<net::Stream> path) { begin(std::move(path)); }
   net::Task<> stop();
   std::size_t unproven() const { return admission_.waiting() + tasks_.size(); }

@@ -17,12 +17,16 @@ CO_TEST(Acceptor, HandshakesThatAreHeldOpenKeepNobodyOut) {
   const auto node_ca = crypto::Authority::create("nodes", crypto::Profile::kNode, now, 1h);
   const auto certify = [&](const crypto::Authority& ca, crypto::Profile profile, std::string uri) {
     const auto key = crypto::PrivateKey::generate();
-    return net::TlsIdentity{{*ca.issue({profile, key.public_key(), "x", {std::move(uri)}}, now)}, std::make_shared<crypto::PrivateKey>(key)};
+    return net::TlsIdentity{{*ca.issue({profile, key.public_key(), "x", {std::move(uri)}}, now)},
+                            std::make_shared<crypto::PrivateKey>(key)};
   };
   const std::string node = crypto::to_uri(crypto::NodeIdentity{"org", "n-1"});
-  const tunnel::LinkIdentity own{certify(node_ca, crypto::Profile::kNode, node), {node_ca.certificate()}, {user_ca.certificate()}};
-  const tunnel::LinkIdentity user{certify(user_ca, crypto::Profile::kUser, crypto::to_uri(crypto::UserIdentity{"org", "a-1", "d-1"})),
-                                  {node_ca.certificate()}, {}};
+  const tunnel::LinkIdentity own{
+      certify(node_ca, crypto::Profile::kNode, node), {node_ca.certificate()}, {user_ca.certificate()}};
+  const tunnel::LinkIdentity user{
+      certify(user_ca, crypto::Profile::kUser, crypto::to_uri(crypto::UserIdentity{"org", "a-1", "d-1"})),
+      {node_ca.certificate()},
+      {}};
   auto accepting = tunnel::make_link_server(own, {tunnel::Purpose::kUser}, [](const auto&) { return Result<>{}; });
   auto dialling = tunnel::make_link_client(user, tunnel::Purpose::kUser, node);
   CO_ASSERT_OK(accepting);
@@ -45,7 +49,8 @@ CO_TEST(Acceptor, HandshakesThatAreHeldOpenKeepNobodyOut) {
   }
   auto [theirs, ours] = net::memory_pair(executor);
   acceptor.add_path(std::move(ours));
-  auto link = co_await tunnel::dial_link(std::move(theirs), *dialling, tunnel::Purpose::kUser, {.handshake_limit = 5s}, nullptr, [](const Error&) {});
+  auto link = co_await tunnel::dial_link(std::move(theirs), *dialling, tunnel::Purpose::kUser, {.handshake_limit = 5s},
+                                         nullptr, [](const Error&) {});
   CO_ASSERT_OK(link);
   while (links.empty()) co_await net::yield_to_loop();
   co_await acceptor.stop();

@@ -33,7 +33,12 @@ bool IndexedView::denies(const std::string& account, const std::string& device, 
 
 ControlWatch::ControlWatch(const net::Executor& executor, api::ControlClient& client, const Clock& clock,
                            std::map<std::string, std::string> facts, Listeners listeners)
-    : client_(client), clock_(clock), facts_(std::move(facts)), listeners_(std::move(listeners)), down_since_(clock.boot()), tasks_(executor) {
+    : client_(client),
+      clock_(clock),
+      facts_(std::move(facts)),
+      listeners_(std::move(listeners)),
+      down_since_(clock.boot()),
+      tasks_(executor) {
   facts_["watch"] = "1";
   tasks_.spawn("control-watch", follow());
 }
@@ -47,7 +52,8 @@ net::Task<> ControlWatch::follow() {
   net::Backoff backoff;
   for (;;) {
     fresh_ = true;
-    const auto ended = co_await client_.watch("/v1/node", facts_, [this](std::string_view line) { return take_line(line); });
+    const auto ended =
+        co_await client_.watch("/v1/node", facts_, [this](std::string_view line) { return take_line(line); });
     if (!ended && ended.error().code == Code::kCancelled) co_return;
     if (!fresh_) backoff.reset();
     if (!down_since_) down_since_ = clock_.boot();

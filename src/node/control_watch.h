@@ -15,7 +15,7 @@ namespace portolan::node {
 
 // What the node does with sessions while the control plane is away (architecture §5; tested as a table).
 struct AwayRules {
-  bool renew = false;             // ask for leases and renewals
+  bool renew = false;  // ask for leases and renewals
   bool new_on_cached_leases = false;
   bool keep_live_sessions = false;
 };
@@ -38,14 +38,14 @@ struct IndexedView {
 class ControlWatch {
  public:
   struct Listeners {
-    std::function<void()> on_connected;                                                          // the first line of each watch
+    std::function<void()> on_connected;  // the first line of each watch
     std::function<void()> on_view;
     std::function<void(const std::vector<std::string>& leases, const std::string& reason)> on_revoke;
   };
 
   // Starts following. `client` outlives it. `facts` are the query of the watch: the node's address and version.
-  ControlWatch(const net::Executor& executor, api::ControlClient& client, const Clock& clock, std::map<std::string, std::string> facts,
-               Listeners listeners);
+  ControlWatch(const net::Executor& executor, api::ControlClient& client, const Clock& clock,
+               std::map<std::string, std::string> facts, Listeners listeners);
 
   const IndexedView* view() const { return view_ ? &*view_ : nullptr; }
   // None while the watch is up.

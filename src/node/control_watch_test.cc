@@ -16,9 +16,11 @@ TEST(AwayRules, Table) {
     std::chrono::milliseconds grace;
     bool renew, new_on_cached, keep;
   };
-  for (const Row& row : {Row{std::nullopt, 5min, true, true, true}, Row{0ms, 5min, false, true, true}, Row{14999ms, 5min, false, true, true},
-                         Row{15s, 5min, false, true, true}, Row{299999ms, 5min, false, true, true}, Row{5min, 5min, false, false, false},
-                         Row{1h, 5min, false, false, false}, Row{14999ms, 2s, false, true, true}, Row{15s, 2s, false, false, false}}) {
+  for (const Row& row :
+       {Row{std::nullopt, 5min, true, true, true}, Row{0ms, 5min, false, true, true},
+        Row{14999ms, 5min, false, true, true}, Row{15s, 5min, false, true, true},
+        Row{299999ms, 5min, false, true, true}, Row{5min, 5min, false, false, false},
+        Row{1h, 5min, false, false, false}, Row{14999ms, 2s, false, true, true}, Row{15s, 2s, false, false, false}}) {
     const AwayRules rules = rules_when(row.away, row.grace);
     EXPECT_EQ(rules.renew, row.renew);
     EXPECT_EQ(rules.new_on_cached_leases, row.new_on_cached);
@@ -43,7 +45,8 @@ CO_TEST(ControlWatch, TellsOfViewsRevocationsAndAbsence) {
   testing::FakeControl control([](const std::string&, const std::string&) { return Result<std::string>("{}"); });
   api::NodeEvent view{"view", "e", 1, api::NodeView{}, std::nullopt, std::nullopt};
   api::NodeEvent revoke{"revoke", "e", 2, std::nullopt, std::vector<std::string>{"l-1"}, "membership taken away"};
-  control.lines = {json::encode(view), json::encode(revoke), R"({"kind":"of a newer release","epoch":"e","revision":3,"more":1})"};
+  control.lines = {json::encode(view), json::encode(revoke),
+                   R"({"kind":"of a newer release","epoch":"e","revision":3,"more":1})"};
   std::vector<std::string> told;
   net::Event done(executor);
   ControlWatch watch(executor, control, clock, {},

@@ -21,7 +21,9 @@ class Counts {
 // One of them. `counts` outlives it.
 class Counted {
  public:
-  Counted(Counts& counts, std::string account) : counts_(counts.counts_), account_(std::move(account)) { ++counts_[account_]; }
+  Counted(Counts& counts, std::string account) : counts_(counts.counts_), account_(std::move(account)) {
+    ++counts_[account_];
+  }
   Counted(const Counted&) = delete;
   Counted& operator=(const Counted&) = delete;
   ~Counted() {

@@ -25,7 +25,8 @@ std::string header_of(const tunnel::OpenRequest& request, std::string_view name)
 
 }  // namespace
 
-Egress::Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch, EgressLimits limits)
+Egress::Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch,
+               EgressLimits limits)
     : node_(std::move(node)), parts_(parts), watch_(watch), limits_(limits), tasks_(executor) {}
 
 void Egress::serve(tunnel::AcceptedLink accepted) {
@@ -39,7 +40,8 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
     log::warn("too many end-to-end links of one account", {{"account", user->account}});
     return;
   }
-  const auto client = std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
+  const auto client =
+      std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
   ++counters_.links;
   links_.push_back(client);
   log::info("end-to-end link", {{"account", user->account}, {"device", user->device}});
@@ -52,7 +54,8 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
         if (streams_.of(alive->user.account) < limits_.streams_per_account)
           tasks_.spawn("stream", serve_stream(std::move(alive), std::move(incoming)));
         else
-          incoming->refuse(Error{Code::kLimit, "too many streams of this account are open", "too_many_streams", Hop::kEgress});
+          incoming->refuse(
+              Error{Code::kLimit, "too many streams of this account are open", "too_many_streams", Hop::kEgress});
       },
       [this, weak](const Error& why) {
         log::debug("end-to-end link ended", {{"why", why}});
@@ -67,13 +70,17 @@ Result<Egress::Knock> Egress::check(Client& client, const tunnel::OpenRequest& r
   const auto denied = [](std::string message, std::string reason) {
     return std::unexpected(Error{Code::kDenied, std::move(message), std::move(reason), Hop::kEgress});
   };
-  if (!is_id(request.authority, "rs")) return denied("not a resource: " + quoted(request.authority), "unknown_resource");
-  Knock knock{{client.user.account, client.user.device, request.authority}, header_of(request, "portolan-assertion"), trace_of(request)};
+  if (!is_id(request.authority, "rs"))
+    return denied("not a resource: " + quoted(request.authority), "unknown_resource");
+  Knock knock{{client.user.account, client.user.device, request.authority},
+              header_of(request, "portolan-assertion"),
+              trace_of(request)};
   auto assertion = api::verify_assertion(knock.assertion, client.certificate.public_key());
   if (!assertion) return std::unexpected(std::move(assertion).error().at(Hop::kEgress));
   if (assertion->account != client.user.account || assertion->device != client.user.device)
     return denied("the access assertion is of somebody else", "assertion_foreign");
-  if (assertion->resource != request.authority) return denied("the access assertion is for another resource", "assertion_foreign");
+  if (assertion->resource != request.authority)
+    return denied("the access assertion is for another resource", "assertion_foreign");
   if (assertion->node != node_) return denied("the access assertion is for another node", "assertion_foreign");
   if (!equal_in_constant_time(assertion->binding, client.binding))
     return denied("the access assertion was made for another link", "assertion_foreign");
@@ -99,7 +106,8 @@ net::Task<> Egress::serve_stream(std::shared_ptr<Client> client, std::unique_ptr
   }
   if (done) co_return;
   ++counters_.refused;
-  log::warn("stream refused", {{"account", client->user.account}, {"resource", incoming->request().authority}, {"why", done.error()}});
+  log::warn("stream refused",
+            {{"account", client->user.account}, {"resource", incoming->request().authority}, {"why", done.error()}});
   incoming->refuse(std::move(done).error().at(Hop::kEgress));
 }
 
@@ -107,7 +115,8 @@ net::Task<> Egress::serve_stream(std::shared_ptr<Client> client, std::unique_ptr
 net::Task<Result<>> Egress::open(Knock knock, tunnel::Incoming& incoming) {
   CO_TRY(auto lease, co_await parts_.leases.get(knock.key, knock.assertion, watch_.away()));
   const protocols::Protocol* protocol = protocols::find_protocol(lease->type);
-  if (!protocol) co_return fail(Code::kUnavailable, "this node does not speak " + quoted(lease->type), "unknown_protocol");
+  if (!protocol)
+    co_return fail(Code::kUnavailable, "this node does not speak " + quoted(lease->type), "unknown_protocol");
   const std::uint64_t life = lease->life_ms;
   CO_TRY(const auto session, NodeSession::begin(parts_, std::move(lease), knock.trace));
   ++counters_.sessions;
@@ -133,7 +142,8 @@ void Egress::end_denied() {
     const bool expired = now >= client->certificate.not_after();
     const bool denied = view && view->denies(client->user.account, client->user.device, client->certificate.serial());
     if (expired || denied)
-      client->link->mux->close(Error{Code::kDenied, expired ? "the sign-in has ended" : "access was taken away", expired ? "sign_in_ended" : "revoked", Hop::kEgress});
+      client->link->mux->close(Error{Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
+                                     expired ? "sign_in_ended" : "revoked", Hop::kEgress});
   }
 }
 

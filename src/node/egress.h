@@ -1,4 +1,5 @@
-// The egress: takes end-to-end links of clients, proves for each stream who opens it and that they may, and hands it to the driver.
+// The egress: takes end-to-end links of clients, proves for each stream who opens it and that they may, and hands it to
+// the driver.
 #pragma once
 #include <list>
 #include <memory>
@@ -14,12 +15,13 @@
 namespace portolan::node {
 
 struct EgressCounters {
-  std::uint64_t links = 0;      // end-to-end handshakes since the start
-  std::uint64_t sessions = 0;   // begun since the start
+  std::uint64_t links = 0;     // end-to-end handshakes since the start
+  std::uint64_t sessions = 0;  // begun since the start
   std::uint64_t refused = 0;
 };
 
-// An account's share of what clients may make this node hold: a stream holds up to its window before its session takes it.
+// An account's share of what clients may make this node hold: a stream holds up to its window before its session takes
+// it.
 struct EgressLimits {
   std::size_t links_per_account = 256;
   std::size_t streams_per_account = 4096;
@@ -28,7 +30,8 @@ struct EgressLimits {
 // One loop. stop() before destruction.
 class Egress {
  public:
-  Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch, EgressLimits limits = {});
+  Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch,
+         EgressLimits limits = {});
   // Takes over an accepted end-to-end link (Purpose::kInner), whose peer is a proven user.
   void serve(tunnel::AcceptedLink accepted);
   // Ends links of people whose certificate has been taken back or has run out.

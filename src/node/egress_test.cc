@@ -47,13 +47,18 @@ struct Rig {
     const auto now = Clock::real().wall();
     const auto user_ca = crypto::Authority::create("users", crypto::Profile::kUser, now, 1h);
     const auto node_ca = crypto::Authority::create("nodes", crypto::Profile::kNode, now, 1h);
-    const auto certify = [&](const crypto::Authority& ca, const crypto::PrivateKey& key, crypto::Profile profile, std::string uri) {
-      return net::TlsIdentity{{*ca.issue({profile, key.public_key(), "x", {std::move(uri)}}, now)}, std::make_shared<crypto::PrivateKey>(key)};
+    const auto certify = [&](const crypto::Authority& ca, const crypto::PrivateKey& key, crypto::Profile profile,
+                             std::string uri) {
+      return net::TlsIdentity{{*ca.issue({profile, key.public_key(), "x", {std::move(uri)}}, now)},
+                              std::make_shared<crypto::PrivateKey>(key)};
     };
     own = {certify(node_ca, crypto::PrivateKey::generate(), crypto::Profile::kNode, crypto::to_uri(kNode)),
-           {node_ca.certificate()}, {user_ca.certificate()}};
+           {node_ca.certificate()},
+           {user_ca.certificate()}};
     user = {certify(user_ca, user_key, crypto::Profile::kUser, crypto::to_uri(kAnn)), {node_ca.certificate()}, {}};
-    server = *net::listen_tcp(on, {"127.0.0.1", 0}, [this](std::unique_ptr<net::TcpStream> stream) { tasks.spawn("echo", echo(std::move(stream))); });
+    server = *net::listen_tcp(on, {"127.0.0.1", 0}, [this](std::unique_ptr<net::TcpStream> stream) {
+      tasks.spawn("echo", echo(std::move(stream)));
+    });
   }
 
   Result<std::string> lease_answer() const {
@@ -74,10 +79,12 @@ struct Rig {
 
   net::Task<Result<std::unique_ptr<tunnel::Link>>> connect() {
     auto [near, far] = net::memory_pair(executor);
-    CO_TRY(auto accepting, tunnel::make_link_server(own, {tunnel::Purpose::kInner}, [](const auto&) { return Result<>{}; }));
+    CO_TRY(auto accepting,
+           tunnel::make_link_server(own, {tunnel::Purpose::kInner}, [](const auto&) { return Result<>{}; }));
     tasks.spawn("accept", accept(std::move(far), std::move(accepting)));
     CO_TRY(auto dialling, tunnel::make_link_client(user, tunnel::Purpose::kInner, crypto::to_uri(kNode)));
-    auto link = co_await tunnel::dial_link(std::move(near), std::move(dialling), tunnel::Purpose::kInner, {}, nullptr, [](const Error&) {});
+    auto link = co_await tunnel::dial_link(std::move(near), std::move(dialling), tunnel::Purpose::kInner, {}, nullptr,
+                                           [](const Error&) {});
     co_return link;
   }
   net::Task<> accept(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsServer> tls) {
@@ -88,8 +95,11 @@ struct Rig {
   api::Assertion good(const tunnel::Link& link) const {
     return api::make_assertion(kAnn.account, kAnn.device, "rs-1", kNode.node, link.binding, Clock::real().wall());
   }
-  net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> open(tunnel::Link& link, std::string assertion, std::string operation = "open") {
-    CO_TRY(auto stream, link.mux->open({"rs-1", {{"portolan-assertion", std::move(assertion)}, {"portolan-operation", std::move(operation)}}}));
+  net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> open(tunnel::Link& link, std::string assertion,
+                                                             std::string operation = "open") {
+    CO_TRY(auto stream,
+           link.mux->open(
+               {"rs-1", {{"portolan-assertion", std::move(assertion)}, {"portolan-operation", std::move(operation)}}}));
     CO_CHECK(co_await stream->answered(5s));
     co_return std::move(stream);
   }

@@ -15,13 +15,15 @@ class FakeControl : public api::ControlClient {
   using Answer = std::function<Result<std::string>(const std::string& path, const std::string& body)>;
   explicit FakeControl(Answer answer) : answer_(std::move(answer)) {}
 
-  net::Task<Result<std::string>> call(std::string, std::string path, std::map<std::string, std::string>, std::string body) override {
+  net::Task<Result<std::string>> call(std::string, std::string path, std::map<std::string, std::string>,
+                                      std::string body) override {
     ++calls;
     // As over a network: never within the call.
     co_await net::yield_to_loop();
     co_return answer_(path, body);
   }
-  net::Task<Result<>> watch(std::string, std::map<std::string, std::string>, std::function<Result<>(std::string_view)> on_line) override {
+  net::Task<Result<>> watch(std::string, std::map<std::string, std::string>,
+                            std::function<Result<>(std::string_view)> on_line) override {
     for (const std::string& line : lines) {
       CO_CHECK(on_line(line));
     }

@@ -13,11 +13,14 @@ namespace {
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
 constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
 
-Error refusal(Code code, std::string message, std::string reason) { return {code, std::move(message), std::move(reason), Hop::kGateway}; }
+Error refusal(Code code, std::string message, std::string reason) {
+  return {code, std::move(message), std::move(reason), Hop::kGateway};
+}
 
 }  // namespace
 
-Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock, std::size_t streams_per_account)
+Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock,
+                 std::size_t streams_per_account)
     : watch_(watch), clock_(clock), streams_per_account_(streams_per_account), tasks_(executor) {}
 
 void Gateway::serve_user(tunnel::AcceptedLink accepted) {
@@ -38,7 +41,9 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
   std::weak_ptr<User> weak = user;
   user->link = tunnel::start_mux(
       std::move(accepted), {},
-      [this, who = *identity](std::unique_ptr<tunnel::Incoming> incoming) { tasks_.spawn("forward", forward(who, std::move(incoming))); },
+      [this, who = *identity](std::unique_ptr<tunnel::Incoming> incoming) {
+        tasks_.spawn("forward", forward(who, std::move(incoming)));
+      },
       [this, weak](const Error& why) {
         log::info("client link ended", {{"why", why}});
         net::post(tasks_.executor(), [this, weak] {
@@ -77,12 +82,14 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
   });
 }
 
-Result<std::unique_ptr<tunnel::MuxStream>> Gateway::open_way(const crypto::UserIdentity& user, const tunnel::OpenRequest& request) {
+Result<std::unique_ptr<tunnel::MuxStream>> Gateway::open_way(const crypto::UserIdentity& user,
+                                                             const tunnel::OpenRequest& request) {
   if (!is_id(request.authority, "n"))
     return std::unexpected(refusal(Code::kProtocol, "not a node: " + quoted(request.authority), "unknown_node"));
   const IndexedView* view = watch_.view();
   if (!view || !view->account_may_reach(user.account, request.authority))
-    return std::unexpected(refusal(Code::kDenied, "this account may use nothing behind node " + quoted(request.authority), "no_grant"));
+    return std::unexpected(
+        refusal(Code::kDenied, "this account may use nothing behind node " + quoted(request.authority), "no_grant"));
   if (streams_.of(user.account) >= streams_per_account_)
     return std::unexpected(refusal(Code::kLimit, "too many streams of this account are open", "too_many_streams"));
   const auto relay = relays_.find(request.authority);
@@ -120,12 +127,14 @@ void Gateway::end_denied() {
   for (const auto& user : std::list(users_)) {
     const bool expired = now >= user->certificate.not_after();
     if (expired || (view && view->denies(user->identity.account, user->identity.device, user->certificate.serial())))
-      user->link->mux->close(refusal(Code::kDenied, expired ? "the sign-in has ended" : "access was taken away", expired ? "sign_in_ended" : "revoked"));
+      user->link->mux->close(refusal(Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
+                                     expired ? "sign_in_ended" : "revoked"));
   }
   for (const auto& [node, relay] : std::map(relays_)) {
     const bool expired = now >= relay->certificate.not_after();
     if (expired || (view && view->denies_serial(relay->certificate.serial())))
-      relay->link->mux->close(refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked"));
+      relay->link->mux->close(
+          refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked"));
   }
 }
 

@@ -1,5 +1,5 @@
-// The gateway: joins a client's stream with one of the link that the relay has dialled. It copies bytes that are TLS between client and
-// egress, and opens nothing but what it was told (architecture §10.7).
+// The gateway: joins a client's stream with one of the link that the relay has dialled. It copies bytes that are TLS
+// between client and egress, and opens nothing but what it was told (architecture §10.7).
 #pragma once
 #include <list>
 #include <map>
@@ -22,10 +22,12 @@ struct GatewayCounters {
 // One loop. stop() before destruction.
 class Gateway {
  public:
-  Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock, std::size_t streams_per_account);
+  Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock,
+          std::size_t streams_per_account);
   // A client's link: Purpose::kUser.
   void serve_user(tunnel::AcceptedLink accepted);
-  // A relay's link: Purpose::kReverse. A second one for the same node replaces the first if it has the same key, else is refused.
+  // A relay's link: Purpose::kReverse. A second one for the same node replaces the first if it has the same key, else
+  // is refused.
   void serve_reverse(tunnel::AcceptedLink accepted);
   void end_denied();
   net::Task<> stop();
@@ -45,7 +47,8 @@ class Gateway {
     std::unique_ptr<tunnel::Link> link;
   };
   net::Task<> forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming);
-  Result<std::unique_ptr<tunnel::MuxStream>> open_way(const crypto::UserIdentity& user, const tunnel::OpenRequest& request);
+  Result<std::unique_ptr<tunnel::MuxStream>> open_way(const crypto::UserIdentity& user,
+                                                      const tunnel::OpenRequest& request);
 
   const ControlWatch& watch_;
   const Clock& clock_;

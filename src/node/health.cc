@@ -20,7 +20,8 @@ std::string to_prometheus(const std::vector<Metric>& metrics) {
     prometheus::ClientMetric value;
     const bool counter = metric.kind == Metric::Kind::kCounter;
     (counter ? value.counter.value : value.gauge.value) = metric.value;
-    families.push_back({metric.name, metric.help, counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge, {value}});
+    families.push_back(
+        {metric.name, metric.help, counter ? prometheus::MetricType::Counter : prometheus::MetricType::Gauge, {value}});
   }
   return prometheus::TextSerializer().Serialize(families);
 }
@@ -29,7 +30,8 @@ Health::Health(const net::Executor& executor, HealthSources sources) : sources_(
   options_.limits.body_bytes = 0;
   options_.header_timeout = std::chrono::seconds(5);
   options_.idle_timeout = std::chrono::seconds(15);
-  health_routes_.add("GET", "/liveness", [](net::http::Call) -> net::Task<net::http::Response> { co_return text(200, "alive\n"); });
+  health_routes_.add("GET", "/liveness",
+                     [](net::http::Call) -> net::Task<net::http::Response> { co_return text(200, "alive\n"); });
   health_routes_.add("GET", "/readiness", [this](net::http::Call) -> net::Task<net::http::Response> {
     const bool ready = sources_.ready();
     co_return ready ? text(200, "ready\n") : text(503, "not ready\n");
@@ -39,7 +41,8 @@ Health::Health(const net::Executor& executor, HealthSources sources) : sources_(
   });
 }
 
-Result<std::unique_ptr<net::Listener>> Health::listen(const net::Endpoint& at, const net::http::Router& router, std::string_view option) {
+Result<std::unique_ptr<net::Listener>> Health::listen(const net::Endpoint& at, const net::http::Router& router,
+                                                      std::string_view option) {
   auto listener = net::listen_tcp(tasks_.executor(), at, [this, &router](std::unique_ptr<net::TcpStream> stream) {
     if (tasks_.size() >= kConnections) return;
     net::http::Connection connection{.peer = stream->peer().host};

@@ -1,4 +1,5 @@
-// /liveness and /readiness on one port, /metrics (Prometheus text) on another; both bind to loopback unless configured otherwise.
+// /liveness and /readiness on one port, /metrics (Prometheus text) on another; both bind to loopback unless configured
+// otherwise.
 #pragma once
 #include <functional>
 #include <memory>
@@ -13,7 +14,7 @@ namespace portolan::node {
 
 struct Metric {
   enum class Kind { kCounter, kGauge };
-  std::string name;   // "portolan_sessions"
+  std::string name;  // "portolan_sessions"
   std::string help;
   Kind kind = Kind::kGauge;
   double value = 0;
@@ -35,7 +36,8 @@ class Health {
 
  private:
   Health(const net::Executor& executor, HealthSources sources);
-  Result<std::unique_ptr<net::Listener>> listen(const net::Endpoint& at, const net::http::Router& router, std::string_view option);
+  Result<std::unique_ptr<net::Listener>> listen(const net::Endpoint& at, const net::http::Router& router,
+                                                std::string_view option);
 
   HealthSources sources_;
   net::http::Router health_routes_, metrics_routes_;

@@ -26,15 +26,17 @@ struct Stored {
   std::string user_ca;
   std::string server_ca;
 };
-BOOST_DESCRIBE_STRUCT(Stored, (), (organization, node, name, kind, control_name, certificate, node_ca, user_ca, server_ca))
+BOOST_DESCRIBE_STRUCT(Stored, (),
+                      (organization, node, name, kind, control_name, certificate, node_ca, user_ca, server_ca))
 
 Result<Identity> from_stored(const Stored& stored, crypto::PrivateKey key) {
   PL_TRY(auto certificate, crypto::Certificate::from_pem(stored.certificate));
   PL_TRY(auto node_ca, crypto::Certificate::all_from_pem(stored.node_ca));
   PL_TRY(auto user_ca, crypto::Certificate::all_from_pem(stored.user_ca));
   PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(stored.server_ca));
-  if (!(certificate.public_key() == key.public_key())) return fail(Code::kInvalid, "the certificate belongs to another key");
-  return Identity{stored.organization,    stored.node,    stored.name,       stored.kind,        stored.control_name,
+  if (!(certificate.public_key() == key.public_key()))
+    return fail(Code::kInvalid, "the certificate belongs to another key");
+  return Identity{stored.organization,    stored.node,    stored.name,        stored.kind,        stored.control_name,
                   std::move(certificate), std::move(key), std::move(node_ca), std::move(user_ca), std::move(server_ca)};
 }
 
@@ -103,15 +105,19 @@ net::Task<Result<Identity>> load_or_join(const NodeOptions& options, std::string
   auto loaded = load(options.data);
   if (loaded) co_return loaded;
   if (loaded.error().code != Code::kNotFound)
-    co_return std::unexpected(std::move(loaded).error().within("load this node's identity from " + options.data.string()));
+    co_return std::unexpected(
+        std::move(loaded).error().within("load this node's identity from " + options.data.string()));
   if (!options.join_token)
-    co_return fail(Code::kInvalid, "this node has not joined yet: give it --join-token-file with a token from: portolan admin nodes token create");
+    co_return fail(
+        Code::kInvalid,
+        "this node has not joined yet: give it --join-token-file with a token from: portolan admin nodes token create");
   auto joined = co_await join(options, std::move(address));
   co_return joined;
 }
 
 tunnel::LinkIdentity link_identity(const Identity& identity) {
-  return {net::TlsIdentity{{identity.certificate}, std::make_shared<crypto::PrivateKey>(identity.key)}, identity.node_ca, identity.user_ca};
+  return {net::TlsIdentity{{identity.certificate}, std::make_shared<crypto::PrivateKey>(identity.key)},
+          identity.node_ca, identity.user_ca};
 }
 
 api::ControlAddress control_address(const Identity& identity, const net::Endpoint& control) {

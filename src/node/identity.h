@@ -1,4 +1,5 @@
-// Who this node is: made by joining with a single-use token, kept in its data folder (node.json, node.key of mode 0600).
+// Who this node is: made by joining with a single-use token, kept in its data folder (node.json, node.key of mode
+// 0600).
 #pragma once
 #include <string>
 #include <vector>
@@ -26,8 +27,9 @@ struct Identity {
   std::vector<crypto::Certificate> server_ca;
 };
 
-// Loads the identity; if there is none, joins the control plane with options.join_token and keeps what it gives. The join token's own
-// server CA fingerprint is what is believed of the control plane. `address` is what the node advertises.
+// Loads the identity; if there is none, joins the control plane with options.join_token and keeps what it gives. The
+// join token's own server CA fingerprint is what is believed of the control plane. `address` is what the node
+// advertises.
 net::Task<Result<Identity>> load_or_join(const NodeOptions& options, std::string address);
 
 tunnel::LinkIdentity link_identity(const Identity& identity);

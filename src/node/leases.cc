@@ -23,7 +23,8 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::get(LeaseKey ke
     const AwayRules rules = rules_when(away, grace_);
     if (live && rules.new_on_cached_leases) co_return found->second.lease;
     if (!rules.new_on_cached_leases)
-      co_return std::unexpected(Error{Code::kUnavailable, "the control plane has been away for too long to begin new sessions",
+      co_return std::unexpected(Error{Code::kUnavailable,
+                                      "the control plane has been away for too long to begin new sessions",
                                       "control_plane_away", Hop::kEgress});
     const auto asking = asking_.find(key);
     if (asking == asking_.end()) break;
@@ -50,7 +51,8 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
   const auto event = std::make_shared<net::Event>(executor_);
   asking_[key] = event;
   ++requests_;
-  auto answer = co_await client_.call("POST", "/v1/leases", {}, json::encode(api::LeaseRequest{std::move(assertion), make_id("rq")}));
+  auto answer = co_await client_.call("POST", "/v1/leases", {},
+                                      json::encode(api::LeaseRequest{std::move(assertion), make_id("rq")}));
   if (const auto mine = asking_.find(key); mine != asking_.end() && mine->second == event) asking_.erase(mine);
   Result<std::shared_ptr<const api::Lease>> result = fail(Code::kInternal, "no lease");
   if (!answer) {
@@ -58,7 +60,8 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
   } else {
     // Strictly: what this node does not understand it must not serve.
     auto lease = json::decode<api::Lease>(*answer, json::Unknown::kRefuse);
-    result = lease ? take_over(key, std::move(*lease)) : std::unexpected(std::move(lease).error().within("lease from the control plane"));
+    result = lease ? take_over(key, std::move(*lease))
+                   : std::unexpected(std::move(lease).error().within("lease from the control plane"));
   }
   if (--requests_ == 0) overtaken_.clear();
   event->set();
@@ -67,7 +70,8 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
 
 Result<std::shared_ptr<const api::Lease>> LeaseCache::take_over(const LeaseKey& key, api::Lease lease) {
   PL_CHECK(api::check_lease(lease));
-  if (lease.account != key.account || lease.device != key.device || lease.resource != key.resource || lease.node != node_)
+  if (lease.account != key.account || lease.device != key.device || lease.resource != key.resource ||
+      lease.node != node_)
     return fail(Code::kProtocol, "the control plane gave a lease for somebody else");
   if (overtaken_.contains(lease.id))
     return std::unexpected(Error{Code::kDenied, "access was taken away", "revoked", Hop::kControlPlane});
@@ -103,7 +107,9 @@ void LeaseCache::revoke(const std::vector<std::string>& leases, const std::strin
       ++entry;
       continue;
     }
-    log::info("lease revoked", {{"account", entry->first.account}, {"resource", entry->first.resource}, {"why", reason},
+    log::info("lease revoked", {{"account", entry->first.account},
+                                {"resource", entry->first.resource},
+                                {"why", reason},
                                 {"sessions", entry->second.holders.size()}});
     end(entry->second, Error{Code::kDenied, reason, "revoked", Hop::kControlPlane});
     entry = entries_.erase(entry);
@@ -131,10 +137,12 @@ void LeaseCache::sweep(std::optional<std::chrono::milliseconds> away) {
   const bool keep = rules_when(away, grace_).keep_live_sessions;
   for (auto entry = entries_.begin(); entry != entries_.end();) {
     Entry& held = entry->second;
-    const bool over = !held.lease || now >= held.ends + (held.holders.empty() ? std::chrono::milliseconds(0) : kRenewalSlack);
+    const bool over =
+        !held.lease || now >= held.ends + (held.holders.empty() ? std::chrono::milliseconds(0) : kRenewalSlack);
     if (!held.holders.empty()) {
       if (!keep)
-        end(held, Error{Code::kUnavailable, "the control plane has been away for too long", "control_plane_away", Hop::kEgress});
+        end(held, Error{Code::kUnavailable, "the control plane has been away for too long", "control_plane_away",
+                        Hop::kEgress});
       else if (over && !away)
         end(held, Error{Code::kDenied, "the session's lease was not renewed", "lease_ended", Hop::kEgress});
     }

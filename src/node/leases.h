@@ -1,5 +1,6 @@
-// Leases that this node holds, in memory only, one per (account, device, resource): asked for when a client knocks, renewed with fresh
-// assertions that the client signs while its sessions live, ended by time, by revocation, or when the control plane says so.
+// Leases that this node holds, in memory only, one per (account, device, resource): asked for when a client knocks,
+// renewed with fresh assertions that the client signs while its sessions live, ended by time, by revocation, or when
+// the control plane says so.
 #pragma once
 #include <functional>
 #include <map>
@@ -37,9 +38,10 @@ class LeaseCache {
  public:
   LeaseCache(const net::Executor& executor, api::ControlClient& client, const Clock& clock, std::string node);
 
-  // The lease for one who knocks with `assertion` (verified by the caller against the client's proven identity): the cached one, or one
-  // asked for now. Several who knock at once share one request. `away` as ControlWatch::away().
-  net::Task<Result<std::shared_ptr<const api::Lease>>> get(LeaseKey key, std::string assertion, std::optional<std::chrono::milliseconds> away);
+  // The lease for one who knocks with `assertion` (verified by the caller against the client's proven identity): the
+  // cached one, or one asked for now. Several who knock at once share one request. `away` as ControlWatch::away().
+  net::Task<Result<std::shared_ptr<const api::Lease>>> get(LeaseKey key, std::string assertion,
+                                                           std::optional<std::chrono::milliseconds> away);
   // Asks for the lease anew; a refusal ends it and its sessions.
   net::Task<Result<std::shared_ptr<const api::Lease>>> renew(LeaseKey key, std::string assertion);
 
@@ -76,8 +78,9 @@ class LeaseCache {
   std::chrono::milliseconds grace_ = std::chrono::minutes(5);
   std::map<LeaseKey, Entry> entries_;
   std::map<LeaseKey, std::shared_ptr<net::Event>> asking_;
-  std::size_t requests_ = 0;        // under way
-  std::set<std::string> overtaken_;  // leases taken back while a request is under way: its answer may be on a slower connection
+  std::size_t requests_ = 0;  // under way
+  std::set<std::string>
+      overtaken_;  // leases taken back while a request is under way: its answer may be on a slower connection
 };
 
 }  // namespace portolan::node

@@ -1,4 +1,5 @@
-// Wires a node's parts: identity, the control plane's watch, leases, egress, and as gateway or relay the links to the others.
+// Wires a node's parts: identity, the control plane's watch, leases, egress, and as gateway or relay the links to the
+// others.
 #include "node/node.h"
 
 #include "audit/spool.h"
@@ -20,7 +21,8 @@ constexpr std::chrono::milliseconds kReportEvery = std::chrono::seconds(60);
 
 class NodeImpl final : public Node {
  public:
-  NodeImpl(net::Loop& loop, NodeOptions options) : executor_(loop.executor()), options_(std::move(options)), tasks_(executor_) {}
+  NodeImpl(net::Loop& loop, NodeOptions options)
+      : executor_(loop.executor()), options_(std::move(options)), tasks_(executor_) {}
 
   Result<> bind();
   net::Task<Result<>> begin();
@@ -62,14 +64,15 @@ class NodeImpl final : public Node {
   std::unique_ptr<Shipper> shipper_;
   std::unique_ptr<Health> health_;
   bool stopping_ = false;
-  bool reporting_ = false;      // report_soon() runs
+  bool reporting_ = false;  // report_soon() runs
   bool report_wanted_ = false;
   net::TaskGroup tasks_;
 };
 
 Result<> NodeImpl::bind() {
   if (options_.listen) {
-    // Bound before joining, since the advertised address may depend on it; nobody is served until the identity is there.
+    // Bound before joining, since the advertised address may depend on it; nobody is served until the identity is
+    // there.
     PL_TRY(listener_, net::listen_tcp(executor_, *options_.listen, [this](std::unique_ptr<net::TcpStream> stream) {
              if (acceptor_ && watch_->view() && !stopping_) acceptor_->add(std::move(stream));
            }));
@@ -87,8 +90,9 @@ std::string NodeImpl::advertised() const {
 net::Task<Result<>> NodeImpl::begin() {
   CO_TRY(identity_, co_await load_or_join(options_, advertised()));
   if ((identity_->kind == "gateway") != options_.listen.has_value())
-    co_return fail(Code::kInvalid, "this node has joined as a " + identity_->kind +
-                                       (options_.listen ? ", which listens on nothing: leave --listen out" : ": give it --listen"));
+    co_return fail(Code::kInvalid,
+                   "this node has joined as a " + identity_->kind +
+                       (options_.listen ? ", which listens on nothing: leave --listen out" : ": give it --listen"));
   audit::SpoolOptions spool_options;
   spool_options.folder = options_.data / "audit";
   CO_TRY(spool_, audit::Spool::open(executor_, std::move(spool_options)));
@@ -113,21 +117,24 @@ Result<> NodeImpl::make_acceptors() {
     if (!view) return fail(Code::kUnavailable, "this node does not know yet who is denied");
     PL_TRY(const std::string uri, leaf.identity());
     const auto user = crypto::parse_user_identity(uri);
-    const bool denied = user ? view->denies(user->account, user->device, leaf.serial()) : view->denies_serial(leaf.serial());
+    const bool denied =
+        user ? view->denies(user->account, user->device, leaf.serial()) : view->denies_serial(leaf.serial());
     if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
     return {};
   };
   const auto on_link = [this](tunnel::AcceptedLink accepted) { take_link(std::move(accepted)); };
   if (options_.listen) {
     gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account);
-    PL_TRY(auto tls, tunnel::make_link_server(own, {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner}, admit));
+    PL_TRY(auto tls, tunnel::make_link_server(
+                         own, {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner}, admit));
     acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
     return {};
   }
   PL_TRY(auto tls, tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit));
   inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
-  uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_,
-                                       [this](std::unique_ptr<net::Stream> path) { inner_acceptor_->add_path(std::move(path)); });
+  uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, [this](std::unique_ptr<net::Stream> path) {
+    inner_acceptor_->add_path(std::move(path));
+  });
   return {};
 }
 
@@ -154,10 +161,13 @@ void NodeImpl::start_watch() {
     report_wanted_ = true;
     if (!stopping_ && !std::exchange(reporting_, true)) tasks_.spawn("report-sessions", report_soon());
   };
-  listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) { leases_->revoke(leases, reason); };
-  watch_ = std::make_unique<ControlWatch>(executor_, *control_, clock_,
-                                          std::map<std::string, std::string>{{"address", advertised()}, {"version", PORTOLAN_VERSION}},
-                                          std::move(listeners));
+  listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) {
+    leases_->revoke(leases, reason);
+  };
+  watch_ = std::make_unique<ControlWatch>(
+      executor_, *control_, clock_,
+      std::map<std::string, std::string>{{"address", advertised()}, {"version", PORTOLAN_VERSION}},
+      std::move(listeners));
 }
 
 net::Task<> NodeImpl::sweep() {
@@ -179,8 +189,8 @@ net::Task<> NodeImpl::report_often() {
   }
 }
 
-// When the watch begins, until it has been heard: what was taken away meanwhile is not told otherwise. The first attempt after a
-// restart of the control plane often goes to a connection that has died with it.
+// When the watch begins, until it has been heard: what was taken away meanwhile is not told otherwise. The first
+// attempt after a restart of the control plane often goes to a connection that has died with it.
 net::Task<> NodeImpl::report_soon() {
   net::Backoff backoff;
   while (std::exchange(report_wanted_, false)) {
@@ -195,7 +205,8 @@ net::Task<> NodeImpl::report_soon() {
 }
 
 net::Task<Result<>> NodeImpl::report_once() {
-  CO_TRY(const auto answer, co_await control_->post<api::LiveSessionsAnswer>("/v1/node/sessions", api::LiveSessions{leases_->live()}));
+  CO_TRY(const auto answer,
+         co_await control_->post<api::LiveSessionsAnswer>("/v1/node/sessions", api::LiveSessions{leases_->live()}));
   for (const api::EndedSession& ended : answer.end) leases_->end_session(ended.session, ended.reason);
   co_return Result<>{};
 }
@@ -214,18 +225,24 @@ std::vector<Metric> NodeImpl::metrics() const {
   add("portolan_ready", "1 when this node can serve", kGauge, ready() ? 1 : 0);
   if (!egress_) return list;
   add("portolan_sessions", "sessions that live here", kGauge, static_cast<double>(leases_->sessions()));
-  add("portolan_sessions_begun_total", "sessions begun here", kCounter, static_cast<double>(egress_->counters().sessions));
-  add("portolan_streams_refused_total", "streams towards resources refused here", kCounter, static_cast<double>(egress_->counters().refused));
-  add("portolan_end_to_end_handshakes_total", "end-to-end links accepted", kCounter, static_cast<double>(egress_->counters().links));
+  add("portolan_sessions_begun_total", "sessions begun here", kCounter,
+      static_cast<double>(egress_->counters().sessions));
+  add("portolan_streams_refused_total", "streams towards resources refused here", kCounter,
+      static_cast<double>(egress_->counters().refused));
+  add("portolan_end_to_end_handshakes_total", "end-to-end links accepted", kCounter,
+      static_cast<double>(egress_->counters().links));
   add("portolan_audit_backlog_bytes", "records not handed over yet", kGauge, static_cast<double>(spool_->backlog()));
   add("portolan_control_plane_away_seconds", "since when the control plane is away", kGauge,
       static_cast<double>(watch_->away().value_or(std::chrono::milliseconds(0)).count()) / 1000.0);
-  if (uplinks_) add("portolan_gateway_links", "gateways this relay is linked to", kGauge, static_cast<double>(uplinks_->linked()));
+  if (uplinks_)
+    add("portolan_gateway_links", "gateways this relay is linked to", kGauge, static_cast<double>(uplinks_->linked()));
   if (gateway_) {
     add("portolan_client_links", "clients linked", kGauge, static_cast<double>(gateway_->user_links()));
     add("portolan_relay_links", "relays linked", kGauge, static_cast<double>(gateway_->reverse_links()));
-    add("portolan_forwarded_bytes_total", "bytes forwarded on ended streams", kCounter, static_cast<double>(gateway_->counters().bytes));
-    add("portolan_unproven_connections", "connections that have not proven who they are", kGauge, static_cast<double>(acceptor_->unproven()));
+    add("portolan_forwarded_bytes_total", "bytes forwarded on ended streams", kCounter,
+        static_cast<double>(gateway_->counters().bytes));
+    add("portolan_unproven_connections", "connections that have not proven who they are", kGauge,
+        static_cast<double>(acceptor_->unproven()));
   }
   return list;
 }

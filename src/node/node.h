@@ -1,5 +1,6 @@
-// A node: gateway (it listens) or relay (it only dials out), by its options. Every node can be the egress, the last one, which reaches
-// the resource. Runs on one loop; keeps its identity and audit spool in its data folder and everything else in memory.
+// A node: gateway (it listens) or relay (it only dials out), by its options. Every node can be the egress, the last
+// one, which reaches the resource. Runs on one loop; keeps its identity and audit spool in its data folder and
+// everything else in memory.
 #pragma once
 #include <chrono>
 #include <filesystem>
@@ -15,29 +16,29 @@ namespace portolan::node {
 
 struct NodeOptions {
   std::filesystem::path data;
-  net::Endpoint control;                           // the control plane
-  std::optional<Secret> join_token = {};           // needed at the first start only
-  std::string name = {};                           // for a new node; default: the host's name
-  std::optional<net::Endpoint> listen = {};        // makes it a gateway
-  std::string advertise = {};                      // host:port for clients and nodes; default: the bound address
+  net::Endpoint control;                     // the control plane
+  std::optional<Secret> join_token = {};     // needed at the first start only
+  std::string name = {};                     // for a new node; default: the host's name
+  std::optional<net::Endpoint> listen = {};  // makes it a gateway
+  std::string advertise = {};                // host:port for clients and nodes; default: the bound address
   std::optional<net::Endpoint> health = net::Endpoint{"127.0.0.1", 9090};
   std::optional<net::Endpoint> metrics = net::Endpoint{"127.0.0.1", 9999};
-  std::chrono::milliseconds dial_limit = std::chrono::seconds(10);            // to resources, gateways, the control plane
+  std::chrono::milliseconds dial_limit = std::chrono::seconds(10);  // to resources, gateways, the control plane
   std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);
-  std::size_t handshakes = 256;                    // unproven connections at a time
-  std::size_t streams_per_account = 2000;          // through a gateway
+  std::size_t handshakes = 256;            // unproven connections at a time
+  std::size_t streams_per_account = 2000;  // through a gateway
   std::chrono::milliseconds drain_limit = std::chrono::seconds(5);
 };
 
 class Node {
  public:
-  // Joins (first start) or loads its identity, binds, and starts following the control plane. Returns when it is listening; links and
-  // the first view may still be on their way (ready()).
+  // Joins (first start) or loads its identity, binds, and starts following the control plane. Returns when it is
+  // listening; links and the first view may still be on their way (ready()).
   static net::Task<Result<std::unique_ptr<Node>>> start(net::Loop& loop, NodeOptions options);
   virtual ~Node() = default;
   virtual const std::string& id() const = 0;
   virtual const std::string& name() const = 0;
-  virtual std::optional<net::Endpoint> local() const = 0;   // a gateway's bound address
+  virtual std::optional<net::Endpoint> local() const = 0;  // a gateway's bound address
   // Has its first view, and at least one link to a gateway if it is a relay and there are gateways.
   virtual bool ready() const = 0;
   // Tells clients why, ends sessions, ships what is on record (within drain_limit). After it the node can be destroyed.

@@ -28,18 +28,25 @@ std::function<net::Task<Result<>>()> CancelRegistry::find(const LeaseKey& owner,
 }
 
 NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace)
-    : parts_(parts), lease_(std::move(lease)), id_(make_id("s")), trace_(std::move(trace)), started_(parts.clock.boot()) {
+    : parts_(parts),
+      lease_(std::move(lease)),
+      id_(make_id("s")),
+      trace_(std::move(trace)),
+      started_(parts.clock.boot()) {
   granted_ = {lease_->account, lease_->email, lease_->device,   lease_->resource, lease_->name,
               lease_->host,    lease_->port,  lease_->settings, lease_->username, lease_->password};
 }
 
-Result<std::unique_ptr<NodeSession>> NodeSession::begin(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace) {
+Result<std::unique_ptr<NodeSession>> NodeSession::begin(SessionParts parts, std::shared_ptr<const api::Lease> lease,
+                                                        std::string trace) {
   std::unique_ptr<NodeSession> session(new NodeSession(parts, std::move(lease), std::move(trace)));
   PL_CHECK(parts.leases.hold(session->key(), *session));
   if (auto kept = parts.spool.append(session->blank("session.started")); !kept)
     return std::unexpected(std::move(kept).error().within("put the session on record").at(Hop::kEgress));
   session->ended_ = false;
-  log::info("session started", {{"session", session->id_}, {"account", session->granted_.email}, {"resource", session->granted_.name},
+  log::info("session started", {{"session", session->id_},
+                                {"account", session->granted_.email},
+                                {"resource", session->granted_.name},
                                 {"trace", session->trace_}});
   return session;
 }
@@ -74,12 +81,14 @@ void NodeSession::end(const Result<>& outcome) {
   api::AuditRecord record = blank("session.ended");
   record.bytes_in = bytes_in_;
   record.bytes_out = bytes_out_;
-  record.duration_us = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.boot() - started_).count());
+  record.duration_us = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.boot() - started_).count());
   record.reason = outcome ? "closed" : outcome.error().message;
   if (!outcome) record.error_code = std::string(outcome.error().stable_code());
   if (auto kept = parts_.spool.append(record); !kept)
     log::error("cannot put the end of a session on record", {{"session", id_}, {"why", kept.error()}});
-  log::info("session ended", {{"session", id_}, {"why", *record.reason}, {"to_resource", bytes_in_}, {"from_resource", bytes_out_}});
+  log::info("session ended",
+            {{"session", id_}, {"why", *record.reason}, {"to_resource", bytes_in_}, {"from_resource", bytes_out_}});
 }
 
 net::Task<Result<std::unique_ptr<net::Stream>>> NodeSession::dial() {

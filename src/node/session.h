@@ -1,4 +1,5 @@
-// One use of one resource by one account: implements what drivers see of it (protocols/session.h). Made from a granted lease only.
+// One use of one resource by one account: implements what drivers see of it (protocols/session.h). Made from a granted
+// lease only.
 #pragma once
 #include <chrono>
 #include <map>
@@ -36,7 +37,8 @@ struct SessionParts {
 class NodeSession final : public protocols::Session, public LeaseHolder {
  public:
   // Puts the start on record and holds the lease; fails if either cannot be.
-  static Result<std::unique_ptr<NodeSession>> begin(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace);
+  static Result<std::unique_ptr<NodeSession>> begin(SessionParts parts, std::shared_ptr<const api::Lease> lease,
+                                                    std::string trace);
   ~NodeSession() override;
   // Puts the end on record, once. No error: an ordinary end.
   void end(const Result<>& outcome);

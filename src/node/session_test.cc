@@ -126,7 +126,8 @@ CO_TEST(NodeSession, CancelsOnlyForTheSameAccountDeviceAndResource) {
   const auto own = co_await (*other)->cancel(key);
   CO_ASSERT_OK(own);
   EXPECT_EQ(count, 1);
-  for (const LeaseKey& stranger : {LeaseKey{"a-2", "d-1", "rs-1"}, LeaseKey{"a-1", "d-2", "rs-1"}, LeaseKey{"a-1", "d-1", "rs-2"}})
+  for (const LeaseKey& stranger :
+       {LeaseKey{"a-2", "d-1", "rs-1"}, LeaseKey{"a-1", "d-2", "rs-1"}, LeaseKey{"a-1", "d-1", "rs-2"}})
     EXPECT_FALSE(rig.cancels.find(stranger, key));
   const auto guessed = co_await (*other)->cancel({key.process, key.secret + 1});
   CO_ASSERT_ERROR(guessed, Code::kNotFound);

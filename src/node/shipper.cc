@@ -23,7 +23,8 @@ net::Task<> Shipper::ship() {
     if (!batch) {
       done = std::unexpected(std::move(batch).error());
     } else {
-      auto stored = co_await client_->post<api::AuditAcknowledged>("/v1/node/audit", api::AuditBatch{std::move(batch->records)});
+      auto stored =
+          co_await client_->post<api::AuditAcknowledged>("/v1/node/audit", api::AuditBatch{std::move(batch->records)});
       done = stored ? spool_.acknowledge(batch->end) : Result<>(std::unexpected(std::move(stored).error()));
     }
     if (done) {

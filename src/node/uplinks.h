@@ -1,5 +1,5 @@
-// A relay's links to gateways: it dials each gateway of its view, keeps the link, and takes from it the end-to-end links of clients.
-// Nothing dials a relay.
+// A relay's links to gateways: it dials each gateway of its view, keeps the link, and takes from it the end-to-end
+// links of clients. Nothing dials a relay.
 #pragma once
 #include <map>
 #include <memory>

@@ -1,5 +1,5 @@
-// The driver: the narrow waist between Portolan and a resource protocol (docs/adding-a-protocol.md). A new protocol is one new
-// folder and one line in registry.cc. A driver does no policy, no routing, no storage.
+// The driver: the narrow waist between Portolan and a resource protocol (docs/adding-a-protocol.md). A new protocol is
+// one new folder and one line in registry.cc. A driver does no policy, no routing, no storage.
 #pragma once
 #include <cstdint>
 #include <functional>
@@ -19,9 +19,10 @@ namespace portolan::protocols {
 class Driver {
  public:
   virtual ~Driver() = default;
-  // Speaks the client's protocol, logs in to the resource with the lease's credential, then carries traffic until either side
-  // ends or session.stop() fires, and tells the client in its own protocol why it ended if it did not end it itself. Owns the
-  // stream. The result is why the session ended: no error for an ordinary end. Misbehaviour of a peer is an Error.
+  // Speaks the client's protocol, logs in to the resource with the lease's credential, then carries traffic until
+  // either side ends or session.stop() fires, and tells the client in its own protocol why it ended if it did not end
+  // it itself. Owns the stream. The result is why the session ended: no error for an ordinary end. Misbehaviour of a
+  // peer is an Error.
   virtual net::Task<Result<>> serve(std::unique_ptr<net::Stream> client) = 0;
 };
 
@@ -29,15 +30,17 @@ using Settings = std::map<std::string, std::string>;
 
 // One row of the registry.
 struct Protocol {
-  std::string_view name;          // "postgres"
-  std::uint16_t default_port;     // 0: the resource must name one
-  bool client_speaks_first;       // the agent opens nothing until the client has sent a byte
+  std::string_view name;       // "postgres"
+  std::uint16_t default_port;  // 0: the resource must name one
+  bool client_speaks_first;    // the agent opens nothing until the client has sent a byte
   // Whether settings (and user name) make sense for this protocol; used by the API when a resource is saved.
   Result<> (*check)(const Settings& settings, std::string_view username);
   std::unique_ptr<Driver> (*make)(Session& session);
-  // Turns a client away in its own protocol, before or without a session: reads what it must, within `limit`, says why and the
-  // trace id, and closes. Used by the egress node for refusals and by the agent when there is no way to an egress.
-  net::Task<> (*refuse)(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit);
+  // Turns a client away in its own protocol, before or without a session: reads what it must, within `limit`, says why
+  // and the trace id, and closes. Used by the egress node for refusals and by the agent when there is no way to an
+  // egress.
+  net::Task<> (*refuse)(std::unique_ptr<net::Stream> client, Error why, std::string trace,
+                        std::chrono::milliseconds limit);
   // The settings' names, for errors that name the known ones.
   std::span<const std::string_view> setting_names;
 };

@@ -1,5 +1,5 @@
-// Session: all that a driver may ask for. Implemented by node/session.cc, faked by protocols/testing/. It can only be made from a
-// granted lease, so to skip authorization does not compile.
+// Session: all that a driver may ask for. Implemented by node/session.cc, faked by protocols/testing/. It can only be
+// made from a granted lease, so to skip authorization does not compile.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -20,11 +20,11 @@ namespace portolan::protocols {
 
 // Who uses what, with which credential: the driver's view of the lease.
 struct Granted {
-  std::string account;      // a-…
+  std::string account;  // a-…
   std::string email;
   std::string device;
-  std::string resource;     // rs-…
-  std::string name;         // the resource's
+  std::string resource;  // rs-…
+  std::string name;      // the resource's
   std::string host;
   std::uint16_t port = 0;
   std::map<std::string, std::string> settings;
@@ -32,8 +32,8 @@ struct Granted {
   Secret password;
 };
 
-// A way to cancel what a session is doing, from another connection of the same client (PostgreSQL CancelRequest, MySQL KILL).
-// The numbers are made up by the egress and valid for the same account, device and resource only.
+// A way to cancel what a session is doing, from another connection of the same client (PostgreSQL CancelRequest, MySQL
+// KILL). The numbers are made up by the egress and valid for the same account, device and resource only.
 struct CancelKey {
   std::uint32_t process = 0;
   std::uint32_t secret = 0;
@@ -44,8 +44,8 @@ class Session {
  public:
   virtual ~Session() = default;
 
-  virtual const std::string& id() const = 0;      // s-…, random, made at the egress
-  virtual const std::string& trace() const = 0;   // runs through all hops
+  virtual const std::string& id() const = 0;     // s-…, random, made at the egress
+  virtual const std::string& trace() const = 0;  // runs through all hops
   virtual const Granted& granted() const = 0;
   virtual const Clock& clock() const = 0;
   // Fires when the session must end (revoked, lease over, node stopping): the driver says so to the client and returns.
@@ -54,10 +54,11 @@ class Session {
   // Connects to the resource, within the node's limit; plain TCP. Errors bear Hop::kResource.
   virtual net::Task<Result<std::unique_ptr<net::Stream>>> dial() = 0;
 
-  // Puts a query on record; the session fills in who, what and the sequence. Fails when the record cannot be kept as the
-  // resource demands: then the session must end with that error.
+  // Puts a query on record; the session fills in who, what and the sequence. Fails when the record cannot be kept as
+  // the resource demands: then the session must end with that error.
   virtual Result<> record(audit::Query query) = 0;
-  // Tells the record what the client says of itself (application_name) and which database it opened; before the first query.
+  // Tells the record what the client says of itself (application_name) and which database it opened; before the first
+  // query.
   virtual void describe_client(std::string client, std::string database) = 0;
   // Counts bytes towards and from the resource.
   virtual void count_bytes(std::uint64_t to_resource, std::uint64_t from_resource) = 0;

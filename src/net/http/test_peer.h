@@ -5,7 +5,6 @@
 #include <string_view>
 #include <utility>
 
-
 #include "net/http/codec.h"
 #include "net/http/server.h"
 #include "net/memory_stream.h"

@@ -146,7 +146,8 @@ class PostgresDriver final : public Driver {
     // A server at work does not look whether anybody is there any more: what was taken away would go on to its end.
     if (runs_on) {
       const auto cancelled = co_await cancel_();
-      if (!cancelled) log::warn("a query may go on after its session", {{"session", session_.id()}, {"why", cancelled.error()}});
+      if (!cancelled)
+        log::warn("a query may go on after its session", {{"session", session_.id()}, {"why", cancelled.error()}});
     }
     co_return std::unexpected(std::move(why));
   }

@@ -108,9 +108,9 @@ class Conversation {
       if (std::exchange(answered, true)) co_return fail(Code::kProtocol, "the server asks for authentication twice");
       if (asked.kind == Authentication::kCleartext) {
         if (!encrypted_)
-          co_return fail(
-              Code::kDenied,
-              "the server wants the password in clear text on a connection that need not be TLS; set tls to require or more");
+          co_return fail(Code::kDenied,
+                         "the server wants the password in clear text on a connection that need not be TLS; set tls to "
+                         "require or more");
         CO_CHECK(co_await send_secret(password_message(as_.password.reveal())));
       } else if (asked.kind == Authentication::kMd5) {
         CO_CHECK(co_await send_secret(password_message(md5_answer(asked.data))));

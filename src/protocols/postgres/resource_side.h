@@ -23,8 +23,8 @@ Result<TlsChoice> tls_choice(const Settings& settings, const std::string& host);
 // Starts TLS on a fresh connection, as chosen.
 struct Leg {
   std::unique_ptr<net::Stream> stream;
-  // By TLS that the settings ask for. With "prefer" whoever stands in between decides about TLS, and may be its other end: that is no
-  // protection for a password in clear text.
+  // By TLS that the settings ask for. With "prefer" whoever stands in between decides about TLS, and may be its other
+  // end: that is no protection for a password in clear text.
   bool encrypted = false;
 };
 net::Task<Result<Leg>> protect(std::unique_ptr<net::Stream> raw, TlsChoice choice, std::chrono::milliseconds limit);

@@ -205,7 +205,8 @@ net::Task<> signing_in(Door& door, const Server& server) {
   for (const char* weak : {"disable", "prefer"}) {
     door.granted_.settings["tls"] = weak;
     out = co_await door.run("$PSQL -c 'select current_user'");
-    expect_contains(out.text, {"Portolan: sign in as \"clearuser\" to resource \"billing\"", "clear text", "set tls to require"});
+    expect_contains(out.text,
+                    {"Portolan: sign in as \"clearuser\" to resource \"billing\"", "clear text", "set tls to require"});
   }
   door.granted_.settings["tls"] = "require";
   out = co_await door.run("$PSQL -c 'select current_user'");
