@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -97,6 +98,18 @@ Result<> write_file(const std::filesystem::path& path, std::string_view content,
   const Descriptor opened(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (opened.get() < 0 || ::fsync(opened.get()) != 0) return system_failure("sync", folder);
   return {};
+}
+
+Result<FolderLock> FolderLock::take(const std::filesystem::path& folder, std::string_view name) {
+  const std::filesystem::path path = folder / name;
+  FolderLock lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (lock.fd_ < 0) return system_failure("open", path);
+  if (::flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) return lock;
+  return fail(Code::kConflict, "another process works in " + folder.string() + "; end it first, or use another folder");
+}
+
+FolderLock::~FolderLock() {
+  if (fd_ >= 0) ::close(fd_);
 }
 
 Result<> make_folder(const std::filesystem::path& path, Privacy privacy) {

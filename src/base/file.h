@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "base/result.h"
 
@@ -20,6 +21,24 @@ Result<std::string> read_private_file(const std::filesystem::path& path, std::si
 // Writes beside `path`, fsyncs, renames over it and fsyncs the folder: after a crash the old or the new content is
 // there, whole.
 Result<> write_file(const std::filesystem::path& path, std::string_view content, Privacy privacy);
+
+// Held by the one process that may work in a folder; given back when it is destroyed or the process ends, however it
+// ends.
+class FolderLock {
+ public:
+  // Locks the file `name` in the folder. Code::kConflict if another process holds it.
+  static Result<FolderLock> take(const std::filesystem::path& folder, std::string_view name);
+  FolderLock(FolderLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FolderLock& operator=(FolderLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~FolderLock();
+
+ private:
+  explicit FolderLock(int fd) : fd_(fd) {}
+  int fd_;
+};
 
 // Makes the folder and its parents; a private one has mode 0700.
 Result<> make_folder(const std::filesystem::path& path, Privacy privacy);

@@ -34,6 +34,16 @@ TEST_F(FileTest, RefusesASecretThatOthersCanRead) {
   EXPECT_EQ(read_private_file(folder_ / "key").error().code, Code::kDenied);
 }
 
+TEST_F(FileTest, OneProcessHoldsAFolder) {
+  ASSERT_TRUE(make_folder(folder_, Privacy::kPrivate));
+  {
+    const auto lock = FolderLock::take(folder_, "lock");
+    ASSERT_TRUE(lock);
+    EXPECT_EQ(FolderLock::take(folder_, "lock").error().code, Code::kConflict);
+  }
+  EXPECT_TRUE(FolderLock::take(folder_, "lock"));
+}
+
 TEST_F(FileTest, Limits) {
   ASSERT_TRUE(make_folder(folder_, Privacy::kPublic));
   ASSERT_TRUE(write_file(folder_ / "f", "12345", Privacy::kPublic));

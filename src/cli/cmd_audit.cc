@@ -80,7 +80,8 @@ struct View<api::AuditRecord> {
     return {{"TIME"}, {"WHO"}, {"RESOURCE"}, {"DURATION", Align::kRight}, {"ROWS", Align::kRight}, {"QUERY"}};
   }
   static std::vector<std::string> row(const api::AuditRecord& r) {
-    const std::string failed = r.error_code ? fmt::format("[failed: {}] ", *r.error_code) : "";
+    const auto& failure = r.error_code ? r.error_code : r.error;
+    const std::string failed = failure ? fmt::format("[failed: {}] ", *failure) : "";
     return {local_time(r.time),
             r.email.value_or(r.account.value_or("")),
             r.resource_name.value_or(r.resource.value_or("")),

@@ -1,6 +1,4 @@
 // portolan dev: everything on this machine in one command, for trying it out and for tests.
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -32,26 +30,6 @@ struct Options {
   bool separate = false;
   std::string email = "admin@example.com";
   std::string log_level = "warn";
-};
-
-// Two `dev` on one folder would spoil it. Held until the process ends.
-class FolderLock {
- public:
-  static Result<std::unique_ptr<FolderLock>> take(const std::filesystem::path& folder) {
-    const int fd = open((folder / "dev.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) return fail(Code::kIo, "cannot write in " + folder.string());
-    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return std::make_unique<FolderLock>(fd);
-    close(fd);
-    return fail(Code::kConflict,
-                "another portolan dev runs on " + folder.string() + "; end it first, or give another --data");
-  }
-  explicit FolderLock(int fd) : fd_(fd) {}
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
-  ~FolderLock() { close(fd_); }
-
- private:
-  int fd_;
 };
 
 std::unexpected<Error> as_usage(Error error) { return wrong_usage(std::move(error.message)); }
@@ -226,7 +204,8 @@ Result<> run(Context& context, Options& options) {
   if (!options.ready_file.empty())
     dev.ready_file = std::filesystem::absolute(options.ready_file, error).lexically_normal();
   PL_CHECK(make_folder(dev.data, Privacy::kPrivate));
-  PL_TRY(const auto lock, FolderLock::take(dev.data));
+  // Two `dev` on one folder would spoil it.
+  PL_TRY(const auto lock, FolderLock::take(dev.data, "dev.lock"));
   dev.email = options.email;
   dev.gateways = options.gateways;
   dev.relays = options.relays;

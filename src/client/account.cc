@@ -88,11 +88,30 @@ Result<> SignedInAccount::take_line(std::string_view line) {
   return {};
 }
 
+// A resource that was made anew, with the name or the port of one that is gone, takes its place.
+void SignedInAccount::drop_replaced(const std::set<std::string>& usable) {
+  const auto replaces = [](const ResourcePort& gone) {
+    return [&gone](const api::AgentResource& resource) {
+      return resource.name == gone.resource().name || resource.port == gone.resource().port;
+    };
+  };
+  for (auto port = ports_.begin(); port != ports_.end();) {
+    if (usable.contains(port->first) || std::ranges::none_of(view_.resources, replaces(*port->second))) {
+      ++port;
+      continue;
+    }
+    port->second->release();
+    tasks_.spawn("drop-port", drop(std::move(port->second)));
+    port = ports_.erase(port);
+  }
+}
+
 void SignedInAccount::apply() {
   gateways_.follow(view_.gateways);
   std::set<std::string> usable;
+  for (const api::AgentResource& resource : view_.resources) usable.insert(resource.id);
+  drop_replaced(usable);
   for (const api::AgentResource& resource : view_.resources) {
-    usable.insert(resource.id);
     // Each once: a person may disconnect it later.
     if (options_.connect_all && seen_.insert(resource.id).second) connected_.insert(resource.name);
     auto port = ports_.find(resource.id);
@@ -100,6 +119,7 @@ void SignedInAccount::apply() {
     const bool moved = port != ports_.end() && (port->second->resource().port != resource.port ||
                                                 port->second->resource().type != resource.type);
     if (port != ports_.end() && (!wanted || moved)) {
+      port->second->release();
       tasks_.spawn("drop-port", drop(std::move(port->second)));
       ports_.erase(port);
       port = ports_.end();
@@ -181,6 +201,7 @@ Result<> SignedInAccount::save_connected() const {
 }
 
 net::Task<Result<std::vector<api::LocalResource>>> SignedInAccount::connect(api::ConnectRequest request) {
+  if (ended_) co_return fail(Code::kUnauthenticated, *ended_, "sign_in_ended");
   CO_TRY(const auto names, named(request));
   connected_.insert(names.begin(), names.end());
   CO_CHECK(save_connected());

@@ -41,6 +41,7 @@ class SignedInAccount {
   std::vector<api::LocalResource> described(const std::vector<std::string>& names) const;
   Result<> save_connected() const;
   net::Task<> retry_failed();
+  void drop_replaced(const std::set<std::string>& usable);
   net::Task<> drop(std::unique_ptr<ResourcePort> port);
 
   AgentOptions options_;

@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/id.h"
 #include "base/json.h"
+#include "base/log.h"
 
 namespace portolan::client {
 namespace {
@@ -110,10 +111,11 @@ Result<std::unique_ptr<LocalApi>> LocalApi::start(const net::Executor& executor,
     auto listener = net::listen_tcp(executor, *port, [&local](std::unique_ptr<net::TcpStream> stream) {
       local.serve(std::move(stream), {.peer = "loopback"});
     });
+    // The command line uses the socket: somebody else's agent on the port (another user of this machine) stops nobody.
     if (!listener) {
       const std::string holder = net::describe_port_holder(port->port);
-      return std::unexpected(std::move(listener).error().within("listen for the agent's status" +
-                                                                (holder.empty() ? "" : ", held by " + holder)));
+      log::warn("no status port; give another with --status", {{"why", listener.error()}, {"holder", holder}});
+      return made;
     }
     local.listeners_.push_back(std::move(*listener));
   }

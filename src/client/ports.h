@@ -38,6 +38,9 @@ class ResourcePort {
   const api::AgentResource& resource() const { return resource_; }
   // The account may not use it any more: later connections are turned away with this reason, until it is cleared.
   void turn_away(std::optional<std::string> reason) { turned_away_ = std::move(reason); }
+  // Listens no more, at once; connections go on until stop().
+  void release() { listener_.reset(); }
+  bool listening() const { return listener_ != nullptr; }
   api::LocalResource status() const;
   net::Task<> stop();
 

@@ -25,14 +25,18 @@ Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<
 
 Result<std::unique_ptr<Core>> Core::open(net::Executor executor, ServerOptions options) {
   PL_CHECK(make_folder(options.data, Privacy::kPrivate));
+  // Two control planes on one folder would each decide by what only they know.
+  PL_TRY(auto lock, FolderLock::take(options.data, "server.lock"));
   const store::StoreOptions store_options{.clock = options.clock};
   auto directory = store::DirectoryStore::open(options.data / "directory.db", store_options);
   if (!directory) return std::unexpected(std::move(directory).error().within("open the directory"));
   auto audit = store::AuditStore::open(options.data / "audit.db", store_options);
   if (!audit) return std::unexpected(std::move(audit).error().within("open the audit"));
   PL_TRY(auto opened, open_authorities(**directory, options));
-  return std::unique_ptr<Core>(
+  std::unique_ptr<Core> core(
       new Core(std::move(executor), std::move(options), std::move(opened), std::move(*directory), std::move(*audit)));
+  core->lock_.emplace(std::move(lock));
+  return core;
 }
 
 LookupPtr Core::lookup() {

@@ -3,9 +3,11 @@
 #pragma once
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "audit/records.h"
+#include "base/file.h"
 #include "control/authorities.h"
 #include "control/lookup.h"
 #include "control/options.h"
@@ -53,6 +55,7 @@ class Core {
   net::BlockingPool password_pool;
 
  private:
+  std::optional<FolderLock> lock_;  // of the data folder
   Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<store::DirectoryStore> directory_store,
        std::unique_ptr<store::AuditStore> audit_store);
   LookupPtr lookup_;

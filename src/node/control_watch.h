@@ -13,6 +13,10 @@
 
 namespace portolan::node {
 
+// Between the end of a person's sessions, which the control plane orders for each lease, and that of their links: the
+// time for drivers to tell the person why.
+inline constexpr std::chrono::milliseconds kGoodbye{1500};
+
 // What the node does with sessions while the control plane is away (architecture §5; tested as a table).
 struct AwayRules {
   bool renew = false;  // ask for leases and renewals

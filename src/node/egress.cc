@@ -141,7 +141,9 @@ void Egress::end_denied() {
   for (const auto& client : std::list(links_)) {
     const bool expired = now >= client->certificate.not_after();
     const bool denied = view && view->denies(client->user.account, client->user.device, client->certificate.serial());
-    if (expired || denied)
+    if (!expired && !denied) continue;
+    if (!client->ends) client->ends = parts_.clock.boot() + kGoodbye;
+    if (parts_.clock.boot() >= *client->ends)
       client->link->mux->close(Error{Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
                                      expired ? "sign_in_ended" : "revoked", Hop::kEgress});
   }

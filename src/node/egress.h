@@ -47,6 +47,7 @@ class Egress {
     Bytes binding;
     api::NonceMemory nonces;
     std::unique_ptr<tunnel::Link> link;
+    std::optional<BootTime> ends = {};  // since it is denied or has run out
   };
   // A stream that has been let in.
   struct Knock {

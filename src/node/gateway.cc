@@ -126,7 +126,10 @@ void Gateway::end_denied() {
   const WallTime now = clock_.wall();
   for (const auto& user : std::list(users_)) {
     const bool expired = now >= user->certificate.not_after();
-    if (expired || (view && view->denies(user->identity.account, user->identity.device, user->certificate.serial())))
+    const bool denied = view && view->denies(user->identity.account, user->identity.device, user->certificate.serial());
+    if (!expired && !denied) continue;
+    if (!user->ends) user->ends = clock_.boot() + kGoodbye;
+    if (clock_.boot() >= *user->ends)
       user->link->mux->close(refusal(Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
                                      expired ? "sign_in_ended" : "revoked"));
   }

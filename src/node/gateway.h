@@ -40,6 +40,7 @@ class Gateway {
     crypto::UserIdentity identity;
     crypto::Certificate certificate;
     std::unique_ptr<tunnel::Link> link;
+    std::optional<BootTime> ends = {};  // since it is denied or has run out
   };
   struct Relay {
     std::string node;

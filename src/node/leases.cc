@@ -132,6 +132,10 @@ void LeaseCache::end_all(const Error& reason) {
   entries_.clear();
 }
 
+void LeaseCache::forget_unused() {
+  std::erase_if(entries_, [](const auto& entry) { return entry.second.holders.empty(); });
+}
+
 void LeaseCache::sweep(std::optional<std::chrono::milliseconds> away) {
   const BootTime now = clock_.boot();
   const bool keep = rules_when(away, grace_).keep_live_sessions;

@@ -53,6 +53,9 @@ class LeaseCache {
   // Its lease serves no new session; others on it end with it, or when the sweep comes.
   void end_session(const std::string& session, const std::string& reason);
   void end_all(const Error& reason);
+  // Forgets leases without sessions: a control plane that has just come back may not know them, and could not take them
+  // back.
+  void forget_unused();
   // Once a second: ends what has run out, forgets what nobody holds.
   void sweep(std::optional<std::chrono::milliseconds> away);
 

@@ -155,6 +155,20 @@ CO_TEST(LeaseCache, WhatMayNotGoOnMayNotBeginAgainOnTheSameLease) {
   EXPECT_EQ(rig.control.calls, 2);
 }
 
+CO_TEST(LeaseCache, ForgetsWhatNobodyHoldsWhenTheControlPlaneIsNew) {
+  Rig rig(co_await net::this_executor(), [] { return lease_for(kKey); });
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+  rig.cache.forget_unused();
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+  EXPECT_EQ(rig.control.calls, 2);
+  Holder holder("s-1");
+  CO_ASSERT_OK(rig.cache.hold(kKey, holder));
+  rig.cache.forget_unused();
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+  EXPECT_EQ(rig.control.calls, 2);
+  EXPECT_FALSE(holder.ended);
+}
+
 CO_TEST(LeaseCache, TimeEndsWhatIsNotRenewed) {
   const auto executor = co_await net::this_executor();
   Rig rig(executor, [] { return lease_for(kKey); });

@@ -158,6 +158,7 @@ void NodeImpl::start_watch() {
     if (egress_) egress_->end_denied();
   };
   listeners.on_connected = [this] {
+    leases_->forget_unused();
     report_wanted_ = true;
     if (!stopping_ && !std::exchange(reporting_, true)) tasks_.spawn("report-sessions", report_soon());
   };

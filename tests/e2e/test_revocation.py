@@ -125,3 +125,49 @@ def test_what_was_taken_away_while_nobody_could_tell_the_node_ends_when_it_is_ba
         os.kill(relay["pid"], signal.SIGCONT)
     wait_until(lambda: held[0].poll() is not None, 20, "the session has ended once the control plane was back")
     assert "Portolan" in held[0].stderr.read()
+
+
+def test_a_lease_from_before_the_control_planes_restart_is_revoked_too(postgres):
+    with harness.running(harness.Dev({"billing-db": postgres.url()}, "--separate")) as dev:
+        dev.psql("billing-db", "-c", "select 1")
+        [control] = dev.processes("control-plane")
+        os.kill(control["pid"], signal.SIGKILL)
+        wait_until(lambda: dev.run("admin", "accounts", "list", check=False).returncode == 0, 10, "the control plane is back")
+        wait_until(lambda: all(node["state"] == "up" for node in dev.json_lines("admin", "nodes", "list")), 10, "the nodes' watches are back")
+        idle = start(dev)
+        idle.stdin.write("select 'up';\n")
+        assert idle.stdout.readline().strip() == "up"
+        take_membership_away(dev)
+        wait_until(lambda: backends(postgres) == 0, LIMIT, "the session has ended on the server")
+        idle.communicate(timeout=10)
+
+
+def test_a_suspended_person_is_told_why(own, postgres):
+    idle = start(own)
+    idle.stdin.write("select 'up';\n")
+    assert idle.stdout.readline().strip() == "up"
+    own.run("admin", "accounts", "create", "second@example.com", "--admin")
+    account = own.ready["email"]
+    token = {**os.environ, "PORTOLAN_HOME": own.ready["home"]}
+    answer = subprocess.run([own.program, "admin", "accounts", "update", account, "--suspend"], env=token, capture_output=True, text=True, timeout=30)
+    assert answer.returncode == 0, answer.stderr
+    wait_until(lambda: backends(postgres) == 0, LIMIT, "the session has ended on the server")
+    time.sleep(3)  # longer than the links outlive the sessions
+    idle.stdin.write("select 1;\n")
+    _, errors = idle.communicate(timeout=10)
+    assert "Portolan" in errors and "suspended" in errors, errors
+
+
+def test_a_resource_made_anew_takes_the_port_of_the_one_before(own, postgres, tmp_path):
+    port = own.port("spare")
+    secret = tmp_path / "password"
+    secret.write_text(postgres.password)
+    secret.chmod(0o600)
+    for _ in range(2):
+        own.run("admin", "resources", "delete", "spare")
+        own.run("admin", "resources", "create", "spare", "--url", f"postgres://{postgres.user}@127.0.0.1:{postgres.port}/postgres",
+                "--password-file", secret, "--local-port", str(port))
+        role = next(role for role in own.json_lines("admin", "roles", "list"))
+        own.run("admin", "grants", "create", role["name"], "spare")
+        wait_until(lambda: [r["state"] for r in own.json_lines("ls", "spare")] == ["connected"], 10, "it is connected")
+        assert own.psql("spare", "-c", "select 1").stdout.strip() == "1"
