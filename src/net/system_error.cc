@@ -23,7 +23,7 @@ std::unexpected<Error> connect_error(int error) {
   if (error == EADDRINUSE) code = Code::kConflict;
   if (error == EMFILE || error == ENFILE) code = Code::kLimit;
   if (error == EADDRNOTAVAIL || error == EAFNOSUPPORT) code = Code::kInvalid;
-  return fail(code, errno_text(error));
+  return fail(code, errno_text(error), error == ECONNREFUSED ? "connection_refused" : "");
 }
 
 }  // namespace portolan::net

@@ -24,6 +24,17 @@ Error explain_alert(int alert) {
   return {code, std::string("the peer refused: ") + SSL_alert_desc_string_long(alert)};
 }
 
+// What programs tell apart: what is to be done differs.
+std::string_view certificate_reason(long why) {
+  switch (why) {
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return "tls_name";
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+    case X509_V_ERR_CERT_NOT_YET_VALID: return "tls_expired";
+    default: return "tls_untrusted";
+  }
+}
+
 Error explain_reason(int reason) {
   switch (reason) {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return {Code::kUnauthenticated, "the peer showed no certificate"};
@@ -48,7 +59,8 @@ Error explain_tls(const SSL* ssl) {
   if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
     const long why = SSL_get_verify_result(ssl);
     error = {Code::kUnauthenticated,
-             std::string("the peer's certificate is not accepted: ") + X509_verify_cert_error_string(why)};
+             std::string("the peer's certificate is not accepted: ") + X509_verify_cert_error_string(why),
+             std::string(certificate_reason(why))};
   } else if (reason >= SSL_AD_REASON_OFFSET) {
     error = explain_alert(reason - SSL_AD_REASON_OFFSET);
   } else {

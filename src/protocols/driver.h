@@ -28,6 +28,18 @@ class Driver {
 
 using Settings = std::map<std::string, std::string>;
 
+// What a probe signs in to: the resource as a lease would tell it.
+struct Target {
+  std::string name;  // the resource's
+  std::string host;
+  std::uint16_t port = 0;
+  Settings settings;
+  std::string username;
+  Secret password;
+};
+// Connects to the target, plain TCP.
+using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>()>;
+
 // One row of the registry.
 struct Protocol {
   std::string_view name;       // "postgres"
@@ -41,6 +53,12 @@ struct Protocol {
   // egress.
   net::Task<> (*refuse)(std::unique_ptr<net::Stream> client, Error why, std::string trace,
                         std::chrono::milliseconds limit);
+  // Whether the resource can be used: dials, signs in as serve() would, asks for one cheap round trip and leaves in
+  // good order. No session, and nothing on record. The caller sets the deadline over all of it; `limit` is that of each
+  // handshake. Errors bear Hop::kResource, and a reason from this vocabulary where it fits: connection_refused,
+  // bad_credential, no_database, too_many_connections, starting, tls_missing, tls_name, tls_expired, tls_untrusted.
+  // Their text may quote the server, which is hostile: the caller cuts and cleans it.
+  net::Task<Result<>> (*probe)(Target target, Dial dial, std::chrono::milliseconds limit);
   // The settings' names, for errors that name the known ones.
   std::span<const std::string_view> setting_names;
 };

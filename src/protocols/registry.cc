@@ -16,6 +16,7 @@ constexpr std::array<Protocol, 2> kProtocols = {{
      .check = tcp::check,
      .make = tcp::make,
      .refuse = tcp::refuse,
+     .probe = tcp::probe,
      .setting_names = tcp::kSettingNames},
     {.name = "postgres",
      .default_port = 5432,
@@ -23,6 +24,7 @@ constexpr std::array<Protocol, 2> kProtocols = {{
      .check = postgres::check,
      .make = postgres::make,
      .refuse = postgres::refuse,
+     .probe = postgres::probe,
      .setting_names = postgres::kSettingNames},
 }};
 

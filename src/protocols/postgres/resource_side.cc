@@ -41,7 +41,9 @@ bool is_address(const std::string& host) {
          inet_pton(AF_INET6, host.c_str(), ignored.data()) == 1;
 }
 
-Error error_from(const ServerError& said) {
+}  // namespace
+
+Error server_error(const ServerError& said) {
   std::string words = to_utf8(said.message, 512);
   // It comes to a person's terminal under our name.
   std::ranges::replace_if(words, [](char c) { return (c >= 0 && c < ' ' && c != '\n') || c == 0x7f; }, ' ');
@@ -56,6 +58,8 @@ Error error_from(const ServerError& said) {
   if (said.code.starts_with("53")) error.code = Code::kLimit;
   return error;
 }
+
+namespace {
 
 struct Incoming {
   char type = 0;
@@ -86,7 +90,7 @@ class Conversation {
     if (total_ > kSignInTotal) co_return fail(Code::kProtocol, "the server sends too much before it is ready");
     reader_.consume(kHeaderSize);
     CO_TRY(Bytes body, co_await reader_.take(header.body));
-    if (header.type == 'E') co_return std::unexpected(error_from(parse_server_error(body)));
+    if (header.type == 'E') co_return std::unexpected(server_error(parse_server_error(body)));
     co_return Incoming{header.type, std::move(body)};
   }
 
@@ -262,7 +266,8 @@ net::Task<Result<Leg>> protect(std::unique_ptr<net::Stream> raw, TlsChoice choic
   CO_TRY(const bool speaks_tls, co_await net::with_timeout(ask_for_tls(*raw), limit));
   if (!speaks_tls && choice.mode == TlsChoice::Mode::kPrefer) co_return Leg{std::move(raw), false};
   if (!speaks_tls)
-    co_return fail(Code::kDenied, "the server does not speak TLS, which the resource's settings require");
+    co_return fail(Code::kDenied, "the server does not speak TLS, which the resource's settings require",
+                   "tls_missing");
   const bool asked_for = choice.mode != TlsChoice::Mode::kPrefer;
   CO_TRY(const auto client, net::TlsClient::make(std::move(choice.options)));
   CO_TRY(auto stream, co_await client->connect(std::move(raw), limit));

@@ -44,6 +44,9 @@ struct SignedIn {
 // On an open leg; the caller sets the deadline. An ErrorResponse becomes an Error with reason "sqlstate_…".
 net::Task<Result<SignedIn>> sign_in(net::Stream& server, bool encrypted, const SignIn& as);
 
+// What the server says as an Error: reason "sqlstate_…", the text cut and without control characters.
+Error server_error(const ServerError& said);
+
 // Opens a connection of its own to the resource, sends a CancelRequest and waits until the server has taken it. Owns
 // all that it uses, since it may outlive the session.
 net::Task<Result<>> cancel_at(std::string host, std::uint16_t port, TlsChoice choice, BackendKey key);

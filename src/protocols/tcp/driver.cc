@@ -33,4 +33,9 @@ std::unique_ptr<Driver> make(Session& session) { return std::make_unique<TcpDriv
 
 net::Task<> refuse(std::unique_ptr<net::Stream>, Error, std::string, std::chrono::milliseconds) { co_return; }
 
+net::Task<Result<>> probe(Target, Dial dial, std::chrono::milliseconds) {
+  CO_TRY(const auto stream, co_await dial());
+  co_return Result<>{};
+}
+
 }  // namespace portolan::protocols::tcp
