@@ -8,6 +8,7 @@
 
 #include <boost/describe.hpp>
 
+#include "api/node_facts.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 
@@ -125,8 +126,12 @@ struct NodeStatusView {
   std::string version;
   std::uint64_t sessions = 0;
   WallTime created{};
+  std::optional<WallTime> since = {};      // of the state
+  std::optional<std::string> reason = {};  // what is wrong with it, in words
+  std::optional<NodeFacts> facts = {};     // absent: its version does not report them, or it has not yet
 };
-BOOST_DESCRIBE_STRUCT(NodeStatusView, (), (id, name, kind, address, state, last_seen, version, sessions, created))
+BOOST_DESCRIBE_STRUCT(NodeStatusView, (),
+                      (id, name, kind, address, state, last_seen, version, sessions, created, since, reason, facts))
 
 struct JoinTokenCreate {
   std::string kind;  // "gateway", "relay"

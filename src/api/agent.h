@@ -21,14 +21,23 @@ struct AgentGateway {
 };
 BOOST_DESCRIBE_STRUCT(AgentGateway, (), (id, name, address))
 
+// Whether the resource can be used just now, as the nodes' checks have it.
+struct AgentHealth {
+  std::string state;                  // "ok", "unreachable", "unknown"
+  std::optional<std::string> reason;  // why not, in words
+  std::optional<std::string> egress;  // the node that reaches it
+};
+BOOST_DESCRIBE_STRUCT(AgentHealth, (), (state, reason, egress))
+
 struct AgentResource {
   std::string id;
   std::string name;
   std::string type;
   std::uint16_t port = 0;           // the loopback port
   std::vector<std::string> egress;  // node ids, best first
+  std::optional<AgentHealth> health = {};
 };
-BOOST_DESCRIBE_STRUCT(AgentResource, (), (id, name, type, port, egress))
+BOOST_DESCRIBE_STRUCT(AgentResource, (), (id, name, type, port, egress, health))
 
 struct AgentView {
   std::string account;

@@ -25,8 +25,10 @@ struct LocalResource {
   std::string state;                  // "connected", "disconnected", "failed"
   std::optional<std::string> reason;  // why it failed: "port 15432 is held by postgres (pid 12)"
   std::uint64_t sessions = 0;
+  std::optional<std::string> health = {};  // "ok", "unreachable", "unknown"; absent: the control plane says nothing
+  std::optional<std::string> health_reason = {};  // why it is unreachable
 };
-BOOST_DESCRIBE_STRUCT(LocalResource, (), (name, type, address, state, reason, sessions))
+BOOST_DESCRIBE_STRUCT(LocalResource, (), (name, type, address, state, reason, sessions, health, health_reason))
 
 struct LocalGateway {
   std::string name;

@@ -62,7 +62,8 @@ struct NodeView {
 };
 BOOST_DESCRIBE_STRUCT(NodeView, (), (nodes, accounts, denied_accounts, denied_devices, denied_serials))
 
-// `kind`: "view", "heartbeat" (every 5 s), "revoke" (end the sessions of these leases, and forget the leases).
+// `kind`: "view", "heartbeat" (every 5 s), "revoke" (end the sessions of these leases, and forget the leases), "health"
+// (report it now: there are checks to be made). A kind that is not known is skipped.
 struct NodeEvent {
   std::string kind;
   std::string epoch;

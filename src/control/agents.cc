@@ -31,7 +31,7 @@ void Agents::add_to(Routes& routes) {
     return ok(account_view(exchange.lookup->snapshot().accounts.find(exchange.caller.account)->second));
   });
   routes.add_watch(
-      "GET /v1/agent", Topic::kDirectory, [this](Exchange exchange) { return show_view(std::move(exchange)); },
+      "GET /v1/agent", Topic::kAgents, [this](Exchange exchange) { return show_view(std::move(exchange)); },
       [this](Exchange exchange, Watch& its_watch, net::http::Sink& sink) {
         return watch(std::move(exchange), its_watch, sink);
       });
@@ -52,8 +52,9 @@ api::AgentView Agents::view(const Lookup& lookup, const Caller& caller) const {
   for (const auto* node : gateways) view.gateways.push_back({node->id, node->name, node->address});
   for (const auto* resource : directory::usable_resources(snapshot, caller.account)) {
     auto nodes = directory::egress_nodes(snapshot, *resource);
-    up_first(nodes, presence_);
+    health_.best_first(resource->id, nodes);
     api::AgentResource entry{resource->id, resource->name, resource->type, resource->local_port, {}};
+    entry.health = health_.for_agents(resource->id, nodes);
     for (const auto* node : nodes) entry.egress.push_back(node->id);
     view.resources.push_back(std::move(entry));
   }
@@ -64,19 +65,34 @@ net::Task<Result<>> Agents::watch(Exchange exchange, Watch& watch, net::http::Si
   LineSender lines(sink, core_.options.clock, core_.options.heartbeat);
   CO_CHECK(co_await lines.begin());
   std::string sent;
+  LookupPtr shown;
+  std::uint64_t told = 0;
+  BootTime look_again{};
+  std::set<std::string> resources;
   while (true) {
     const auto lookup = core_.lookup();
     const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
     if (!caller) co_return co_await lines.send(event("end", *lookup, {}, what_happened(caller.error().message)));
+    // The health of others' resources changes more often than that of one's own: it is no reason to look.
+    const auto early = std::chrono::ceil<std::chrono::milliseconds>(look_again - core_.options.clock.boot());
+    if (std::exchange(shown, lookup) == lookup && !health_.concerns(std::exchange(told, health_.told()), resources) &&
+        early.count() > 0) {
+      CO_CHECK(co_await watch.wait(early));
+      continue;
+    }
     auto visible = view(*lookup, *caller);
     const auto left = visible.sign_in_ends - core_.now() + std::chrono::milliseconds(1);
+    resources.clear();
+    for (const auto& resource : visible.resources) resources.insert(resource.id);
     if (std::string text = json::encode(visible); text != sent) {
       sent = std::move(text);
       CO_CHECK(co_await lines.send(event("view", *lookup, std::move(visible), {})));
     } else if (lines.heartbeat_due()) {
       CO_CHECK(co_await lines.send(event("heartbeat", *lookup, {}, {})));
     }
-    CO_CHECK(co_await watch.wait(std::min(lines.until_heartbeat(), left)));
+    const auto pause = std::min(lines.until_heartbeat(), left);
+    look_again = core_.options.clock.boot() + pause;
+    CO_CHECK(co_await watch.wait(pause));
   }
 }
 

@@ -1,6 +1,7 @@
 // What a client is told: GET /v1/agent, once or as a watch, and GET /v1/whoami.
 #pragma once
 #include "api/agent.h"
+#include "control/health.h"
 #include "control/presence.h"
 #include "control/routes.h"
 
@@ -8,7 +9,8 @@ namespace portolan::control {
 
 class Agents {
  public:
-  Agents(Core& core, const Presence& presence) : core_(core), presence_(presence) {}
+  Agents(Core& core, const Presence& presence, const Health& health)
+      : core_(core), presence_(presence), health_(health) {}
   void add_to(Routes& routes);
 
  private:
@@ -18,6 +20,7 @@ class Agents {
 
   Core& core_;
   const Presence& presence_;
+  const Health& health_;
 };
 
 }  // namespace portolan::control

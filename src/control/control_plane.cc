@@ -6,6 +6,7 @@
 #include "control/agents.h"
 #include "control/audit_lists.h"
 #include "control/first_contact.h"
+#include "control/health.h"
 #include "control/join_tokens.h"
 #include "control/leases.h"
 #include "control/node_views.h"
@@ -32,6 +33,7 @@ struct ControlPlane::Parts {
   NodeViews node_views;
   Leases leases;
   Nodes nodes;
+  Health health;
   Agents agents;
   SignIns sign_ins;
   Accounts accounts;
@@ -45,14 +47,17 @@ struct ControlPlane::Parts {
 
 ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
     : core(std::move(opened)),
-      presence(core->options.clock, [hub = &core->hub] { hub->wake(Topic::kDirectory); }),
+      presence(core->options.clock, [this](const std::string& node) { health.node_changed(node); }),
       node_views(core->options.clock, core->options.sign_in_life),
       leases(core->options.clock, core->options.lease_life, core->sealing,
              [this](const std::string& node, const std::vector<std::string>& ids, const std::string& reason) {
                nodes.revoke(node, ids, reason);
              }),
       nodes(*core, presence, leases, node_views),
-      agents(*core, presence),
+      health(*core, presence,
+             {[this](const directory::Node& node, const Lookup& lookup) { return nodes.status(node, lookup); },
+              [this](const std::string& node) { nodes.call_for_health(node); }}),
+      agents(*core, presence, health),
       sign_ins(*core),
       accounts(*core),
       roles(*core),
@@ -69,6 +74,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   Routes routes(*core, router);
   add_first_contact(routes, *core);
   nodes.add_to(routes);
+  health.add_to(routes);
   agents.add_to(routes);
   sign_ins.add_to(routes);
   accounts.add_to(routes);

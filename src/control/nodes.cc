@@ -34,16 +34,20 @@ api::NodeEvent event(std::string kind, const Lookup& lookup) {
 // Registered while the watch runs.
 class Nodes::OpenMailbox {
  public:
-  OpenMailbox(Nodes& nodes, const std::string& node) : nodes_(nodes), at_(nodes.mailboxes_.emplace(node, &mailbox_)) {}
+  OpenMailbox(Nodes& nodes, const std::string& node, Watch& watch)
+      : nodes_(nodes), watch_(watch), at_(nodes.mailboxes_.emplace(node, this)) {}
   OpenMailbox(const OpenMailbox&) = delete;
   OpenMailbox& operator=(const OpenMailbox&) = delete;
   ~OpenMailbox() { nodes_.mailboxes_.erase(at_); }
   Mailbox take() { return std::exchange(mailbox_, Mailbox{}); }
+  Mailbox& mailbox() { return mailbox_; }
+  void wake() { watch_.wake(); }
 
  private:
   Nodes& nodes_;
+  Watch& watch_;
   Mailbox mailbox_;
-  std::multimap<std::string, Mailbox*>::iterator at_;
+  std::multimap<std::string, OpenMailbox*>::iterator at_;
 };
 
 void Nodes::add_to(Routes& routes) {
@@ -102,7 +106,7 @@ net::Task<Answer> Nodes::append_audit(Exchange exchange) {
 void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason) {
   const auto [begin, end] = mailboxes_.equal_range(node);
   for (auto at = begin; at != end; ++at) {
-    Mailbox& mailbox = *at->second;
+    Mailbox& mailbox = at->second->mailbox();
     mailbox.leases += leases.size();
     if (mailbox.leases > kMailboxLimit) {
       mailbox.overflowed = true;
@@ -110,6 +114,14 @@ void Nodes::revoke(const std::string& node, const std::vector<std::string>& leas
     } else {
       mailbox.revocations.push_back({leases, reason});
     }
+  }
+}
+
+void Nodes::call_for_health(const std::string& node) {
+  const auto [begin, end] = mailboxes_.equal_range(node);
+  for (auto at = begin; at != end; ++at) {
+    at->second->mailbox().health_wanted = true;
+    at->second->wake();
   }
 }
 
@@ -136,7 +148,7 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
   CO_CHECK(co_await take_facts(exchange));
   LineSender lines(sink, core_.options.clock, core_.options.heartbeat);
   CO_CHECK(co_await lines.begin());
-  OpenMailbox mailbox(*this, id);
+  OpenMailbox mailbox(*this, id, watch);
   const Presence::Seat seat(presence_, id);
   std::string sent;
   while (true) {
@@ -152,6 +164,9 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
       revoke.leases = std::move(revocation.leases);
       revoke.reason = std::move(revocation.reason);
       CO_CHECK(co_await lines.send(json::encode(revoke)));
+    }
+    if (mail.health_wanted) {
+      CO_CHECK(co_await lines.send(json::encode(event("health", *lookup))));
     }
     auto view = views_.of(*lookup, lookup->snapshot().nodes.find(id)->second);
     if (std::string text = json::encode(view); text != sent) {
@@ -171,17 +186,24 @@ void Nodes::add_admin_routes(Routes& routes) {
   routes.add_at_once("GET /v1/nodes", [this](const Exchange& exchange) { return list(exchange); });
   routes.add_at_once("GET /v1/nodes/{node}", [this](const Exchange& exchange) -> Answer {
     PL_TRY(const auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
-    return ok(status(node));
+    return ok(status(node, *exchange.lookup));
   });
   routes.add("DELETE /v1/nodes/{node}", [this](Exchange exchange) { return revoke_node(std::move(exchange)); });
 }
 
-api::NodeStatusView Nodes::status(const directory::Node& node) const {
-  const auto seen = presence_.of(node.id);
-  const std::string state = node.revoked ? "revoked" : seen.watches > 0 ? "up" : seen.last_seen ? "down" : "new";
-  return {node.id,     node.name,      node.kind,    node.address,
-          state,       seen.last_seen, seen.version, seen.watches > 0 ? seen.sessions : 0,
-          node.created};
+api::NodeStatusView Nodes::status(const directory::Node& node, const Lookup& lookup) const {
+  auto seen = presence_.of(node.id);
+  const std::string state = node.revoked ? "revoked" : presence_.up(node.id) ? "up" : seen.last_seen ? "down" : "new";
+  api::NodeStatusView view{node.id,     node.name,      node.kind,    node.address,
+                           state,       seen.last_seen, seen.version, seen.watches > 0 ? seen.sessions : 0,
+                           node.created};
+  view.since = seen.since;
+  if (std::string trouble = presence_.trouble(node, lookup); !trouble.empty()) view.reason = std::move(trouble);
+  view.facts = std::move(seen.facts);
+  if (view.facts)
+    for (auto& link : view.facts->links)
+      if (const auto* other = lookup.node(link.node)) link.name = other->name;
+  return view;
 }
 
 Answer Nodes::list(const Exchange& exchange) const {
@@ -189,7 +211,7 @@ Answer Nodes::list(const Exchange& exchange) const {
   PL_TRY(const auto part, list_request(request, {"name", "kind", "state"}));
   std::vector<Entry<api::NodeStatusView>> entries;
   for (const auto& [id, node] : exchange.lookup->snapshot().nodes) {
-    auto view = status(node);
+    auto view = status(node, *exchange.lookup);
     if (passes(request, "name", node.name) && passes(request, "kind", node.kind) &&
         passes(request, "state", view.state))
       entries.emplace_back(order_key(node.name, id), std::move(view));

@@ -22,6 +22,9 @@ class Nodes {
   void add_to(Routes& routes);
   // Passes it on to the node's watches; a node that has none reports its sessions when it comes back, and is told then.
   void revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason);
+  // Tells the node to report its health now: there are checks for it.
+  void call_for_health(const std::string& node);
+  api::NodeStatusView status(const directory::Node& node, const Lookup& lookup) const;
 
  private:
   struct Revocation {
@@ -33,6 +36,7 @@ class Nodes {
     std::vector<Revocation> revocations;
     std::size_t leases = 0;
     bool overflowed = false;
+    bool health_wanted = false;
   };
   class OpenMailbox;
 
@@ -44,14 +48,13 @@ class Nodes {
   net::Task<Answer> revoke_node(Exchange exchange);
   Answer sessions(const Exchange& exchange);
   Answer list(const Exchange& exchange) const;
-  api::NodeStatusView status(const directory::Node& node) const;
   void add_admin_routes(Routes& routes);
 
   Core& core_;
   Presence& presence_;
   Leases& leases_;
   NodeViews& views_;
-  std::multimap<std::string, Mailbox*> mailboxes_;
+  std::multimap<std::string, OpenMailbox*> mailboxes_;
 };
 
 }  // namespace portolan::control

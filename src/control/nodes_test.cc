@@ -13,41 +13,10 @@ using testing::As;
 using testing::JoinedNode;
 using testing::LineSink;
 using testing::Person;
+using testing::RunningWatch;
 using testing::TestPlane;
 
 std::string reason(const auto& result) { return result ? "none" : std::string(result.error().stable_code()); }
-
-// A watch that runs beside the test, until the test ends it.
-class RunningWatch {
- public:
-  RunningWatch(TestPlane& test, std::string path, As as, std::map<std::string, std::string> query = {})
-      : sink(test.executor), connection_{.peer = "127.0.0.1", .certificate = as.certificate}, tasks_(test.executor) {
-    query["watch"] = "1";
-    net::http::Call call{
-        .request = {.method = "GET", .path = path, .query = std::move(query), .headers = {}, .body = {}},
-        .path_arguments = {},
-        .connection = &connection_};
-    if (!as.token.empty()) call.request.headers["authorization"] = "Bearer " + as.token;
-    tasks_.spawn("watch", run(*test.plane->router().match("GET", path).stream_handler, std::move(call), *this));
-  }
-  // Leaves as a client that closes its connection does.
-  net::Task<> end() {
-    sink.leave();
-    co_await tasks_.join();
-  }
-  bool running() const { return tasks_.size() > 0; }
-  net::Task<> ended() { co_await tasks_.join(); }
-
-  LineSink sink;
-  std::optional<Result<>> result;
-
- private:
-  static net::Task<> run(const net::http::StreamHandler& handler, net::http::Call call, RunningWatch& self) {
-    self.result = co_await handler(std::move(call), self.sink);
-  }
-  net::http::Connection connection_;
-  net::TaskGroup tasks_;
-};
 
 api::JoinRequest join_request(const Secret& token, std::string name, std::string address = "") {
   return {.token = token,

@@ -10,6 +10,7 @@
 
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "control/check_rules.h"
 #include "net/tcp.h"
 
 namespace portolan::control {
@@ -47,6 +48,7 @@ struct ServerOptions {
   std::chrono::milliseconds lease_life = std::chrono::minutes(5);
   std::chrono::milliseconds node_life = std::chrono::days(30);  // of a node's certificate
   std::chrono::milliseconds heartbeat = std::chrono::seconds(5);
+  CheckRules checks = {};
   std::chrono::milliseconds lock_time = std::chrono::minutes(5);  // of an account after `lock_failures` wrong passwords
   unsigned lock_failures = 5;
 

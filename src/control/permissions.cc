@@ -19,6 +19,7 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /v1/node", Who::kNode},
     {"POST /v1/node/sessions", Who::kNode},
     {"POST /v1/node/audit", Who::kNode},
+    {"POST /v1/node/health", Who::kNode},
     {"POST /v1/leases", Who::kNode},
 
     {"GET /v1/tokens", Who::kAccount},
@@ -55,6 +56,9 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /v1/join-tokens/{token}", Who::kAdmin},
     {"DELETE /v1/join-tokens/{token}", Who::kAdmin},
 
+    {"POST /v1/resources/{resource}/checks", Who::kAdmin},
+    {"GET /v1/health/resources", Who::kAdmin},
+    {"GET /v1/health/nodes", Who::kAdmin},
     {"GET /v1/access/explain", Who::kAdmin},
     {"GET /v1/audit/sessions", Who::kAdmin},
     {"GET /v1/audit/queries", Who::kAdmin},

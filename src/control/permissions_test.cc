@@ -100,6 +100,7 @@ TEST(Permissions, WhatIsNotForAdmins) {
       {"GET /v1/node", Who::kNode},
       {"POST /v1/node/sessions", Who::kNode},
       {"POST /v1/node/audit", Who::kNode},
+      {"POST /v1/node/health", Who::kNode},
       {"POST /v1/leases", Who::kNode},
   };
   for (const auto& row : permissions()) {

@@ -134,6 +134,38 @@ class TestPlane {
   As admin;  // an API token of admin@example.com
 };
 
+// A watch that runs beside the test, until the test ends it.
+class RunningWatch {
+ public:
+  RunningWatch(TestPlane& test, std::string path, As as, std::map<std::string, std::string> query = {})
+      : sink(test.executor), connection_{.peer = "127.0.0.1", .certificate = as.certificate}, tasks_(test.executor) {
+    query["watch"] = "1";
+    net::http::Call call{
+        .request = {.method = "GET", .path = path, .query = std::move(query), .headers = {}, .body = {}},
+        .path_arguments = {},
+        .connection = &connection_};
+    if (!as.token.empty()) call.request.headers["authorization"] = "Bearer " + as.token;
+    tasks_.spawn("watch", run(*test.plane->router().match("GET", path).stream_handler, std::move(call), *this));
+  }
+  // Leaves as a client that closes its connection does.
+  net::Task<> end() {
+    sink.leave();
+    co_await tasks_.join();
+  }
+  bool running() const { return tasks_.size() > 0; }
+  net::Task<> ended() { co_await tasks_.join(); }
+
+  LineSink sink;
+  std::optional<Result<>> result;
+
+ private:
+  static net::Task<> run(const net::http::StreamHandler& handler, net::http::Call call, RunningWatch& self) {
+    self.result = co_await handler(std::move(call), self.sink);
+  }
+  net::http::Connection connection_;
+  net::TaskGroup tasks_;
+};
+
 // An assertion by this person for a node, as the agent makes them.
 std::string assertion_of(const Person& person, const std::string& resource, const std::string& node, WallTime now);
 

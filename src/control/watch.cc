@@ -19,7 +19,7 @@ std::function<void()> Hub::notifier() const {
 
 void Hub::directory_changed() {
   for (const auto& listener : listeners_) listener();
-  wake(Topic::kDirectory);
+  for (const Topic topic : {Topic::kDirectory, Topic::kAgents, Topic::kHealth}) wake(topic);
 }
 
 void Hub::wake(Topic topic) {

@@ -19,7 +19,8 @@ namespace portolan::control {
 
 class Watch;
 
-enum class Topic { kDirectory, kAudit };
+// kAgents and kHealth are woken with the directory, and by what raises no revision: nodes that come and go, and health.
+enum class Topic { kDirectory, kAudit, kAgents, kHealth };
 
 // One loop. Outlives its watches.
 class Hub {
