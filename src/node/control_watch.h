@@ -45,6 +45,7 @@ class ControlWatch {
     std::function<void()> on_connected;  // the first line of each watch
     std::function<void()> on_view;
     std::function<void(const std::vector<std::string>& leases, const std::string& reason)> on_revoke;
+    std::function<void()> on_health_wanted = [] {};
   };
 
   // Starts following. `client` outlives it. `facts` are the query of the watch: the node's address and version.

@@ -13,6 +13,12 @@ class Counts {
     return found == counts_.end() ? 0 : found->second;
   }
 
+  std::size_t all() const {
+    std::size_t sum = 0;
+    for (const auto& [account, count] : counts_) sum += count;
+    return sum;
+  }
+
  private:
   friend class Counted;
   std::map<std::string, std::size_t> counts_;

@@ -10,6 +10,8 @@
 namespace portolan::node {
 namespace {
 
+constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
+constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
 constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
 
@@ -80,6 +82,31 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
       if (found != relays_.end() && found->second == ended) relays_.erase(found);
     });
   });
+  tasks_.spawn("measure relay", measure(relay));
+}
+
+net::Task<> Gateway::measure(std::weak_ptr<Relay> weak) {
+  for (;;) {
+    if (const auto relay = weak.lock(); relay && !relay->link->mux->ended()) {
+      const auto measured = co_await relay->link->mux->ping(kPingLimit);
+      if (!measured && measured.error().code == Code::kCancelled) co_return;
+      if (measured) relay->round_trip = relay->round_trip ? (*relay->round_trip * 7 + *measured) / 8 : *measured;
+    } else {
+      co_return;
+    }
+    const auto slept = co_await net::sleep_for(kMeasureEvery);
+    if (!slept) co_return;
+  }
+}
+
+std::vector<api::NodeLink> Gateway::health() const {
+  std::vector<api::NodeLink> links;
+  for (const auto& [id, relay] : relays_) {
+    api::NodeLink link{id, "", "up", {}, {}};
+    if (relay->round_trip) link.round_trip_us = static_cast<std::uint64_t>(relay->round_trip->count());
+    links.push_back(std::move(link));
+  }
+  return links;
 }
 
 Result<std::unique_ptr<tunnel::MuxStream>> Gateway::open_way(const crypto::UserIdentity& user,

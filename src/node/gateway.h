@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "api/node_facts.h"
 #include "node/control_watch.h"
 #include "node/counted.h"
 #include "tunnel/link.h"
@@ -34,6 +35,9 @@ class Gateway {
   const GatewayCounters& counters() const { return counters_; }
   std::size_t user_links() const { return users_.size(); }
   std::size_t reverse_links() const { return relays_.size(); }
+  std::size_t streams() const { return streams_.all(); }
+  // Its links with relays.
+  std::vector<api::NodeLink> health() const;
 
  private:
   struct User {
@@ -46,7 +50,9 @@ class Gateway {
     std::string node;
     crypto::Certificate certificate;
     std::unique_ptr<tunnel::Link> link;
+    std::optional<std::chrono::microseconds> round_trip = {};
   };
+  static net::Task<> measure(std::weak_ptr<Relay> weak);
   net::Task<> forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming);
   Result<std::unique_ptr<tunnel::MuxStream>> open_way(const crypto::UserIdentity& user,
                                                       const tunnel::OpenRequest& request);

@@ -10,6 +10,7 @@
 #include "node/gateway.h"
 #include "node/health.h"
 #include "node/identity.h"
+#include "node/reporter.h"
 #include "node/shipper.h"
 #include "node/uplinks.h"
 
@@ -40,11 +41,16 @@ class NodeImpl final : public Node {
   Result<> make_acceptors();
   void take_link(tunnel::AcceptedLink accepted);
   void start_watch();
+  // Soon, if the node has come so far.
+  void report_health() {
+    if (reporter_) reporter_->poke();
+  }
   net::Task<> sweep();
   net::Task<> report_often();
   net::Task<> report_soon();
   net::Task<Result<>> report_once();
   std::vector<Metric> metrics() const;
+  void fill_health(api::NodeHealth& health) const;
 
   net::Executor executor_;
   const Clock& clock_ = Clock::real();
@@ -62,6 +68,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<Acceptor> acceptor_;        // a gateway's port
   std::unique_ptr<Acceptor> inner_acceptor_;  // a relay's paths
   std::unique_ptr<Shipper> shipper_;
+  std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<Health> health_;
   bool stopping_ = false;
   bool reporting_ = false;  // report_soon() runs
@@ -97,12 +104,15 @@ net::Task<Result<>> NodeImpl::begin() {
   spool_options.folder = options_.data / "audit";
   CO_TRY(spool_, audit::Spool::open(executor_, std::move(spool_options)));
   CO_TRY(control_, api::ControlClient::make(control_address(*identity_, options_.control)));
+  CO_TRY(auto reporting_client, api::ControlClient::make(control_address(*identity_, options_.control)));
   CO_TRY(auto shipping_client, api::ControlClient::make(control_address(*identity_, options_.control)));
   leases_ = std::make_unique<LeaseCache>(executor_, *control_, clock_, identity_->node);
   start_watch();
   egress_ = std::make_unique<Egress>(executor_, identity_->node,
                                      SessionParts{*spool_, *leases_, cancels_, clock_, options_.dial_limit}, *watch_);
   CO_CHECK(make_acceptors());
+  reporter_ = std::make_unique<Reporter>(executor_, std::move(reporting_client), clock_, options_.dial_limit,
+                                         [this](api::NodeHealth& health) { fill_health(health); });
   shipper_ = std::make_unique<Shipper>(executor_, *spool_, std::move(shipping_client));
   tasks_.spawn("sweep", sweep());
   tasks_.spawn("report-sessions", report_often());
@@ -135,6 +145,7 @@ Result<> NodeImpl::make_acceptors() {
   uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, [this](std::unique_ptr<net::Stream> path) {
     inner_acceptor_->add_path(std::move(path));
   });
+  uplinks_->on_change([this] { report_health(); });
   return {};
 }
 
@@ -159,12 +170,14 @@ void NodeImpl::start_watch() {
   };
   listeners.on_connected = [this] {
     leases_->forget_unused();
+    report_health();
     report_wanted_ = true;
     if (!stopping_ && !std::exchange(reporting_, true)) tasks_.spawn("report-sessions", report_soon());
   };
   listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) {
     leases_->revoke(leases, reason);
   };
+  listeners.on_health_wanted = [this] { report_health(); };
   watch_ = std::make_unique<ControlWatch>(
       executor_, *control_, clock_,
       std::map<std::string, std::string>{{"address", advertised()}, {"version", PORTOLAN_VERSION}},
@@ -248,11 +261,24 @@ std::vector<Metric> NodeImpl::metrics() const {
   return list;
 }
 
+void NodeImpl::fill_health(api::NodeHealth& health) const {
+  health.load.sessions = leases_->sessions();
+  health.load.audit_backlog_bytes = spool_->backlog();
+  health.load.clients = egress_->links();
+  if (uplinks_) health.links = uplinks_->health();
+  if (gateway_) {
+    health.links = gateway_->health();
+    health.load.streams = gateway_->streams();
+    health.load.clients += gateway_->user_links();
+  }
+}
+
 net::Task<> NodeImpl::stop() {
   stopping_ = true;
   listener_.reset();
   tasks_.cancel();
   co_await tasks_.join();
+  if (reporter_) co_await reporter_->stop();
   if (acceptor_) co_await acceptor_->stop();
   if (egress_) co_await egress_->stop(Error{Code::kUnavailable, "the node is stopping", "node_stopping", Hop::kEgress});
   if (uplinks_) co_await uplinks_->stop();

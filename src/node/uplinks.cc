@@ -7,7 +7,8 @@
 namespace portolan::node {
 namespace {
 
-constexpr std::chrono::milliseconds kForever = std::chrono::hours(24);
+constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
+constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -46,19 +47,44 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
     if (linked) {
       log::info("linked to gateway", {{"gateway", gateway.address}});
       backoff.reset();
-      while (gateway.up) {
-        const auto ended = co_await gateway.ended.wait(kForever);
-        if (!ended && ended.error().code == Code::kCancelled) co_return;
-      }
+      changed_();
+      const auto measured = co_await measure_until_end(gateway);
+      if (!measured) co_return;
       gateway.link.reset();
+      gateway.round_trip.reset();
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
     } else {
+      gateway.reason = linked.error().message;
       log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", linked.error()}});
     }
     const auto slept = co_await net::sleep_for(backoff.next());
     if (!slept) co_return;
   }
+}
+
+// Fails with the task only.
+net::Task<Result<>> Uplinks::measure_until_end(Gateway& gateway) {
+  while (gateway.up) {
+    const auto measured = co_await gateway.link->mux->ping(kPingLimit);
+    if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
+    if (!gateway.up) break;
+    const auto ended = co_await gateway.ended.wait(kMeasureEvery);
+    if (!ended && ended.error().code == Code::kCancelled) co_return ended;
+  }
+  co_return Result<>{};
+}
+
+std::vector<api::NodeLink> Uplinks::health() const {
+  std::vector<api::NodeLink> links;
+  for (const auto& [id, gateway] : gateways_) {
+    const bool up = gateway->up && gateway->link;
+    api::NodeLink link{id, gateway->address, up ? "up" : "down", {}, {}};
+    if (up && gateway->round_trip) link.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
+    if (!up) link.reason = gateway->reason;
+    links.push_back(std::move(link));
+  }
+  return links;
 }
 
 net::Task<Result<>> Uplinks::link_once(Gateway& gateway) {
@@ -70,10 +96,12 @@ net::Task<Result<>> Uplinks::link_once(Gateway& gateway) {
   auto link = co_await tunnel::dial_link(
       std::move(path), std::move(tls), tunnel::Purpose::kReverse, {.handshake_limit = options_.handshake_limit},
       [this](std::unique_ptr<tunnel::Incoming> incoming) { take_path(std::move(incoming)); },
-      [&gateway](const Error& why) {
+      [this, &gateway](const Error& why) {
         log::warn("link to gateway ended", {{"gateway", gateway.address}, {"why", why}});
         gateway.up = false;
+        gateway.reason = why.message;
         gateway.ended.set();
+        changed_();
       });
   if (!link) {
     gateway.up = false;

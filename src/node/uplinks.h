@@ -3,8 +3,11 @@
 #pragma once
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "api/node_facts.h"
 #include "net/event.h"
 #include "node/control_watch.h"
 #include "node/identity.h"
@@ -20,6 +23,9 @@ class Uplinks {
           std::function<void(std::unique_ptr<net::Stream>)> on_path);
   // Dials what is new, drops what is gone. Called with every view.
   void follow(const api::NodeView& view);
+  // Called when a link has come or gone.
+  void on_change(std::function<void()> listener) { changed_ = std::move(listener); }
+  std::vector<api::NodeLink> health() const;
   std::size_t linked() const;
   std::size_t wanted() const { return gateways_.size(); }
   net::Task<> stop();
@@ -31,10 +37,13 @@ class Uplinks {
     std::string address;
     std::unique_ptr<tunnel::Link> link;
     bool up = false;
+    std::string reason = "not tried yet";  // why it is down
+    std::optional<std::chrono::microseconds> round_trip = {};
     net::Event ended;
     net::TaskGroup tasks;
   };
   net::Task<> keep(Gateway& gateway);
+  net::Task<Result<>> measure_until_end(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
   void take_path(std::unique_ptr<tunnel::Incoming> incoming);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);
@@ -42,6 +51,7 @@ class Uplinks {
   const Identity& identity_;
   const NodeOptions& options_;
   std::function<void(std::unique_ptr<net::Stream>)> on_path_;
+  std::function<void()> changed_ = [] {};
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
   net::TaskGroup tasks_;
 };
