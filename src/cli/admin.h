@@ -19,6 +19,7 @@ void add_admin_grants(CLI::App& admin, Context& context);
 void add_admin_resources(CLI::App& admin, Context& context);
 void add_admin_nodes(CLI::App& admin, Context& context);
 void add_admin_access(CLI::App& admin, Context& context);
+void add_admin_health(CLI::App& admin, Context& context);
 
 // One kind of object.
 template <class View>
@@ -31,6 +32,9 @@ struct Kind {
   std::vector<std::string> (*row)(const View&);
   std::vector<std::string> filters = {};               // of the list, each an option
   Result<> (*beautify)(std::vector<View>&) = nullptr;  // names for ids, before a table is printed
+  // What is asked for beside the objects, as more columns of the table: a row's cells by the object's id.
+  std::vector<Column> more_columns = {};
+  Result<std::map<std::string, std::vector<std::string>>> (*more)(const std::vector<View>&) = nullptr;
 };
 
 template <class View>
@@ -40,8 +44,21 @@ Result<> print_list(Context& context, const Kind<View>& kind, std::vector<View> 
     return {};
   }
   if (kind.beautify) PL_CHECK(kind.beautify(items));
-  Table table(kind.columns);
-  for (const View& item : items) table.add(kind.row(item));
+  std::map<std::string, std::vector<std::string>> more;
+  if (kind.more && !items.empty()) {
+    PL_TRY(more, kind.more(items));
+  }
+  std::vector<Column> columns = kind.columns;
+  columns.insert(columns.end(), kind.more_columns.begin(), kind.more_columns.end());
+  Table table(std::move(columns));
+  for (const View& item : items) {
+    std::vector<std::string> row = kind.row(item);
+    if constexpr (requires { item.id; }) {
+      const auto& cells = more[item.id];
+      row.insert(row.end(), cells.begin(), cells.end());
+    }
+    table.add(std::move(row));
+  }
   if (table.empty()) {
     context.out.note("No " + kind.noun + " yet.");
   } else {

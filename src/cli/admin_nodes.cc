@@ -1,3 +1,5 @@
+#include <cstdlib>
+
 #include <fmt/format.h>
 
 #include "base/file.h"
@@ -12,10 +14,25 @@ Kind<api::NodeStatusView> node_kind() {
           "node",
           "/v1/nodes",
           "node",
-          {{"NAME"}, {"KIND"}, {"STATE"}, {"ADDRESS"}, {"SESSIONS", Align::kRight}, {"VERSION"}, {"LAST SEEN"}, {"ID"}},
+          {{"NAME"},
+           {"KIND"},
+           {"STATE"},
+           {"ADDRESS"},
+           {"SESSIONS", Align::kRight},
+           {"VERSION"},
+           {"LAST SEEN"},
+           {"ID"},
+           {"WHAT IS WRONG"}},
           [](const api::NodeStatusView& n) -> std::vector<std::string> {
-            return {n.name, n.kind, n.state, n.address, std::to_string(n.sessions), n.version, local_time(n.last_seen),
-                    n.id};
+            return {n.name,
+                    n.kind,
+                    n.state,
+                    n.address,
+                    std::to_string(n.sessions),
+                    n.version,
+                    ago(n.last_seen, Clock::real().wall()),
+                    n.id,
+                    n.reason.value_or("")};
           },
           {"name", "kind", "state"}};
 }
@@ -30,6 +47,43 @@ Kind<api::JoinTokenView> token_kind() {
             return {t.id, t.kind, t.name, local_time(t.created), local_time(t.ends), t.used_by};
           },
           {"kind"}};
+}
+
+std::string mebibytes(std::uint64_t bytes) { return fmt::format("{} MiB", bytes / (1024 * 1024)); }
+
+void print_facts(const Output& out, const api::NodeFacts& facts) {
+  const auto& load = facts.load;
+  out.line("");
+  out.line(fmt::format("Runs for {}; its clock is {} ms {} the control plane's",
+                       format_duration(std::chrono::seconds(facts.uptime_s)), std::abs(facts.clock_offset_ms),
+                       facts.clock_offset_ms < 0 ? "behind" : "ahead of"));
+  out.line(fmt::format(
+      "Load: {} sessions, {} streams, {} clients, {:.1f} % of a core, {} of memory, {} of {} descriptors, {} of audit "
+      "to hand over",
+      load.sessions, load.streams, load.clients, static_cast<double>(load.cpu_permille) / 10.0,
+      mebibytes(load.memory_bytes), load.descriptors, load.descriptor_limit, mebibytes(load.audit_backlog_bytes)));
+  Table table({{"LINK WITH"}, {"ADDRESS"}, {"ROUND TRIP", Align::kRight}, {"STATE"}});
+  for (const auto& link : facts.links)
+    table.add({link.name.value_or(link.node), link.address,
+               link.round_trip_us ? fmt::format("{} us", *link.round_trip_us) : "",
+               link.reason ? link.state + ": " + *link.reason : link.state});
+  if (table.empty()) return;
+  out.line("");
+  out.table(table);
+}
+
+Result<> show(Context& context, KeyOptions<api::NodeStatusView>& options) {
+  PL_TRY(auto path, path_with(options.kind.collection, options.key));
+  PL_TRY(const auto node, call_get<api::NodeStatusView>(std::move(path)));
+  PL_CHECK(print_one(context, options.kind, node));
+  if (context.out.json) return {};
+  if (node.facts) {
+    print_facts(context.out, *node.facts);
+  } else {
+    context.out.note(
+        "It has reported no more: its version does not, or it has not been there since the control plane began.");
+  }
+  return {};
 }
 
 struct Options {
@@ -73,7 +127,11 @@ Result<> create_token(Context& context, Options& options) {
 void add_admin_nodes(CLI::App& admin, Context& context) {
   CLI::App& group = add_group(admin, "nodes", "gateways and relays, and the tokens that make them");
   add_list(group, context, node_kind());
-  add_show(group, context, node_kind());
+  CLI::App& showing = add_command(group, context, "show", "one node: its links, its load, and what is wrong with it",
+                                  "portolan admin nodes show relay-1");
+  auto shown = std::make_shared<KeyOptions<api::NodeStatusView>>(KeyOptions<api::NodeStatusView>{node_kind(), {}});
+  showing.add_option("node", shown->key, "its name or id")->required();
+  on_chosen<KeyOptions<api::NodeStatusView>>(showing, context, shown, show);
   add_delete(group, context, node_kind(), "revoke a node for good; what it carries ends");
 
   CLI::App& tokens = add_group(group, "token", "single-use tokens with which new nodes join");

@@ -3,12 +3,29 @@
 
 #include "base/file.h"
 #include "cli/admin.h"
+#include "cli/admin_health.h"
 #include "cli/exit.h"
 #include "cli/resource_url.h"
 #include "cli/secrets.h"
 
 namespace portolan::cli {
 namespace {
+
+// One cell for each resource. Without it, from a control plane of an older version or for a token that may not, the
+// list is good all the same.
+Result<std::map<std::string, std::vector<std::string>>> health_cells(const std::vector<api::ResourceView>& resources) {
+  std::map<std::string, std::vector<std::string>> cells;
+  Query query{{"limit", "1000"}};
+  if (resources.size() == 1) query["resource"] = resources[0].id;
+  auto health = call_list<api::ResourceHealthView>("/v1/health/resources", query);
+  if (!health && health.error().code != Code::kNotFound && health.error().code != Code::kDenied)
+    return std::unexpected(std::move(health).error());
+  std::map<std::string, std::vector<api::ResourceHealthView>> by_resource;
+  if (health)
+    for (auto& each : *health) by_resource[each.resource].push_back(std::move(each));
+  for (const auto& resource : resources) cells[resource.id] = {health_in_short(by_resource[resource.id])};
+  return cells;
+}
 
 Kind<api::ResourceView> kind() {
   return {"admin resources",
@@ -25,7 +42,10 @@ Kind<api::ResourceView> kind() {
                     std::to_string(r.local_port),
                     r.id};
           },
-          {"name", "type"}};
+          {"name", "type"},
+          nullptr,
+          {Column{"HEALTH"}},
+          health_cells};
 }
 
 struct Options {
@@ -168,6 +188,7 @@ void add_admin_resources(CLI::App& admin, Context& context) {
   CLI::App& group = add_group(admin, "resources", "databases and servers that can be used");
   add_list(group, context, kind());
   add_show(group, context, kind());
+  add_check(group, context);
 
   auto made = std::make_shared<Options>();
   CLI::App& creating = add_command(group, context, "create", "a new resource",

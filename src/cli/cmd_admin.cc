@@ -12,6 +12,7 @@ void add_admin(CLI::App& root, Context& context) {
   add_admin_resources(admin, context);
   add_admin_nodes(admin, context);
   add_admin_access(admin, context);
+  add_admin_health(admin, context);
 }
 
 }  // namespace portolan::cli

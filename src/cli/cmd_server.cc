@@ -31,6 +31,7 @@ struct Options {
   std::string sign_in_life = "12h";
   std::string lease_life = "5m";
   std::string node_life = "30d";
+  std::string check_interval = "60s";
   std::string admin_email;
   std::string admin_password_file;
   std::string admin_password_out;
@@ -82,6 +83,12 @@ Result<control::ServerOptions> server_options(const Options& options) {
   PL_TRY(server.sign_in_life, duration_setting("--sign-in-life", options.sign_in_life));
   PL_TRY(server.lease_life, duration_setting("--lease-life", options.lease_life));
   PL_TRY(server.node_life, duration_setting("--node-life", options.node_life));
+  server.checks.interval = std::chrono::milliseconds(0);
+  if (options.check_interval != "off") {
+    PL_TRY(server.checks.interval, duration_setting("--check-interval", options.check_interval));
+    if (server.checks.interval < std::chrono::seconds(5))
+      return wrong_usage("--check-interval: must be 5s or more, or off");
+  }
   return server;
 }
 
@@ -183,6 +190,8 @@ void add_server(CLI::App& root, Context& context) {
   settings.add("--sign-in-life", options->sign_in_life, "the absolute end of a sign-in");
   settings.add("--lease-life", options->lease_life, "how long nodes may go on without asking again");
   settings.add("--node-life", options->node_life, "of a node's certificate");
+  settings.add("--check-interval", options->check_interval,
+               "how often each node signs in to each resource to see whether it can be used; off: only when asked for");
   settings.add("--admin-email", options->admin_email, "an admin to make if there is no such account");
   settings.add("--admin-password-file", options->admin_password_file, "a file with that admin's password");
   settings.add("--admin-password-out", options->admin_password_out, "where to write a password that is made up");

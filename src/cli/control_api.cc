@@ -1,5 +1,6 @@
 #include "cli/control_api.h"
 
+#include <algorithm>
 #include <ctime>
 
 #include <fmt/chrono.h>
@@ -30,6 +31,16 @@ std::string local_time(WallTime time) {
 }
 
 std::string local_time(const std::optional<WallTime>& time) { return time ? local_time(*time) : ""; }
+
+std::string ago(const std::optional<WallTime>& time, WallTime now) {
+  if (!time) return "";
+  using namespace std::chrono;
+  const auto passed = duration_cast<seconds>(std::max(now - *time, milliseconds(0)));
+  if (passed < minutes(2)) return fmt::format("{}s ago", passed.count());
+  if (passed < hours(2)) return fmt::format("{}m ago", duration_cast<minutes>(passed).count());
+  if (passed < days(2)) return fmt::format("{}h ago", duration_cast<hours>(passed).count());
+  return fmt::format("{}d ago", duration_cast<days>(passed).count());
+}
 
 Result<WallTime> parse_moment(const std::string& text, WallTime now) {
   if (const auto time = from_rfc3339(text)) return *time;

@@ -33,6 +33,8 @@ Result<std::string> path_with(std::string collection, const std::string& key);
 // For tables: in the time zone of this machine, to the second. JSON has RFC 3339 in UTC.
 std::string local_time(WallTime time);
 std::string local_time(const std::optional<WallTime>& time);
+// "3s ago", "5m ago", "2d ago"; empty for none.
+std::string ago(const std::optional<WallTime>& time, WallTime now);
 // --from and --to: RFC 3339, a day ("2026-11-23", local), or how long ago ("2h").
 Result<WallTime> parse_moment(const std::string& text, WallTime now);
 

@@ -31,10 +31,11 @@ Table path_table(const std::vector<api::LocalPath>& paths) {
 }
 
 Table resource_table(const std::vector<api::LocalResource>& resources) {
-  Table table({{"RESOURCE"}, {"TYPE"}, {"ADDRESS"}, {"SESSIONS", Align::kRight}, {"STATE"}});
+  Table table({{"RESOURCE"}, {"TYPE"}, {"ADDRESS"}, {"SESSIONS", Align::kRight}, {"STATE"}, {"HEALTH"}});
   for (const auto& resource : resources)
     table.add({resource.name, resource.type, resource.address, std::to_string(resource.sessions),
-               state_of(resource.state, resource.reason)});
+               state_of(resource.state, resource.reason),
+               state_of(resource.health.value_or("unknown"), resource.health_reason)});
   return table;
 }
 

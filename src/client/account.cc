@@ -158,9 +158,17 @@ net::Task<> SignedInAccount::retry_failed() {
 }
 
 api::LocalResource SignedInAccount::describe(const api::AgentResource& resource) const {
-  if (const auto port = ports_.find(resource.id); port != ports_.end()) return port->second->status();
-  return {resource.name,  resource.type, net::to_text({options_.address, resource.port}),
-          "disconnected", std::nullopt,  0};
+  const auto port = ports_.find(resource.id);
+  api::LocalResource out =
+      port != ports_.end()
+          ? port->second->status()
+          : api::LocalResource{resource.name,  resource.type, net::to_text({options_.address, resource.port}),
+                               "disconnected", std::nullopt,  0};
+  // What a control plane that is away said last may long be wrong.
+  if (!resource.health || control_down_) return out;
+  out.health = resource.health->state;
+  out.health_reason = resource.health->reason;
+  return out;
 }
 
 std::vector<api::LocalResource> SignedInAccount::resources() const {
