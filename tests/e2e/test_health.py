@@ -134,6 +134,20 @@ def test_a_killed_relay_is_down_with_the_reason(dev):
     wait_until(lambda: dev.json_lines("admin", "nodes", "show", relay["name"])[0]["facts"]["links"][0].get("round_trip_us"), 20, "a round trip")
 
 
+def test_a_frozen_relay_is_down_though_its_connection_stands(dev):
+    [relay] = dev.processes("relay")
+    state = lambda: dev.json_lines("admin", "nodes", "show", relay["name"])[0]  # noqa: E731
+    wait_until(lambda: state()["state"] == "up", 20, "it is up")
+    os.kill(relay["pid"], signal.SIGSTOP)
+    try:
+        down = wait_until(lambda: state() if state()["state"] == "down" else None, 50, "it is down")
+        assert "reported nothing" in down["reason"]
+        assert dev.json_lines("admin", "health", "--node", relay["name"])[0]["health"]["code"] == "node_down"
+    finally:
+        os.kill(relay["pid"], signal.SIGCONT)
+    wait_until(lambda: state()["state"] == "up", 20, "it is up again")
+
+
 def test_checks_are_nobodys_sessions(dev, server):
     before = len(dev.json_lines("audit", "sessions"))
     for _ in range(3):
