@@ -8,13 +8,17 @@
 
 #include <boost/describe.hpp>
 
+#include "api/list.h"
 #include "api/node_facts.h"
 #include "base/bytes.h"
 #include "base/clock.h"
+#include "base/json.h"
 
 namespace portolan::api {
 
 // ---- administration: /v1/accounts, /v1/roles, … ----
+// `revision`, everywhere: the directory's revision of the object's last change. It is the object's ETag, and what
+// If-Match of a PATCH or DELETE compares.
 struct AccountView {
   std::string id;
   std::string email;
@@ -22,15 +26,19 @@ struct AccountView {
   bool admin = false;
   bool suspended = false;
   WallTime created{};
+  std::string kind = "person";
+  bool has_password = false;
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(AccountView, (), (id, email, name, admin, suspended, created))
+BOOST_DESCRIBE_STRUCT(AccountView, (), (id, email, name, admin, suspended, created, kind, has_password, revision))
 struct AccountCreate {
   std::string email;
   std::optional<std::string> name;
   std::optional<bool> admin;
   std::optional<Secret> password;
+  std::optional<std::string> kind;  // "person" or "service", which has no password
 };
-BOOST_DESCRIBE_STRUCT(AccountCreate, (), (email, name, admin, password))
+BOOST_DESCRIBE_STRUCT(AccountCreate, (), (email, name, admin, password, kind))
 struct AccountUpdate {
   std::optional<std::string> name;
   std::optional<bool> admin;
@@ -43,20 +51,28 @@ struct RoleView {
   std::string id;
   std::string name;
   WallTime created{};
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(RoleView, (), (id, name, created))
+BOOST_DESCRIBE_STRUCT(RoleView, (), (id, name, created, revision))
 struct RoleCreate {
   std::string name;
 };
 BOOST_DESCRIBE_STRUCT(RoleCreate, (), (name))
+struct RoleUpdate {
+  std::optional<std::string> name;
+};
+BOOST_DESCRIBE_STRUCT(RoleUpdate, (), (name))
 
 struct MembershipView {
   std::string id;
   std::string account;
   std::string role;
   WallTime created{};
+  std::string email;      // of the account
+  std::string role_name;  // of the role
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(MembershipView, (), (id, account, role, created))
+BOOST_DESCRIBE_STRUCT(MembershipView, (), (id, account, role, created, email, role_name, revision))
 struct MembershipCreate {
   std::string account;  // id or e-mail
   std::string role;     // id or name
@@ -68,13 +84,30 @@ struct GrantView {
   std::string role;
   std::string resource;
   WallTime created{};
+  std::string role_name;
+  std::string resource_name;
+  std::optional<WallTime> starts;  // absent: in force since it was made
+  std::optional<WallTime> ends;    // absent: until it is removed
+  std::string state = "active";    // or "scheduled", "ended"
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(GrantView, (), (id, role, resource, created))
+BOOST_DESCRIBE_STRUCT(GrantView, (),
+                      (id, role, resource, created, role_name, resource_name, starts, ends, state, revision))
 struct GrantCreate {
   std::string role;      // id or name
   std::string resource;  // id or name
+  std::optional<WallTime> starts;
+  std::optional<WallTime> ends;
 };
-BOOST_DESCRIBE_STRUCT(GrantCreate, (), (role, resource))
+BOOST_DESCRIBE_STRUCT(GrantCreate, (), (role, resource, starts, ends))
+// `no_start` and `no_end` take the bounds away.
+struct GrantUpdate {
+  std::optional<WallTime> starts;
+  std::optional<WallTime> ends;
+  std::optional<bool> no_start;
+  std::optional<bool> no_end;
+};
+BOOST_DESCRIBE_STRUCT(GrantUpdate, (), (starts, ends, no_start, no_end))
 
 struct ResourceView {
   std::string id;
@@ -88,9 +121,12 @@ struct ResourceView {
   bool has_password = false;
   std::vector<std::string> egress_nodes;
   WallTime created{};
+  std::map<std::string, std::string> tags;
+  std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(ResourceView, (),
-                      (id, name, type, host, port, local_port, settings, username, has_password, egress_nodes, created))
+                      (id, name, type, host, port, local_port, settings, username, has_password, egress_nodes, created,
+                       tags, revision))
 struct ResourceCreate {
   std::string name;
   std::string type;
@@ -101,9 +137,10 @@ struct ResourceCreate {
   std::optional<std::string> username;
   std::optional<Secret> password;
   std::optional<std::vector<std::string>> egress_nodes;
+  std::optional<std::map<std::string, std::string>> tags;
 };
 BOOST_DESCRIBE_STRUCT(ResourceCreate, (),
-                      (name, type, host, port, local_port, settings, username, password, egress_nodes))
+                      (name, type, host, port, local_port, settings, username, password, egress_nodes, tags))
 struct ResourceUpdate {
   std::optional<std::string> name;
   std::optional<std::string> host;
@@ -113,8 +150,10 @@ struct ResourceUpdate {
   std::optional<std::string> username;
   std::optional<Secret> password;
   std::optional<std::vector<std::string>> egress_nodes;
+  std::optional<std::map<std::string, std::string>> tags;  // all of them, in the place of those before
 };
-BOOST_DESCRIBE_STRUCT(ResourceUpdate, (), (name, host, port, local_port, settings, username, password, egress_nodes))
+BOOST_DESCRIBE_STRUCT(ResourceUpdate, (),
+                      (name, host, port, local_port, settings, username, password, egress_nodes, tags))
 
 struct NodeStatusView {
   std::string id;
@@ -129,9 +168,15 @@ struct NodeStatusView {
   std::optional<WallTime> since = {};      // of the state
   std::optional<std::string> reason = {};  // what is wrong with it, in words
   std::optional<NodeFacts> facts = {};     // absent: its version does not report them, or it has not yet
+  std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(NodeStatusView, (),
-                      (id, name, kind, address, state, last_seen, version, sessions, created, since, reason, facts))
+                      (id, name, kind, address, state, last_seen, version, sessions, created, since, reason, facts,
+                       revision))
+struct NodeUpdate {
+  std::optional<std::string> name = {};
+};
+BOOST_DESCRIBE_STRUCT(NodeUpdate, (), (name))
 
 struct JoinTokenCreate {
   std::string kind;  // "gateway", "relay"
@@ -153,8 +198,22 @@ struct JoinTokenView {
   std::string used_by;
   WallTime created{};
   WallTime ends{};
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(JoinTokenView, (), (id, kind, name, used_by, created, ends))
+BOOST_DESCRIBE_STRUCT(JoinTokenView, (), (id, kind, name, used_by, created, ends, revision))
+
+// A person's installation of the client: it appears when they sign in. Removing it ends its sign-ins and sessions.
+struct DeviceView {
+  std::string id;
+  std::string account;
+  std::string email;
+  std::string name;
+  WallTime created{};
+  bool signed_in = false;
+  std::optional<WallTime> sign_in_ends;
+  std::uint64_t revision = 0;
+};
+BOOST_DESCRIBE_STRUCT(DeviceView, (), (id, account, email, name, created, signed_in, sign_in_ends, revision))
 
 struct ActivityView {
   std::string id;
@@ -172,16 +231,22 @@ struct ExplainView {
   bool allowed = false;
   std::string code;
   std::vector<std::string> reasons;
-  std::vector<std::string> egress;  // names of the nodes that would be used
+  std::vector<std::string> egress;      // names of the nodes that would be used
+  std::optional<WallTime> valid_until;  // when the grants that allow it end
 };
-BOOST_DESCRIBE_STRUCT(ExplainView, (), (allowed, code, reasons, egress))
-
-// Every list answers so; `cursor` is absent on the last page.
-template <class T>
-struct Page {
-  std::vector<T> items;
-  std::optional<std::string> cursor;
-  BOOST_DESCRIBE_CLASS(Page, (), (items, cursor), (), ())
-};
+BOOST_DESCRIBE_STRUCT(ExplainView, (), (allowed, code, reasons, egress, valid_until))
 
 }  // namespace portolan::api
+
+// What they have more than in the release before.
+#define PORTOLAN_API_GREW(View) \
+  template <>                   \
+  inline constexpr bool portolan::json::kMissingIsDefault<portolan::api::View> = true;
+PORTOLAN_API_GREW(AccountView)
+PORTOLAN_API_GREW(RoleView)
+PORTOLAN_API_GREW(MembershipView)
+PORTOLAN_API_GREW(GrantView)
+PORTOLAN_API_GREW(ResourceView)
+PORTOLAN_API_GREW(NodeStatusView)
+PORTOLAN_API_GREW(JoinTokenView)
+#undef PORTOLAN_API_GREW

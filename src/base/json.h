@@ -5,7 +5,7 @@
 //
 // decode() is strict about types, ranges and missing members: a member that is not std::optional and has no entry is an
 // error. Unknown members are refused (Unknown::kRefuse) in requests and security structures, and skipped (kIgnore)
-// where a newer neighbour may have added some.
+// where a newer neighbour may have added some; there an older one may leave out what kMissingIsDefault says.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -28,6 +28,11 @@ namespace portolan::json {
 
 enum class Unknown { kRefuse, kIgnore };
 using Value = boost::json::value;
+
+// Specialised as true for a struct that has grown: decoded with kIgnore, what an older neighbour does not send has the
+// struct's own default.
+template <class T>
+inline constexpr bool kMissingIsDefault = false;
 
 // Parses one document, at most 64 levels deep; duplicate names are refused.
 Result<Value> parse(std::string_view text);
@@ -91,6 +96,7 @@ Result<> struct_from_value(const Value& in, T& out, const std::string& path, Unk
           if (!found || found->is_null()) return;
           result = from_value(*found, field.emplace(), inner, unknown);
         } else {
+          if (!found && kMissingIsDefault<T> && unknown == Unknown::kIgnore) return;
           result = found ? from_value(*found, field, inner, unknown)
                          : Result<>(fail(Code::kInvalid, inner + ": is missing"));
         }

@@ -191,9 +191,9 @@ net::Task<Result<Secret>> make_dev_token(api::ControlClient& control) {
   for (const api::ApiTokenView& token : old) {
     CO_CHECK(co_await control.remove("/v1/tokens/" + token.id));
   }
-  CO_TRY(auto made,
-         co_await control.post<api::ApiTokenMade>("/v1/tokens", api::ApiTokenCreate{kTokenName, std::nullopt}));
-  co_return std::move(made.token);
+  CO_TRY(auto made, co_await control.post<api::ApiTokenMade>("/v1/tokens", api::ApiTokenCreate{.name = kTokenName}));
+  if (!made.token) co_return fail(Code::kInternal, "the control plane made an API token without a token");
+  co_return std::move(*made.token);
 }
 
 }  // namespace portolan::cli

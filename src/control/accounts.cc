@@ -4,23 +4,22 @@
 #include <utility>
 
 #include "base/id.h"
-#include "control/listing.h"
+#include "control/collection.h"
+#include "control/objects.h"
 
 namespace portolan::control {
 namespace {
 
-constexpr std::size_t kNameLimit = 200;
+constexpr std::string_view kPerson = "person";
+constexpr std::string_view kService = "service";
 
-Result<> check_name(const std::string& name) {
-  const bool plain =
-      std::ranges::none_of(name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (name.size() <= kNameLimit && plain) return {};
-  return fail(Code::kInvalid, "name: at most " + std::to_string(kNameLimit) + " bytes without control characters");
+Error no_password_for_services() {
+  return {Code::kInvalid, "password: a service account has none; give it an API token"};
 }
 
 // Somebody must be able to undo what is done here.
-Result<> keep_an_admin(const directory::Snapshot& snapshot) {
-  const bool one = std::ranges::any_of(snapshot.accounts,
+Result<> keep_an_admin(const store::Change& change) {
+  const bool one = std::ranges::any_of(change.now().accounts,
                                        [](const auto& entry) { return entry.second.admin && !entry.second.suspended; });
   if (one) return {};
   return fail(Code::kConflict, "this is the last admin who can sign in; make another one first", "last_admin");
@@ -29,11 +28,17 @@ Result<> keep_an_admin(const directory::Snapshot& snapshot) {
 }  // namespace
 
 api::AccountView account_view(const directory::Account& account) {
-  return {account.id, account.email, account.name, account.admin, account.suspended, account.created};
+  return {account.id,        account.email,   account.name, account.admin,
+          account.suspended, account.created, account.kind, !account.password_hash.empty(),
+          account.revision};
 }
 
 void Accounts::add_to(Routes& routes) {
-  routes.add_at_once("GET /v1/accounts", [this](const Exchange& exchange) { return list(exchange); });
+  add_collection<api::AccountView, directory::Account>(
+      routes, core_, "GET /v1/accounts",
+      {.view = [](const Exchange&, const auto& account) { return account_view(account); },
+       .order = "email",
+       .exact = {{"email", "email"}, {"name", "name"}, {"kind", "kind"}}});
   routes.add_at_once("GET /v1/accounts/{account}", [](const Exchange& exchange) -> Answer {
     PL_TRY(const auto account, existing(exchange.lookup->account(exchange.argument()), "account", exchange.argument()));
     return ok(account_view(account));
@@ -41,16 +46,6 @@ void Accounts::add_to(Routes& routes) {
   routes.add("POST /v1/accounts", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("PATCH /v1/accounts/{account}", [this](Exchange exchange) { return update(std::move(exchange)); });
   routes.add("DELETE /v1/accounts/{account}", [this](Exchange exchange) { return remove(std::move(exchange)); });
-}
-
-Answer Accounts::list(const Exchange& exchange) const {
-  const auto& request = exchange.call.request;
-  PL_TRY(const auto part, list_request(request, {"email", "name"}));
-  std::vector<Entry<api::AccountView>> entries;
-  for (const auto& [id, account] : exchange.lookup->snapshot().accounts)
-    if (passes(request, "email", account.email) && passes(request, "name", account.name))
-      entries.emplace_back(order_key(account.email, id), account_view(account));
-  return page(std::move(entries), part);
 }
 
 net::Task<Result<std::string>> Accounts::checked_hash(Secret password) {
@@ -66,14 +61,17 @@ net::Task<Result<directory::Account>> Accounts::make(std::string actor, api::Acc
   account.id = make_id("a");
   CO_TRY(account.email, directory::normalize_email(request.email));
   account.name = request.name.value_or("");
-  CO_CHECK(check_name(account.name));
+  CO_CHECK(check_text("name", account.name));
   account.admin = request.admin.value_or(false);
+  account.kind = request.kind.value_or(std::string(kPerson));
+  if (account.kind != kPerson && account.kind != kService)
+    co_return fail(Code::kInvalid, "kind " + quoted(account.kind) + ": must be person or service");
   if (request.password) {
+    if (account.kind == kService) co_return std::unexpected(no_password_for_services());
     CO_TRY(account.password_hash, co_await checked_hash(std::move(*request.password)));
   }
   account.created = core_.now();
-  CO_CHECK(co_await core_.change(std::move(actor), [account](store::Change& change) { return change.put(account); }));
-  co_return account;
+  co_return co_await make_object(core_, std::move(actor), std::move(account));
 }
 
 net::Task<Answer> Accounts::create(Exchange exchange) {
@@ -86,37 +84,29 @@ net::Task<Answer> Accounts::update(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::AccountUpdate>());
   CO_TRY(const auto account, existing(exchange.lookup->account(exchange.argument()), "account", exchange.argument()));
   if (request.name) {
-    CO_CHECK(check_name(*request.name));
+    CO_CHECK(check_text("name", *request.name));
   }
   std::optional<std::string> hash;
   if (request.password) {
+    if (account.kind == kService) co_return std::unexpected(no_password_for_services());
     CO_TRY(hash, co_await checked_hash(std::move(*request.password)));
   }
-  auto shown = std::make_shared<api::AccountView>();
-  auto edit = [id = account.id, name = request.name, admin = request.admin, suspended = request.suspended, hash,
-               shown](store::Change& change) -> Result<> {
-    const auto found = change.now().accounts.find(id);
-    if (found == change.now().accounts.end()) return fail(Code::kNotFound, "there is no account " + quoted(id));
-    auto changed = found->second;
+  auto edit = [name = request.name, admin = request.admin, suspended = request.suspended, hash](
+                  directory::Account& changed, store::Change&) -> Result<> {
     if (name) changed.name = *name;
     if (admin) changed.admin = *admin;
     if (suspended) changed.suspended = *suspended;
     if (hash) changed.password_hash = *hash;
-    PL_CHECK(change.put(changed));
-    *shown = account_view(changed);
-    return keep_an_admin(change.now());
+    return {};
   };
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), std::move(edit)));
-  co_return ok(*shown);
+  CO_TRY(const auto changed,
+         co_await edit_object<directory::Account>(core_, exchange, account.id, std::move(edit), keep_an_admin));
+  co_return ok(account_view(changed));
 }
 
 net::Task<Answer> Accounts::remove(Exchange exchange) {
   CO_TRY(const auto account, existing(exchange.lookup->account(exchange.argument()), "account", exchange.argument()));
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = account.id](store::Change& change) -> Result<> {
-    PL_CHECK(change.remove<directory::Account>(id));
-    return keep_an_admin(change.now());
-  }));
-  co_return no_content();
+  co_return co_await remove_object<directory::Account>(core_, exchange, account.id, keep_an_admin);
 }
 
 }  // namespace portolan::control

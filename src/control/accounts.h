@@ -19,7 +19,6 @@ class Accounts {
   net::Task<Answer> create(Exchange exchange);
   net::Task<Answer> update(Exchange exchange);
   net::Task<Answer> remove(Exchange exchange);
-  Answer list(const Exchange& exchange) const;
   net::Task<Result<std::string>> checked_hash(Secret password);
 
   Core& core_;

@@ -213,10 +213,10 @@ CO_TEST(Admin, ApiTokensAreTheirOwners) {
   CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
   const auto ann = co_await test.sign_in("ann@example.com");
   CO_ASSERT_OK(ann);
-  const auto made =
-      co_await test.post<api::ApiTokenMade>("/v1/tokens", api::ApiTokenCreate{"backup", "2h"}, ann->by_token);
+  const auto made = co_await test.post<api::ApiTokenMade>(
+      "/v1/tokens", api::ApiTokenCreate{.name = "backup", .life = "2h"}, ann->by_token);
   CO_ASSERT_OK(made);
-  const As script{.token = made->token.reveal()};
+  const As script{.token = made->token->reveal()};
   CO_ASSERT_OK(co_await test.get<api::AccountView>({"GET /v1/whoami"}, script));
   const auto no_children = co_await test.call({"POST /v1/tokens", {}, R"({"name":"more"})"}, script);
   EXPECT_EQ(no_children.status, 403);

@@ -130,9 +130,7 @@ net::Task<Result<>> follow(Core& core, const Source<View>& source, Exchange exch
   LineSender lines(sink, core.options.clock, core.options.heartbeat);
   CO_CHECK(co_await lines.begin());
   while (true) {
-    const auto lookup = core.lookup();
-    const auto caller = identify(exchange.call, *lookup, core.authorities, core.now());
-    if (!caller || !caller->admin) co_return fail(Code::kEof, "no longer allowed");
+    CO_CHECK(readmit(core, exchange));
     CO_TRY(const auto listed, co_await read(source, request));
     for (const auto& item : listed.items) {
       CO_CHECK(co_await lines.send(json::encode(item)));

@@ -1,5 +1,6 @@
 #include "control/caller.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "crypto/hash.h"
@@ -55,6 +56,9 @@ Result<Caller> identify_token(std::string_view header, const Lookup& lookup, Wal
     return unauthenticated("the API token " + quoted(token->name) + " ended at " + to_rfc3339(*token->ends),
                            "token_expired");
   caller.kind = Caller::Kind::kApiToken;
+  caller.token = token->id;
+  if (std::ranges::find(token->permissions, kAllPermissions) == token->permissions.end())
+    caller.permissions = token->permissions;
   PL_CHECK(check_account(lookup.snapshot(), token->account, caller));
   return caller;
 }

@@ -2,7 +2,10 @@
 // bearer token says it. Every request is checked anew against the newest directory: what was taken back a moment ago no
 // longer counts.
 #pragma once
+#include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -11,6 +14,9 @@
 #include "net/http/server.h"
 
 namespace portolan::control {
+
+// In the place of a token's permissions: whatever its account may.
+inline constexpr std::string_view kAllPermissions = "all";
 
 struct Caller {
   enum class Kind {
@@ -26,6 +32,8 @@ struct Caller {
   std::string device = {};  // of sign-ins: token and certificate
   std::string sign_in = {};
   std::string node = {};
+  std::string token = {};                                    // id of the API token
+  std::optional<std::vector<std::string>> permissions = {};  // of an API token that may not all that its account may
 
   // For activities.
   const std::string& actor() const { return node.empty() ? account : node; }

@@ -1,10 +1,12 @@
 #include "control/control_plane.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "control/accounts.h"
 #include "control/agents.h"
 #include "control/audit_lists.h"
+#include "control/devices.h"
 #include "control/first_contact.h"
 #include "control/health.h"
 #include "control/join_tokens.h"
@@ -16,12 +18,14 @@
 #include "control/roles.h"
 #include "control/sign_in.h"
 #include "control/tokens.h"
+#include "net/loop.h"
 
 namespace portolan::control {
 namespace {
 
 // Who acts when nobody has called: the operator at the machine.
 constexpr const char* kSystem = "system";
+constexpr auto kBoundaryCheck = std::chrono::minutes(1);
 
 }  // namespace
 
@@ -37,12 +41,16 @@ struct ControlPlane::Parts {
   Agents agents;
   SignIns sign_ins;
   Accounts accounts;
-  Roles roles;
   Resources resources;
   JoinTokens join_tokens;
   Tokens tokens;
   AuditLists audit_lists;
   net::http::Router router;
+
+ private:
+  // Grants begin and end by themselves: what follows from the directory changes then as if somebody had changed it.
+  void await_boundary();
+  net::Timer boundary_;
 };
 
 ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
@@ -60,17 +68,19 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
       agents(*core, presence, health),
       sign_ins(*core),
       accounts(*core),
-      roles(*core),
       resources(*core),
       join_tokens(*core),
       tokens(*core),
-      audit_lists(*core) {
+      audit_lists(*core),
+      boundary_(core->executor) {
   node_views.update(core->lookup());
   core->hub.on_change([this] {
     const auto lookup = core->lookup();
     node_views.update(lookup);
     leases.reevaluate(*lookup);
+    await_boundary();
   });
+  await_boundary();
   Routes routes(*core, router);
   add_first_contact(routes, *core);
   nodes.add_to(routes);
@@ -78,11 +88,24 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   agents.add_to(routes);
   sign_ins.add_to(routes);
   accounts.add_to(routes);
-  roles.add_to(routes);
+  add_roles(routes, *core);
+  add_memberships(routes, *core);
+  add_grants(routes, *core);
+  add_access(routes, *core);
+  add_devices(routes, *core);
   resources.add_to(routes);
   join_tokens.add_to(routes);
   tokens.add_to(routes);
   audit_lists.add_to(routes);
+}
+
+void ControlPlane::Parts::await_boundary() {
+  const WallTime now = core->now();
+  const auto next = directory::next_boundary(core->lookup()->snapshot(), now);
+  if (!next) return boundary_.cancel();
+  // The wall clock may be set meanwhile; a millisecond more, so that the boundary is behind us then.
+  const auto wait = std::min<std::chrono::milliseconds>(*next - now + std::chrono::milliseconds(1), kBoundaryCheck);
+  boundary_.schedule(wait, [this] { core->hub.directory_changed(); });
 }
 
 ControlPlane::ControlPlane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -113,8 +136,8 @@ net::Task<Result<Secret>> ControlPlane::make_api_token(std::string email, std::s
   const auto lookup = parts_->core->lookup();
   const auto* account = lookup->snapshot().account_by_email(normal);
   if (!account) co_return fail(Code::kNotFound, "there is no account " + quoted(normal));
-  CO_TRY(auto made, co_await parts_->tokens.make(kSystem, account->id, {.name = std::move(name), .life = {}}));
-  co_return std::move(made.token);
+  CO_TRY(auto made, co_await parts_->tokens.make(kSystem, account->id, {.name = std::move(name)}));
+  co_return made.token.value_or(Secret());
 }
 
 }  // namespace portolan::control

@@ -20,7 +20,10 @@ Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<
       store_pool("store", 1),
       audit_pool("audit", 2),
       password_pool("password", 2, options.password_queue) {
-  directory->on_change([notify = hub.notifier()](const auto&) { notify(); });
+  directory->on_change([this, notify = hub.notifier()](const auto& snapshot, const auto& touched) {
+    changes.append(snapshot->revision, touched);
+    notify();
+  });
 }
 
 Result<std::unique_ptr<Core>> Core::open(net::Executor executor, ServerOptions options) {

@@ -9,6 +9,7 @@
 #include "audit/records.h"
 #include "base/file.h"
 #include "control/authorities.h"
+#include "control/changes.h"
 #include "control/lookup.h"
 #include "control/options.h"
 #include "control/watch.h"
@@ -45,6 +46,7 @@ class Core {
   const Authorities authorities;
   const crypto::SealingKey sealing;
   Hub hub;
+  Changes changes;
   std::size_t requests = 0;  // that are being answered, watches apart
   const std::unique_ptr<store::DirectoryStore> directory;
   const std::unique_ptr<store::AuditStore> audit;

@@ -4,8 +4,9 @@
 
 #include "api/admin.h"
 #include "base/id.h"
+#include "control/collection.h"
 #include "control/join.h"
-#include "control/listing.h"
+#include "control/objects.h"
 
 namespace portolan::control {
 namespace {
@@ -14,22 +15,13 @@ constexpr auto kDefaultLife = std::chrono::hours(1);
 constexpr auto kLongestLife = std::chrono::days(7);
 
 api::JoinTokenView view_of(const directory::JoinToken& token) {
-  return {token.id, token.kind, token.name, token.used_by, token.created, token.ends};
+  return {token.id, token.kind, token.name, token.used_by, token.created, token.ends, token.revision};
 }
 
 const directory::JoinToken* find(const Exchange& exchange) {
   const auto& all = exchange.lookup->snapshot().join_tokens;
   const auto found = all.find(exchange.argument());
   return found == all.end() ? nullptr : &found->second;
-}
-
-Answer list(const Exchange& exchange) {
-  PL_TRY(const auto part, list_request(exchange.call.request, {"kind"}));
-  std::vector<Entry<api::JoinTokenView>> entries;
-  for (const auto& [id, token] : exchange.lookup->snapshot().join_tokens)
-    if (passes(exchange.call.request, "kind", token.kind))
-      entries.emplace_back(order_key(to_rfc3339(token.created), id), view_of(token));
-  return page(std::move(entries), part);
 }
 
 // Tokens that ended long ago, used or not: the nodes and activities that came of them are on record.
@@ -44,7 +36,11 @@ Result<> drop_old(store::Change& change, WallTime now) {
 }  // namespace
 
 void JoinTokens::add_to(Routes& routes) {
-  routes.add_at_once("GET /v1/join-tokens", list);
+  add_collection<api::JoinTokenView, directory::JoinToken>(
+      routes, core_, "GET /v1/join-tokens",
+      {.view = [](const Exchange&, const auto& token) { return view_of(token); },
+       .order = "created",
+       .exact = {{"kind", "kind"}, {"name", "name"}}});
   routes.add_at_once("GET /v1/join-tokens/{token}", [](const Exchange& exchange) -> Answer {
     PL_TRY(const auto token, existing(find(exchange), "join token", exchange.argument()));
     return ok(view_of(token));
@@ -89,10 +85,8 @@ net::Task<Answer> JoinTokens::create(Exchange exchange) {
 }
 
 net::Task<Answer> JoinTokens::remove(Exchange exchange) {
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = exchange.argument()](store::Change& change) {
-    return change.remove<directory::JoinToken>(id);
-  }));
-  co_return no_content();
+  const std::string id = exchange.argument();
+  co_return co_await remove_object<directory::JoinToken>(core_, std::move(exchange), id);
 }
 
 }  // namespace portolan::control

@@ -84,6 +84,10 @@ Error denial(const directory::Snapshot& snapshot, std::string_view account, std:
   std::string message;
   if (decision.code == "no_grant") {
     message = who + " may not use " + what + ": no role of theirs has a grant for it; ask an admin";
+  } else if (decision.code == "grant_ended") {
+    message = who + " may not use " + what + " any more: the grant has ended; ask an admin";
+  } else if (decision.code == "grant_not_begun") {
+    message = who + " may not use " + what + " yet: the grant begins later; ask an admin";
   } else if (decision.code == "account_suspended") {
     message = who + " may not use " + what + ": the account is suspended; ask an admin";
   } else if (decision.code == "unknown_account") {
@@ -102,9 +106,9 @@ std::string password_context(std::string_view resource) { return "resource/" + s
 // Until when, if nothing changes.
 Result<WallTime> Leases::may_go_on(const Lookup& lookup, const Live& live) const {
   const auto& snapshot = lookup.snapshot();
-  const auto decision = directory::allow(snapshot, live.account, live.resource);
-  if (!decision.allowed) return std::unexpected(denial(snapshot, live.account, live.resource, decision));
   const WallTime now = clock_.wall();
+  const auto decision = directory::allow(snapshot, live.account, live.resource, now);
+  if (!decision.allowed) return std::unexpected(denial(snapshot, live.account, live.resource, decision));
   const auto* sign_in = lookup.lasting_sign_in(live.account, live.device, now);
   if (!sign_in)
     return fail(Code::kDenied,

@@ -1,10 +1,13 @@
 #include "control/listing.h"
 
+#include <algorithm>
 #include <charconv>
+
+#include "base/bytes.h"
 
 namespace portolan::control {
 
-Result<> check_parameters(const net::http::Request& request, std::initializer_list<std::string_view> known) {
+Result<> check_parameters(const net::http::Request& request, std::span<const std::string_view> known) {
   for (const auto& [name, value] : request.query) {
     if (std::ranges::find(known, name) != known.end()) continue;
     std::string all;
@@ -14,9 +17,13 @@ Result<> check_parameters(const net::http::Request& request, std::initializer_li
   return {};
 }
 
+Result<> check_parameters(const net::http::Request& request, std::initializer_list<std::string_view> known) {
+  return check_parameters(request, std::span(known.begin(), known.size()));
+}
+
 Result<std::size_t> list_limit(const net::http::Request& request) {
   const auto text = request.parameter("limit");
-  if (!text) return ListRequest{}.limit;
+  if (!text) return std::size_t{100};
   std::size_t limit = 0;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
   if (error != std::errc() || end != text->data() + text->size() || limit == 0 || limit > kListLimit)
@@ -24,23 +31,6 @@ Result<std::size_t> list_limit(const net::http::Request& request) {
   return limit;
 }
 
-std::string encode_cursor(std::string_view key) { return base64url(as_bytes(key)); }
-
-Result<ListRequest> list_request(const net::http::Request& request, std::initializer_list<std::string_view> filters) {
-  for (const auto& [name, value] : request.query)
-    if (name != "limit" && name != "cursor" && std::ranges::find(filters, name) == filters.end()) {
-      std::string all = "limit, cursor";
-      for (const auto each : filters) all += ", " + std::string(each);
-      return fail(Code::kInvalid, "unknown parameter " + quoted(name) + "; known are: " + all);
-    }
-  ListRequest out;
-  PL_TRY(out.limit, list_limit(request));
-  if (const auto cursor = request.parameter("cursor")) {
-    const auto key = from_base64url(*cursor);
-    if (!key) return fail(Code::kInvalid, "cursor: is not one of ours");
-    out.after = as_text(*key);
-  }
-  return out;
-}
+std::string encode_cursor(std::string_view place) { return base64url(as_bytes(place)); }
 
 }  // namespace portolan::control

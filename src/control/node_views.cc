@@ -33,7 +33,10 @@ void NodeViews::note_deleted(const directory::Snapshot& before, const directory:
 
 const api::NodeView& NodeViews::shared(const Lookup& lookup) {
   const auto& snapshot = lookup.snapshot();
-  if (shared_epoch_ == snapshot.epoch && shared_revision_ == snapshot.revision) return shared_;
+  const WallTime now = clock_.wall();
+  const bool in_time = !shared_until_ || now < *shared_until_;
+  if (shared_epoch_ == snapshot.epoch && shared_revision_ == snapshot.revision && in_time) return shared_;
+  shared_until_ = directory::next_boundary(snapshot, now);
   shared_epoch_ = snapshot.epoch;
   shared_revision_ = snapshot.revision;
   shared_ = {};
@@ -44,7 +47,7 @@ const api::NodeView& NodeViews::shared(const Lookup& lookup) {
       shared_.nodes.push_back({node.id, node.name, node.kind, node.address});
     }
   }
-  for (auto& [account, nodes] : directory::egress_nodes_by_account(snapshot))
+  for (auto& [account, nodes] : directory::egress_nodes_by_account(snapshot, now))
     shared_.accounts.push_back({account, nodes});
   for (const auto& [id, account] : snapshot.accounts)
     if (account.suspended) shared_.denied_accounts.push_back(id);

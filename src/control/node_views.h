@@ -32,6 +32,7 @@ class NodeViews {
   api::NodeView shared_;  // of one revision, for all
   std::string shared_epoch_;
   std::uint64_t shared_revision_ = 0;
+  std::optional<WallTime> shared_until_;  // then a grant begins or ends
 };
 
 }  // namespace portolan::control

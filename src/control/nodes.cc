@@ -4,8 +4,9 @@
 #include <utility>
 
 #include "base/id.h"
+#include "control/collection.h"
 #include "control/join.h"
-#include "control/listing.h"
+#include "control/objects.h"
 
 namespace portolan::control {
 namespace {
@@ -183,7 +184,12 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
 }
 
 void Nodes::add_admin_routes(Routes& routes) {
-  routes.add_at_once("GET /v1/nodes", [this](const Exchange& exchange) { return list(exchange); });
+  add_collection<api::NodeStatusView, directory::Node>(
+      routes, core_, "GET /v1/nodes",
+      {.view = [this](const Exchange& exchange, const auto& node) { return status(node, *exchange.lookup); },
+       .exact = {{"name", "name"}, {"kind", "kind"}, {"state", "state"}},
+       .lively = true});
+  routes.add("PATCH /v1/nodes/{node}", [this](Exchange exchange) { return rename(std::move(exchange)); });
   routes.add_at_once("GET /v1/nodes/{node}", [this](const Exchange& exchange) -> Answer {
     PL_TRY(const auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
     return ok(status(node, *exchange.lookup));
@@ -197,6 +203,7 @@ api::NodeStatusView Nodes::status(const directory::Node& node, const Lookup& loo
   api::NodeStatusView view{node.id,     node.name,      node.kind,    node.address,
                            state,       seen.last_seen, seen.version, seen.watches > 0 ? seen.sessions : 0,
                            node.created};
+  view.revision = node.revision;
   view.since = seen.since;
   if (std::string trouble = presence_.trouble(node, lookup); !trouble.empty()) view.reason = std::move(trouble);
   view.facts = std::move(seen.facts);
@@ -206,29 +213,29 @@ api::NodeStatusView Nodes::status(const directory::Node& node, const Lookup& loo
   return view;
 }
 
-Answer Nodes::list(const Exchange& exchange) const {
-  const auto& request = exchange.call.request;
-  PL_TRY(const auto part, list_request(request, {"name", "kind", "state"}));
-  std::vector<Entry<api::NodeStatusView>> entries;
-  for (const auto& [id, node] : exchange.lookup->snapshot().nodes) {
-    auto view = status(node, *exchange.lookup);
-    if (passes(request, "name", node.name) && passes(request, "kind", node.kind) &&
-        passes(request, "state", view.state))
-      entries.emplace_back(order_key(node.name, id), std::move(view));
+net::Task<Answer> Nodes::rename(Exchange exchange) {
+  CO_TRY(const auto request, exchange.body<api::NodeUpdate>());
+  CO_TRY(const auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
+  if (request.name) {
+    CO_CHECK(check_node_name(*request.name));
   }
-  return page(std::move(entries), part);
+  auto edit = [name = request.name](directory::Node& changed, store::Change&) -> Result<> {
+    if (changed.revoked) return fail(Code::kConflict, "the node " + quoted(changed.name) + " has been revoked");
+    changed.name = name.value_or(changed.name);
+    return {};
+  };
+  CO_TRY(const auto renamed, co_await edit_object<directory::Node>(core_, exchange, node.id, std::move(edit)));
+  co_return ok(status(renamed, *exchange.lookup));
 }
 
 // Revoked, not removed: its certificate's serial stays on the deny list, and its name on what it has done.
 net::Task<Answer> Nodes::revoke_node(Exchange exchange) {
-  CO_TRY(auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = node.id](store::Change& change) -> Result<> {
-    const auto found = change.now().nodes.find(id);
-    if (found == change.now().nodes.end()) return fail(Code::kNotFound, "there is no node " + quoted(id));
-    auto revoked = found->second;
-    revoked.revoked = true;
-    return change.put(revoked);
-  }));
+  CO_TRY(const auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
+  CO_CHECK(co_await edit_object<directory::Node>(core_, exchange, node.id,
+                                                 [](directory::Node& revoked, store::Change&) -> Result<> {
+                                                   revoked.revoked = true;
+                                                   return {};
+                                                 }));
   co_return no_content();
 }
 

@@ -47,7 +47,7 @@ class Nodes {
   net::Task<Answer> append_audit(Exchange exchange);
   net::Task<Answer> revoke_node(Exchange exchange);
   Answer sessions(const Exchange& exchange);
-  Answer list(const Exchange& exchange) const;
+  net::Task<Answer> rename(Exchange exchange);
   void add_admin_routes(Routes& routes);
 
   Core& core_;

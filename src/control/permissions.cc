@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 namespace portolan::control {
 namespace {
@@ -24,6 +25,7 @@ constexpr auto kTable = std::to_array<Permission>({
 
     {"GET /v1/tokens", Who::kAccount},
     {"POST /v1/tokens", Who::kSignedIn},
+    {"GET /v1/tokens/{token}", Who::kAccount},
     {"DELETE /v1/tokens/{token}", Who::kAccount},
 
     {"GET /v1/accounts", Who::kAdmin},
@@ -34,6 +36,7 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /v1/roles", Who::kAdmin},
     {"POST /v1/roles", Who::kAdmin},
     {"GET /v1/roles/{role}", Who::kAdmin},
+    {"PATCH /v1/roles/{role}", Who::kAdmin},
     {"DELETE /v1/roles/{role}", Who::kAdmin},
     {"GET /v1/memberships", Who::kAdmin},
     {"POST /v1/memberships", Who::kAdmin},
@@ -42,6 +45,7 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /v1/grants", Who::kAdmin},
     {"POST /v1/grants", Who::kAdmin},
     {"GET /v1/grants/{grant}", Who::kAdmin},
+    {"PATCH /v1/grants/{grant}", Who::kAdmin},
     {"DELETE /v1/grants/{grant}", Who::kAdmin},
     {"GET /v1/resources", Who::kAdmin},
     {"POST /v1/resources", Who::kAdmin},
@@ -50,11 +54,15 @@ constexpr auto kTable = std::to_array<Permission>({
     {"DELETE /v1/resources/{resource}", Who::kAdmin},
     {"GET /v1/nodes", Who::kAdmin},
     {"GET /v1/nodes/{node}", Who::kAdmin},
+    {"PATCH /v1/nodes/{node}", Who::kAdmin},
     {"DELETE /v1/nodes/{node}", Who::kAdmin},
     {"GET /v1/join-tokens", Who::kAdmin},
     {"POST /v1/join-tokens", Who::kAdmin},
     {"GET /v1/join-tokens/{token}", Who::kAdmin},
     {"DELETE /v1/join-tokens/{token}", Who::kAdmin},
+    {"GET /v1/devices", Who::kAdmin},
+    {"GET /v1/devices/{device}", Who::kAdmin},
+    {"DELETE /v1/devices/{device}", Who::kAdmin},
 
     {"POST /v1/resources/{resource}/checks", Who::kAdmin},
     {"GET /v1/health/resources", Who::kAdmin},
@@ -96,8 +104,32 @@ const Permission* find_permission(std::string_view route) {
   return found == kTable.end() ? nullptr : &*found;
 }
 
-Result<> may_call(Who who, const Caller& caller) {
-  if (allowed(who, caller)) return {};
+std::string needed_permission(std::string_view route) {
+  constexpr std::string_view kPrefix = "/v1/";
+  const auto space = route.find(' ');
+  const auto path = route.substr(space + 1);
+  if (!path.starts_with(kPrefix)) return {};
+  const auto noun = path.substr(kPrefix.size(), path.find('/', kPrefix.size()) - kPrefix.size());
+  if (noun == "whoami") return {};
+  return std::string(noun) + (route.substr(0, space) == "GET" ? ":read" : ":write");
+}
+
+std::vector<std::string> grantable_permissions() {
+  std::set<std::string> all;
+  for (const auto& row : kTable)
+    if (row.who == Who::kAdmin || row.who == Who::kAccount)
+      if (auto name = needed_permission(row.route); !name.empty()) all.insert(std::move(name));
+  return {all.begin(), all.end()};
+}
+
+Result<> may_call(const Permission& permission, const Caller& caller) {
+  const Who who = permission.who;
+  if (allowed(who, caller)) {
+    if (who == Who::kAnyone || !caller.permissions) return {};
+    const auto needed = needed_permission(permission.route);
+    if (needed.empty() || std::ranges::find(*caller.permissions, needed) != caller.permissions->end()) return {};
+    return fail(Code::kDenied, "this API token lacks the permission " + quoted(needed), "missing_permission");
+  }
   if (caller.kind == Caller::Kind::kNobody)
     return fail(Code::kUnauthenticated, who == Who::kNode
                                             ? "only for nodes, by their certificate, on the internal server name"

@@ -2,7 +2,9 @@
 // of the kind again, but what of its own a caller may see.
 #pragma once
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "control/caller.h"
@@ -22,9 +24,15 @@ struct Permission {
   Who who;
 };
 
+// What an API token with permissions of its own needs to call the route: "resources:read" for a GET, "resources:write"
+// for all else, by the first word of the path. Empty: nothing.
+std::string needed_permission(std::string_view route);
+// All that a token may be given, in order; "all" is not among them.
+std::vector<std::string> grantable_permissions();
+
 std::span<const Permission> permissions();
 const Permission* find_permission(std::string_view route);
-// Code::kUnauthenticated for nobody, else kDenied.
-Result<> may_call(Who who, const Caller& caller);
+// Code::kUnauthenticated for nobody, else kDenied; "missing_permission" for a token that lacks it.
+Result<> may_call(const Permission& permission, const Caller& caller);
 
 }  // namespace portolan::control

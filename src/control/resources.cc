@@ -4,8 +4,9 @@
 #include <utility>
 
 #include "base/id.h"
+#include "control/collection.h"
 #include "control/leases.h"
-#include "control/listing.h"
+#include "control/objects.h"
 #include "protocols/driver.h"
 
 namespace portolan::control {
@@ -15,12 +16,14 @@ constexpr std::uint16_t kFirstLocalPort = 10'000;
 constexpr std::uint16_t kLastLocalPort = 32'767;
 constexpr std::size_t kSecretLimit = 4096;
 constexpr std::size_t kSettingsLimit = 64 * 1024;
+constexpr std::size_t kTagsLimit = 64;
 
 api::ResourceView view_of(const directory::Resource& resource) {
   return {resource.id,           resource.name,     resource.type,
           resource.host,         resource.port,     resource.local_port,
           resource.settings,     resource.username, !resource.sealed_password.empty(),
-          resource.egress_nodes, resource.created};
+          resource.egress_nodes, resource.created,  resource.tags,
+          resource.revision};
 }
 
 Result<const protocols::Protocol*> protocol_of(const std::string& type) {
@@ -39,6 +42,22 @@ Result<> check_host(const std::string& host) {
   return fail(Code::kInvalid, "host " + quoted(host) + ": must be a host name or an address, without a port");
 }
 
+// Tags are what lists are filtered by: "env=prod".
+Result<> check_tags(const std::map<std::string, std::string>& tags) {
+  if (tags.size() > kTagsLimit) return fail(Code::kInvalid, "tags: at most " + std::to_string(kTagsLimit));
+  for (const auto& [key, value] : tags) {
+    const bool plain = std::ranges::all_of(key, [](char c) {
+      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' ||
+             c == '_' || c == '/' || c == ':';
+    });
+    if (key.empty() || key.size() > 63 || !plain)
+      return fail(Code::kInvalid, "tags: the key " + quoted(key) +
+                                      " must have 1 to 63 of a-z, A-Z, 0-9, \".\", \"-\", \"_\", \"/\", \":\"");
+    PL_CHECK(check_text("tags." + key, value, 255));
+  }
+  return {};
+}
+
 // All that can be said of a resource without the rest of the directory.
 Result<> check(const directory::Resource& resource) {
   PL_CHECK(directory::check_resource_name(resource.name));
@@ -48,6 +67,7 @@ Result<> check(const directory::Resource& resource) {
   if (resource.local_port != 0 && (resource.local_port < kFirstLocalPort || resource.local_port > kLastLocalPort))
     return fail(Code::kInvalid,
                 "local_port: must be " + std::to_string(kFirstLocalPort) + " to " + std::to_string(kLastLocalPort));
+  PL_CHECK(check_tags(resource.tags));
   if (json::encode(resource.settings).size() > kSettingsLimit) return fail(Code::kLimit, "settings: too long");
   return protocol->check(resource.settings, resource.username);
 }
@@ -70,7 +90,10 @@ Result<std::vector<std::string>> node_ids(const Lookup& lookup, const std::vecto
 }  // namespace
 
 void Resources::add_to(Routes& routes) {
-  routes.add_at_once("GET /v1/resources", [this](const Exchange& exchange) { return list(exchange); });
+  add_collection<api::ResourceView, directory::Resource>(
+      routes, core_, "GET /v1/resources",
+      {.view = [](const Exchange&, const auto& resource) { return view_of(resource); },
+       .exact = {{"name", "name"}, {"type", "type"}}});
   routes.add_at_once("GET /v1/resources/{resource}", [](const Exchange& exchange) -> Answer {
     PL_TRY(const auto resource,
            existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
@@ -79,16 +102,6 @@ void Resources::add_to(Routes& routes) {
   routes.add("POST /v1/resources", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("PATCH /v1/resources/{resource}", [this](Exchange exchange) { return update(std::move(exchange)); });
   routes.add("DELETE /v1/resources/{resource}", [this](Exchange exchange) { return remove(std::move(exchange)); });
-}
-
-Answer Resources::list(const Exchange& exchange) const {
-  const auto& request = exchange.call.request;
-  PL_TRY(const auto part, list_request(request, {"name", "type"}));
-  std::vector<Entry<api::ResourceView>> entries;
-  for (const auto& [id, resource] : exchange.lookup->snapshot().resources)
-    if (passes(request, "name", resource.name) && passes(request, "type", resource.type))
-      entries.emplace_back(order_key(resource.name, id), view_of(resource));
-  return page(std::move(entries), part);
 }
 
 std::string Resources::seal(const std::string& resource, const Secret& password) const {
@@ -117,6 +130,7 @@ net::Task<Answer> Resources::create(Exchange exchange) {
   resource.port = request.port.value_or(protocol->default_port);
   resource.local_port = request.local_port.value_or(0);
   if (request.settings) resource.settings = std::move(*request.settings);
+  if (request.tags) resource.tags = std::move(*request.tags);
   resource.username = request.username.value_or("");
   if (request.password) resource.sealed_password = seal(resource.id, *request.password);
   resource.egress_nodes = std::move(egress);
@@ -129,7 +143,8 @@ net::Task<Answer> Resources::create(Exchange exchange) {
     if (made->local_port == 0) {
       PL_TRY(made->local_port, directory::choose_local_port(change.now(), usual));
     }
-    return change.put(*made);
+    PL_TRY(*made, keep(change, *made));
+    return {};
   }));
   co_return created(view_of(*made));
 }
@@ -147,12 +162,7 @@ net::Task<Answer> Resources::update(Exchange exchange) {
     CO_TRY(egress, node_ids(*exchange.lookup, *request.egress_nodes));
   }
   if (request.local_port && *request.local_port == 0) co_return fail(Code::kInvalid, "local_port: must not be 0");
-  auto shown = std::make_shared<api::ResourceView>();
-  auto edit = [id = resource.id, request = std::move(request), sealed, egress,
-               shown](store::Change& change) -> Result<> {
-    const auto found = change.now().resources.find(id);
-    if (found == change.now().resources.end()) return fail(Code::kNotFound, "there is no resource " + quoted(id));
-    auto changed = found->second;
+  auto edit = [request = std::move(request), sealed, egress](directory::Resource& changed, store::Change&) -> Result<> {
     changed.name = request.name.value_or(changed.name);
     changed.host = request.host.value_or(changed.host);
     changed.port = request.port.value_or(changed.port);
@@ -161,22 +171,17 @@ net::Task<Answer> Resources::update(Exchange exchange) {
     changed.username = request.username.value_or(changed.username);
     changed.sealed_password = sealed.value_or(changed.sealed_password);
     changed.egress_nodes = egress.value_or(changed.egress_nodes);
-    PL_CHECK(check(changed));
-    PL_CHECK(change.put(changed));
-    *shown = view_of(changed);
-    return {};
+    changed.tags = request.tags.value_or(changed.tags);
+    return check(changed);
   };
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), std::move(edit)));
-  co_return ok(*shown);
+  CO_TRY(const auto changed, co_await edit_object<directory::Resource>(core_, exchange, resource.id, std::move(edit)));
+  co_return ok(view_of(changed));
 }
 
 net::Task<Answer> Resources::remove(Exchange exchange) {
   CO_TRY(const auto resource,
          existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = resource.id](store::Change& change) {
-    return change.remove<directory::Resource>(id);
-  }));
-  co_return no_content();
+  co_return co_await remove_object<directory::Resource>(core_, exchange, resource.id);
 }
 
 }  // namespace portolan::control

@@ -16,7 +16,7 @@ using net::http::Sink;
 struct Parts {
   std::string_view method;
   std::string_view path;
-  Who who;
+  const Permission* permission;
 };
 
 // Programming errors, found when the server starts: a route without a permission is never served.
@@ -25,18 +25,19 @@ Parts take_apart(std::string_view route) {
   const auto space = route.find(' ');
   if (!permission || space == std::string_view::npos)
     throw std::logic_error("no permission for the route " + std::string(route));
-  return {route.substr(0, space), route.substr(space + 1), permission->who};
+  return {route.substr(0, space), route.substr(space + 1), permission};
 }
 
 // The one check before every handler.
-Result<Exchange> admit(Core& core, Who who, Call call) {
+Result<Exchange> admit(Core& core, const Permission& permission, Call call) {
   auto lookup = core.lookup();
+  const WallTime now = core.now();
   Caller caller;
-  if (who != Who::kAnyone) {
-    PL_TRY(caller, identify(call, *lookup, core.authorities, core.now()));
-    PL_CHECK(may_call(who, caller));
+  if (permission.who != Who::kAnyone) {
+    PL_TRY(caller, identify(call, *lookup, core.authorities, now));
+    PL_CHECK(may_call(permission, caller));
   }
-  return Exchange{std::move(call), std::move(caller), std::move(lookup)};
+  return Exchange{std::move(call), std::move(caller), std::move(lookup), now, &permission};
 }
 
 Response refusal(Error error) {
@@ -63,8 +64,8 @@ class InFlight {
   Core& core_;
 };
 
-net::Task<Response> serve(Core& core, Who who, const Handle& handle, Call call) {
-  auto exchange = admit(core, who, std::move(call));
+net::Task<Response> serve(Core& core, const Permission& permission, const Handle& handle, Call call) {
+  auto exchange = admit(core, permission, std::move(call));
   if (!exchange) co_return refusal(std::move(exchange).error());
   const InFlight in_flight(core);
   auto answer = co_await handle(std::move(*exchange));
@@ -111,14 +112,14 @@ net::Task<Result<>> run_watch(Core& core, Topic topic, const HandleWatch& handle
 }
 
 struct Either {
-  Who who;
+  const Permission* permission;
   Topic topic;
   Handle once;
   HandleWatch watch;
 };
 
 net::Task<Result<>> serve_either(Core& core, const Either& either, Call call, Sink& sink) {
-  auto exchange = admit(core, either.who, std::move(call));
+  auto exchange = admit(core, *either.permission, std::move(call));
   if (!exchange) co_return co_await send_whole(sink, refusal(std::move(exchange).error()));
   const auto wanted = exchange->call.request.parameter("watch");
   if (!wanted || *wanted == "0") {
@@ -137,11 +138,24 @@ net::Task<Result<>> serve_either(Core& core, const Either& either, Call call, Si
 
 }  // namespace
 
+Result<> readmit(Core& core, Exchange& exchange) {
+  auto lookup = core.lookup();
+  const WallTime now = core.now();
+  auto caller = identify(exchange.call, *lookup, core.authorities, now);
+  if (!caller) return fail(Code::kEof, std::move(caller).error().message);
+  if (auto allowed = may_call(*exchange.permission, *caller); !allowed)
+    return fail(Code::kEof, std::move(allowed).error().message);
+  exchange.caller = std::move(*caller);
+  exchange.lookup = std::move(lookup);
+  exchange.now = now;
+  return {};
+}
+
 // The closures are kept by the router and outlive the coroutines that refer to them.
 void Routes::add(std::string_view route, Handle handle) {
-  const auto [method, path, who] = take_apart(route);
-  router_.add(method, path, [&core = core_, who, handle = std::move(handle)](Call call) {
-    return serve(core, who, handle, std::move(call));
+  const auto [method, path, permission] = take_apart(route);
+  router_.add(method, path, [&core = core_, permission, handle = std::move(handle)](Call call) {
+    return serve(core, *permission, handle, std::move(call));
   });
 }
 
@@ -150,9 +164,9 @@ void Routes::add_at_once(std::string_view route, HandleAtOnce handle) {
 }
 
 void Routes::add_watch(std::string_view route, Topic topic, Handle once, HandleWatch watch) {
-  const auto [method, path, who] = take_apart(route);
+  const auto [method, path, permission] = take_apart(route);
   router_.add_stream(method, path,
-                     [&core = core_, either = Either{who, topic, std::move(once), std::move(watch)}](
+                     [&core = core_, either = Either{permission, topic, std::move(once), std::move(watch)}](
                          Call call, Sink& sink) { return serve_either(core, either, std::move(call), sink); });
 }
 

@@ -3,11 +3,13 @@
 // router's use.
 #pragma once
 #include <functional>
+#include <string>
 #include <string_view>
 
 #include "base/json.h"
 #include "control/caller.h"
 #include "control/core.h"
+#include "control/permissions.h"
 #include "net/http/server.h"
 
 namespace portolan::control {
@@ -17,6 +19,8 @@ struct Exchange {
   net::http::Call call;
   Caller caller;
   LookupPtr lookup;  // the directory by which it was decided
+  WallTime now;      // when it was
+  const Permission* permission;
 
   const std::string& argument() const { return call.path_arguments.front(); }
   // The body as a described struct; unknown members are refused.
@@ -32,6 +36,10 @@ using HandleAtOnce = std::function<Answer(const Exchange&)>;
 // Sends by a LineSender, if it does not fail before.
 using HandleWatch = std::function<net::Task<Result<>>(Exchange, Watch&, net::http::Sink&)>;
 
+// For what goes on, such as a watch: the newest directory, and whether the caller may still have it. Code::kEof when
+// not: the client is told why when it comes again.
+Result<> readmit(Core& core, Exchange& exchange);
+
 class Routes {
  public:
   Routes(Core& core, net::http::Router& router) : core_(core), router_(router) {}
@@ -46,13 +54,19 @@ class Routes {
   net::http::Router& router_;
 };
 
+// An object's answer bears its revision as ETag (objects.h).
+template <class View>
+net::http::Response with_etag(net::http::Response response, const View& view) {
+  if constexpr (requires { view.revision; }) response.headers["etag"] = '"' + std::to_string(view.revision) + '"';
+  return response;
+}
 template <class View>
 net::http::Response ok(const View& view) {
-  return net::http::json_response(200, json::encode(view));
+  return with_etag(net::http::json_response(200, json::encode(view)), view);
 }
 template <class View>
 net::http::Response created(const View& view) {
-  return net::http::json_response(201, json::encode(view));
+  return with_etag(net::http::json_response(201, json::encode(view)), view);
 }
 inline net::http::Response no_content() { return {204, {}, {}}; }
 

@@ -70,17 +70,35 @@ void TestPlane::open() {
   plane = std::move(*opened);
 }
 
-net::Task<Response> TestPlane::call(Ask ask, As as) {
+namespace {
+
+Call call_of(Ask ask, const As& as, const Connection& connection) {
   const auto space = ask.route.find(' ');
-  Connection connection{.peer = "127.0.0.1", .certificate = as.certificate};
   Call call{.request = {.method = ask.route.substr(0, space),
                         .path = ask.route.substr(space + 1),
                         .query = std::move(ask.query),
-                        .headers = {},
+                        .headers = std::move(ask.headers),
                         .body = std::move(ask.body)},
             .path_arguments = {},
             .connection = &connection};
   if (!as.token.empty()) call.request.headers["authorization"] = "Bearer " + as.token;
+  return call;
+}
+
+}  // namespace
+
+net::Task<> TestPlane::watch(Ask ask, As as, LineSink& sink) {
+  const Connection connection{.peer = "127.0.0.1", .certificate = as.certificate};
+  Call call = call_of(std::move(ask), as, connection);
+  const auto match = plane->router().match(call.request.method, call.request.path);
+  if (!match.stream_handler) co_return;
+  const auto done = co_await (*match.stream_handler)(std::move(call), sink);
+  static_cast<void>(done);  // what it sent says it
+}
+
+net::Task<Response> TestPlane::call(Ask ask, As as) {
+  const Connection connection{.peer = "127.0.0.1", .certificate = as.certificate};
+  Call call = call_of(std::move(ask), as, connection);
   auto match = plane->router().match(call.request.method, call.request.path);
   call.path_arguments = std::move(match.arguments);
   if (match.handler) co_return co_await (*match.handler)(std::move(call));

@@ -46,6 +46,7 @@ struct Ask {
   std::string route;  // "GET /v1/accounts/a-1"
   std::map<std::string, std::string> query = {};
   std::string body = {};
+  net::http::Headers headers = {};
 };
 
 // A person's installation that has signed in, and a node that has joined.
@@ -102,6 +103,8 @@ class TestPlane {
   void open();
 
   net::Task<Response> call(Ask ask, As as = {});
+  // A GET that goes on, until the sink's client leaves or the server ends it. To be spawned.
+  net::Task<> watch(Ask ask, As as, LineSink& sink);
   // The decoded answer of a call that must succeed; Code and message of the problem else.
   template <class View>
   net::Task<Result<View>> get(Ask ask, As as) {

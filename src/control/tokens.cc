@@ -4,45 +4,77 @@
 #include <utility>
 
 #include "base/id.h"
-#include "control/listing.h"
+#include "control/collection.h"
+#include "control/objects.h"
+#include "control/permissions.h"
+#include "crypto/ed25519.h"
 
 namespace portolan::control {
 namespace {
 
 constexpr std::size_t kNameLimit = 100;
 
-Answer list(const Exchange& exchange) {
-  const auto& request = exchange.call.request;
-  PL_TRY(const auto part, list_request(request, {"account", "name"}));
-  std::optional<std::string> account;
-  if (const auto key = request.parameter("account")) {
-    const auto* found = exchange.lookup->account(*key);
-    account = found ? found->id : *key;
+api::ApiTokenView view_of(const directory::Snapshot& snapshot, const directory::ApiToken& token) {
+  api::ApiTokenView view{token.id,          token.account,
+                         token.name,        token.created,
+                         token.ends,        {},
+                         token.permissions, token.public_key.empty() ? "bearer" : "signature",
+                         token.revision};
+  if (const auto account = snapshot.accounts.find(token.account); account != snapshot.accounts.end())
+    view.email = account->second.email;
+  return view;
+}
+
+// Somebody else's is as good as none.
+bool visible(const Caller& caller, const directory::ApiToken& token) {
+  return caller.admin || token.account == caller.account;
+}
+
+Result<directory::ApiToken> asked(const Exchange& exchange) {
+  const auto& all = exchange.lookup->snapshot().api_tokens;
+  const auto found = all.find(exchange.argument());
+  const bool shown = found != all.end() && visible(exchange.caller, found->second);
+  return existing(shown ? &found->second : nullptr, "API token", exchange.argument());
+}
+
+Result<std::vector<std::string>> checked_permissions(const std::optional<std::vector<std::string>>& asked) {
+  const std::string all(kAllPermissions);
+  if (!asked) return std::vector{all};
+  const auto known = grantable_permissions();
+  std::vector<std::string> out;
+  for (const auto& permission : *asked) {
+    if (permission != all && std::ranges::find(known, permission) == known.end()) {
+      std::string list = all;
+      for (const auto& each : known) list += ", " + each;
+      return fail(Code::kInvalid, "permissions: " + quoted(permission) + " is not known; known are: " + list);
+    }
+    if (std::ranges::find(out, permission) == out.end()) out.push_back(permission);
   }
-  std::vector<Entry<api::ApiTokenView>> entries;
-  for (const auto& [id, token] : exchange.lookup->snapshot().api_tokens) {
-    if (!exchange.caller.admin && token.account != exchange.caller.account) continue;
-    if (account && *account != token.account) continue;
-    if (passes(request, "name", token.name))
-      entries.emplace_back(order_key(token.name, id),
-                           api::ApiTokenView{token.id, token.account, token.name, token.created, token.ends});
-  }
-  return page(std::move(entries), part);
+  if (out.empty()) return fail(Code::kInvalid, "permissions: at least one is needed");
+  if (std::ranges::find(out, all) != out.end()) return std::vector{all};
+  std::ranges::sort(out);
+  return out;
 }
 
 }  // namespace
 
 void Tokens::add_to(Routes& routes) {
-  routes.add_at_once("GET /v1/tokens", list);
+  add_collection<api::ApiTokenView, directory::ApiToken>(
+      routes, core_, "GET /v1/tokens",
+      {.view = [](const Exchange& exchange, const auto& token) { return view_of(exchange.lookup->snapshot(), token); },
+       .exact = {{"account", "account", account_id}, {"name", "name"}},
+       .visible = visible});
+  routes.add_at_once("GET /v1/tokens/{token}", [](const Exchange& exchange) -> Answer {
+    PL_TRY(const auto token, asked(exchange));
+    return ok(view_of(exchange.lookup->snapshot(), token));
+  });
   routes.add("POST /v1/tokens", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("DELETE /v1/tokens/{token}", [this](Exchange exchange) { return remove(std::move(exchange)); });
 }
 
 net::Task<Result<api::ApiTokenMade>> Tokens::make(std::string actor, std::string account, api::ApiTokenCreate request) {
-  const bool plain =
-      std::ranges::none_of(request.name, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
-  if (request.name.empty() || request.name.size() > kNameLimit || !plain)
-    co_return fail(Code::kInvalid, "name: 1 to " + std::to_string(kNameLimit) + " bytes without control characters");
+  if (request.name.empty()) co_return fail(Code::kInvalid, "name: is needed");
+  CO_CHECK(check_text("name", request.name, kNameLimit));
   const WallTime now = core_.now();
   std::optional<WallTime> ends;
   if (request.life) {
@@ -52,33 +84,46 @@ net::Task<Result<api::ApiTokenMade>> Tokens::make(std::string actor, std::string
       co_return fail(Code::kInvalid, "life: must be at most 3650d");
     ends = now + *life;
   }
-  const std::string text = "pat1." + make_token();
-  const directory::ApiToken token{.id = make_id("at"),
-                                  .account = std::move(account),
-                                  .name = std::move(request.name),
-                                  .token_hash = token_hash(text),
-                                  .created = now,
-                                  .ends = ends};
-  CO_CHECK(co_await core_.change(std::move(actor), [token](store::Change& change) { return change.put(token); }));
-  co_return api::ApiTokenMade{token.id, token.account, token.name, Secret(text), token.ends};
+  directory::ApiToken token{.id = make_id("at"),
+                            .account = std::move(account),
+                            .name = std::move(request.name),
+                            .token_hash = {},
+                            .created = now,
+                            .ends = ends};
+  CO_TRY(token.permissions, checked_permissions(request.permissions));
+  std::optional<Secret> secret;
+  if (request.public_key) {
+    auto key = crypto::Ed25519PublicKey::from_pem(*request.public_key);
+    if (!key) co_return std::unexpected(std::move(key).error().within("public_key"));
+    token.public_key = key->pem();
+    token.token_hash = "key:" + token_hash(token.public_key);
+  } else {
+    secret.emplace("pat1." + make_token());
+    token.token_hash = token_hash(secret->reveal());
+  }
+  CO_TRY(token, co_await make_object(core_, std::move(actor), std::move(token)));
+  co_return api::ApiTokenMade{token.id, token.account, token.name, std::move(secret), token.ends, token.permissions};
 }
 
+// For another account only admins make any; and nobody but itself makes one for an admin, who would then be the actor
+// of what somebody else does.
 net::Task<Answer> Tokens::create(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::ApiTokenCreate>());
-  CO_TRY(const auto made_token, co_await make(exchange.caller.actor(), exchange.caller.account, std::move(request)));
+  std::string account = exchange.caller.account;
+  if (request.account) {
+    CO_TRY(const auto other, existing(exchange.lookup->account(*request.account), "account", *request.account));
+    const bool service = other.kind == "service";
+    if (other.id != account && !(exchange.caller.admin && service))
+      co_return fail(Code::kDenied, "a token for another account is made by admins, for service accounts only");
+    account = other.id;
+  }
+  CO_TRY(const auto made_token, co_await make(exchange.caller.actor(), std::move(account), std::move(request)));
   co_return created(made_token);
 }
 
 net::Task<Answer> Tokens::remove(Exchange exchange) {
-  const auto& all = exchange.lookup->snapshot().api_tokens;
-  const auto found = all.find(exchange.argument());
-  // Somebody else's is as good as none.
-  if (found == all.end() || (!exchange.caller.admin && found->second.account != exchange.caller.account))
-    co_return fail(Code::kNotFound, "there is no API token " + quoted(exchange.argument()));
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), [id = exchange.argument()](store::Change& change) {
-    return change.remove<directory::ApiToken>(id);
-  }));
-  co_return no_content();
+  CO_TRY(const auto token, asked(exchange));
+  co_return co_await remove_object<directory::ApiToken>(core_, std::move(exchange), token.id);
 }
 
 }  // namespace portolan::control

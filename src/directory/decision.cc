@@ -36,7 +36,7 @@ std::string listed(const std::set<std::string>& names) {
 }
 
 // Names of the account's roles, and of the roles that may use the resource: what a person needs to see what is missing.
-std::vector<std::string> explain_refusal(const Snapshot& snapshot, const Account& account, const Resource& resource) {
+std::vector<std::string> explain_no_grant(const Snapshot& snapshot, const Account& account, const Resource& resource) {
   std::set<std::string> has;
   std::set<std::string> may;
   for (const auto& [id, membership] : snapshot.memberships)
@@ -49,6 +49,56 @@ std::vector<std::string> explain_refusal(const Snapshot& snapshot, const Account
           may.empty() ? "no role may use resource " + quoted(resource.name)
                       : "only these roles may use resource " + quoted(resource.name) + ": " + listed(may)};
 }
+
+Decision refuse(std::string code, std::vector<std::string> reasons) {
+  return {.allowed = false, .code = std::move(code), .reasons = std::move(reasons), .valid_until = std::nullopt};
+}
+
+// What the chains account - role - resource that were found come to. One that is in force is enough, and the decision
+// holds as long as the one that lasts longest; else those that are not in force are the reasons.
+class Verdict {
+ public:
+  explicit Verdict(WallTime now) : now_(now) {}
+
+  void add(std::string membership, std::string grant_text, const Grant& grant) {
+    const bool begun = !grant.starts || *grant.starts <= now_;
+    const bool counts = in_force(grant, now_);
+    if (grant.ends && *grant.ends <= now_) {
+      grant_text += ", ended " + to_rfc3339(*grant.ends);
+    } else if (!begun) {
+      grant_text += ", from " + to_rfc3339(*grant.starts);
+    } else if (grant.ends) {
+      grant_text += ", until " + to_rfc3339(*grant.ends);
+    }
+    auto& reasons = counts ? good_ : bad_;
+    reasons.push_back(std::move(membership));
+    reasons.push_back(std::move(grant_text));
+    if (!counts) {
+      to_come_ = to_come_ || !begun;
+      return;
+    }
+    if (!grant.ends) lasting_ = true;
+    if (grant.ends) until_ = std::max(until_.value_or(*grant.ends), *grant.ends);
+  }
+
+  template <class Explain>
+  Decision decide(Explain explain_none) && {
+    if (good_.empty() && bad_.empty()) return refuse("no_grant", explain_none());
+    if (good_.empty()) return refuse(to_come_ ? "grant_not_begun" : "grant_ended", std::move(bad_));
+    return {.allowed = true,
+            .code = "granted",
+            .reasons = std::move(good_),
+            .valid_until = lasting_ ? std::nullopt : until_};
+  }
+
+ private:
+  const WallTime now_;
+  std::vector<std::string> good_;
+  std::vector<std::string> bad_;
+  bool lasting_ = false;
+  bool to_come_ = false;
+  std::optional<WallTime> until_;
+};
 
 // Ids of the roles that the account has; none while it is suspended.
 std::set<std::string, std::less<>> active_roles(const Snapshot& snapshot, std::string_view account) {
@@ -78,11 +128,23 @@ const Resource* Snapshot::resource_by_name(std::string_view name) const {
 const Role* Snapshot::role_by_name(std::string_view name) const { return find_by(roles, &Role::name, name); }
 const Node* Snapshot::node_by_name(std::string_view name) const { return find_by(nodes, &Node::name, name); }
 
-Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource) {
-  const auto refuse = [](std::string code, std::vector<std::string> reasons) {
-    return Decision{
-        .allowed = false, .code = std::move(code), .reasons = std::move(reasons), .valid_until = std::nullopt};
+bool in_force(const Grant& grant, WallTime now) {
+  return (!grant.starts || *grant.starts <= now) && (!grant.ends || now < *grant.ends);
+}
+
+std::optional<WallTime> next_boundary(const Snapshot& snapshot, WallTime now) {
+  std::optional<WallTime> next;
+  const auto consider = [&](const std::optional<WallTime>& time) {
+    if (time && *time > now && (!next || *time < *next)) next = time;
   };
+  for (const auto& [id, grant] : snapshot.grants) {
+    consider(grant.starts);
+    consider(grant.ends);
+  }
+  return next;
+}
+
+Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource, WallTime now) {
   const Account* who = find(snapshot.accounts, account);
   if (!who) return refuse("unknown_account", {"there is no account " + quoted(account)});
   const Resource* what = find(snapshot.resources, resource);
@@ -92,27 +154,25 @@ Decision allow(const Snapshot& snapshot, std::string_view account, std::string_v
   std::map<std::string_view, const Grant*> grants;  // by role
   for (const auto& [id, grant] : snapshot.grants)
     if (grant.resource == what->id) grants.emplace(grant.role, &grant);
-  Decision decision;
+  Verdict verdict(now);
   for (const auto& [id, membership] : snapshot.memberships) {
     if (membership.account != who->id) continue;
     const auto grant = grants.find(membership.role);
     const Role* role = find(snapshot.roles, membership.role);
     if (grant == grants.end() || !role) continue;
-    decision.reasons.push_back(who->email + " has role " + quoted(role->name) + " (" + id + ")");
-    decision.reasons.push_back("role " + quoted(role->name) + " may use resource " + quoted(what->name) + " (" +
-                               grant->second->id + ")");
+    verdict.add(
+        who->email + " has role " + quoted(role->name) + " (" + id + ")",
+        "role " + quoted(role->name) + " may use resource " + quoted(what->name) + " (" + grant->second->id + ")",
+        *grant->second);
   }
-  if (decision.reasons.empty()) return refuse("no_grant", explain_refusal(snapshot, *who, *what));
-  decision.allowed = true;
-  decision.code = "granted";
-  return decision;
+  return std::move(verdict).decide([&] { return explain_no_grant(snapshot, *who, *what); });
 }
 
-std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account) {
+std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now) {
   const auto roles = active_roles(snapshot, account);
   std::set<const Resource*> found;
   for (const auto& [id, grant] : snapshot.grants)
-    if (roles.contains(grant.role))
+    if (in_force(grant, now) && roles.contains(grant.role))
       if (const Resource* resource = find(snapshot.resources, grant.resource)) found.insert(resource);
   std::vector<const Resource*> usable(found.begin(), found.end());
   sort_by_name(usable);
@@ -133,24 +193,24 @@ std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& 
   return nodes;
 }
 
-std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account) {
+std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account, WallTime now) {
   std::set<std::string> ids;
   bool any = false;
-  for (const Resource* resource : usable_resources(snapshot, account)) {
+  for (const Resource* resource : usable_resources(snapshot, account, now)) {
     if (resource->egress_nodes.empty() && std::exchange(any, true)) continue;  // the same nodes as for the one before
     for (const Node* node : egress_nodes(snapshot, *resource)) ids.insert(node->id);
   }
   return {ids.begin(), ids.end()};
 }
 
-std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot) {
+std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot, WallTime now) {
   Resource unbound;  // stands for every resource that names no node
   std::set<std::string> anywhere;
   for (const Node* node : egress_nodes(snapshot, unbound)) anywhere.insert(node->id);
   std::map<std::string_view, std::set<std::string>> by_role;
   for (const auto& [id, grant] : snapshot.grants) {
     const Resource* resource = find(snapshot.resources, grant.resource);
-    if (!resource || !snapshot.roles.contains(grant.role)) continue;
+    if (!resource || !in_force(grant, now) || !snapshot.roles.contains(grant.role)) continue;
     auto& nodes = by_role[grant.role];
     if (resource->egress_nodes.empty()) {
       nodes.insert(anywhere.begin(), anywhere.end());

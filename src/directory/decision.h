@@ -37,21 +37,27 @@ struct Snapshot {
 
 struct Decision {
   bool allowed = false;
-  std::string code;  // "granted", "no_grant", "account_suspended", "unknown_account", "unknown_resource"
+  std::string code;                  // "granted", "no_grant", "grant_ended", "grant_not_begun", "account_suspended",
+                                     // "unknown_account", "unknown_resource"
   std::vector<std::string> reasons;  // the chain, for people: "ann@example.com has role \"dba\" (m-…)", …
   std::optional<WallTime> valid_until;
 };
-Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource);
+Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource, WallTime now);
+
+// Whether a grant counts at this time.
+bool in_force(const Grant& grant, WallTime now);
+// When, after `now`, a grant begins or ends next: decisions made before do not hold beyond it.
+std::optional<WallTime> next_boundary(const Snapshot& snapshot, WallTime now);
 
 // Resources that the account may use, by name.
-std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account);
+std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now);
 // Nodes that may be the egress of the resource, by name: those it names, else every relay, else every gateway; never a
 // revoked one.
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource);
 // Node ids that some usable resource of the account may be reached through: what a gateway lets it open.
-std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account);
+std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account, WallTime now);
 // The same for every account that may use anything, by account id, in one pass over the directory.
-std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot);
+std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot, WallTime now);
 bool may_be_egress(const Snapshot& snapshot, std::string_view node, std::string_view resource);
 
 // 10000 + the protocol's port, or the next free one above it up to 32767, wrapping to 10000. Code::kLimit when all are

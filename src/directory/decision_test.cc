@@ -12,6 +12,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
 
+constexpr WallTime kNow{std::chrono::milliseconds(1'800'000'000'000)};
+
 template <class T>
 void add(std::map<std::string, T, std::less<>>& objects, std::string id, const std::function<void(T&)>& fill) {
   T& object = objects[id];
@@ -93,7 +95,7 @@ TEST(Decision, Table) {
   const Snapshot s = sample();
   for (const auto& c : cases) {
     SCOPED_TRACE(c.account + " " + c.resource);
-    const Decision decision = allow(s, c.account, c.resource);
+    const Decision decision = allow(s, c.account, c.resource, kNow);
     EXPECT_EQ(decision.code, c.code);
     EXPECT_EQ(decision.allowed, c.code == "granted");
     EXPECT_FALSE(decision.valid_until);
@@ -105,7 +107,7 @@ TEST(Decision, EachLinkOfTheChainCounts) {
   const auto without = [](auto&& edit) {
     Snapshot s = sample();
     edit(s);
-    return allow(s, "a-bob", "rs-billing").code;
+    return allow(s, "a-bob", "rs-billing", kNow).code;
   };
   EXPECT_EQ(without([](Snapshot&) {}), "granted");
   EXPECT_EQ(without([](Snapshot& s) { s.memberships.erase("m-3"); }), "no_grant");
@@ -117,21 +119,67 @@ TEST(Decision, EachLinkOfTheChainCounts) {
   EXPECT_EQ(without([](Snapshot& s) { s.accounts["a-eve"].admin = true; }), "granted");
 }
 
+// Of the two chains that ann has to billing, one bounded by what the test says and one absent unless it is added.
+TEST(Decision, GrantsBeginAndEnd) {
+  using std::chrono::hours;
+  struct Case {
+    const char* name;
+    std::optional<WallTime> starts, ends;
+    const char* code;
+    std::optional<WallTime> valid_until;
+  };
+  const Case cases[] = {
+      {"no bounds", {}, {}, "granted", {}},
+      {"begun", kNow, {}, "granted", {}},
+      {"until later", {}, kNow + hours(1), "granted", kNow + hours(1)},
+      {"within", kNow - hours(1), kNow + hours(1), "granted", kNow + hours(1)},
+      {"the end itself is out", {}, kNow, "grant_ended", {}},
+      {"ended", kNow - hours(2), kNow - hours(1), "grant_ended", {}},
+      {"not begun", kNow + hours(1), kNow + hours(2), "grant_not_begun", {}},
+  };
+  for (const Case& c : cases) {
+    Snapshot s = sample();
+    s.grants["g-3"].starts = c.starts;
+    s.grants["g-3"].ends = c.ends;
+    const Decision decision = allow(s, "a-bob", "rs-billing", kNow);
+    EXPECT_EQ(decision.code, c.code) << c.name;
+    EXPECT_EQ(decision.valid_until, c.valid_until) << c.name;
+    EXPECT_EQ(decision.allowed, std::string_view(c.code) == "granted") << c.name;
+    EXPECT_FALSE(decision.reasons.empty()) << c.name;
+    EXPECT_EQ(usable_resources(s, "a-bob", kNow).size(), decision.allowed ? 1U : 0U) << c.name;
+    add_node(s, "n-1", "relay", "relay");
+    EXPECT_EQ(egress_nodes_by_account(s, kNow).contains("a-bob"), decision.allowed) << c.name;
+    // ann's other role has no bounds: it outlasts this one.
+    EXPECT_TRUE(allow(s, "a-ann", "rs-billing", kNow).allowed) << c.name;
+    EXPECT_FALSE(allow(s, "a-ann", "rs-billing", kNow).valid_until) << c.name;
+  }
+}
+
+TEST(Decision, TheLongestOfSeveralGrantsHolds) {
+  Snapshot s = sample();
+  s.grants["g-1"].ends = kNow + std::chrono::hours(2);
+  s.grants["g-3"].ends = kNow + std::chrono::hours(1);
+  EXPECT_EQ(allow(s, "a-ann", "rs-billing", kNow).valid_until, kNow + std::chrono::hours(2));
+  EXPECT_EQ(next_boundary(s, kNow), kNow + std::chrono::hours(1));
+  EXPECT_EQ(next_boundary(s, kNow + std::chrono::hours(1)), kNow + std::chrono::hours(2));
+  EXPECT_EQ(next_boundary(s, kNow + std::chrono::hours(2)), std::nullopt);
+}
+
 TEST(Decision, BeingAdminGrantsNothing) {
   Snapshot s = sample();
   s.accounts["a-eve"].admin = true;
-  EXPECT_EQ(allow(s, "a-eve", "rs-billing").code, "no_grant");
-  EXPECT_THAT(usable_resources(s, "a-eve"), IsEmpty());
+  EXPECT_EQ(allow(s, "a-eve", "rs-billing", kNow).code, "no_grant");
+  EXPECT_THAT(usable_resources(s, "a-eve", kNow), IsEmpty());
 }
 
 TEST(Decision, UsableResources) {
   Snapshot s = sample();
-  EXPECT_THAT(names(usable_resources(s, "a-ann")), ElementsAre("billing", "ledger"));
-  EXPECT_THAT(names(usable_resources(s, "a-bob")), ElementsAre("billing"));
+  EXPECT_THAT(names(usable_resources(s, "a-ann", kNow)), ElementsAre("billing", "ledger"));
+  EXPECT_THAT(names(usable_resources(s, "a-bob", kNow)), ElementsAre("billing"));
   for (const auto* account : {"a-eve", "a-sam", "a-nobody"})
-    EXPECT_THAT(usable_resources(s, account), IsEmpty()) << account;
+    EXPECT_THAT(usable_resources(s, account, kNow), IsEmpty()) << account;
   s.resources["rs-billing"].name = "zeta";
-  EXPECT_THAT(names(usable_resources(s, "a-ann")), ElementsAre("ledger", "zeta"));
+  EXPECT_THAT(names(usable_resources(s, "a-ann", kNow)), ElementsAre("ledger", "zeta"));
 }
 
 // What is listed and what is allowed must never differ.
@@ -140,8 +188,8 @@ TEST(Decision, UsableIsAllowed) {
   for (const auto& [account, unused] : s.accounts) {
     std::vector<std::string> allowed;
     for (const auto& [id, resource] : s.resources)
-      if (allow(s, account, id).allowed) allowed.push_back(resource.name);
-    EXPECT_EQ(names(usable_resources(s, account)), allowed) << account;
+      if (allow(s, account, id, kNow).allowed) allowed.push_back(resource.name);
+    EXPECT_EQ(names(usable_resources(s, account, kNow)), allowed) << account;
   }
 }
 
@@ -188,19 +236,19 @@ TEST(Egress, OfAccounts) {
   add_node(s, "n-2", "relay", "relay");
   add_node(s, "n-3", "old", "relay", true);
   s.resources["rs-ledger"].egress_nodes = {"n-1", "n-3"};
-  EXPECT_THAT(egress_nodes_of(s, "a-ann"), ElementsAre("n-1", "n-2"));
-  EXPECT_THAT(egress_nodes_of(s, "a-bob"), ElementsAre("n-2"));
+  EXPECT_THAT(egress_nodes_of(s, "a-ann", kNow), ElementsAre("n-1", "n-2"));
+  EXPECT_THAT(egress_nodes_of(s, "a-bob", kNow), ElementsAre("n-2"));
   for (const auto* account : {"a-eve", "a-sam", "a-nobody"})
-    EXPECT_THAT(egress_nodes_of(s, account), IsEmpty()) << account;
-  EXPECT_THAT(egress_nodes_by_account(s),
+    EXPECT_THAT(egress_nodes_of(s, account, kNow), IsEmpty()) << account;
+  EXPECT_THAT(egress_nodes_by_account(s, kNow),
               ElementsAre(Pair("a-ann", ElementsAre("n-1", "n-2")), Pair("a-bob", ElementsAre("n-2"))));
 
   s.nodes["n-2"].revoked = true;  // the only relay: billing now goes by any gateway
-  EXPECT_THAT(egress_nodes_of(s, "a-bob"), ElementsAre("n-1"));
+  EXPECT_THAT(egress_nodes_of(s, "a-bob", kNow), ElementsAre("n-1"));
   s.nodes["n-1"].revoked = true;
-  EXPECT_THAT(egress_nodes_by_account(s), IsEmpty());
+  EXPECT_THAT(egress_nodes_by_account(s, kNow), IsEmpty());
   s.roles.erase("r-reader");
-  EXPECT_THAT(egress_nodes_of(s, "a-bob"), IsEmpty());
+  EXPECT_THAT(egress_nodes_of(s, "a-bob", kNow), IsEmpty());
 }
 
 TEST(LocalPort, FirstFreeFromTheProtocols) {

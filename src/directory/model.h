@@ -21,8 +21,10 @@ struct Account {
   bool suspended = false;
   std::string password_hash;  // PHC text; empty: cannot sign in by password
   WallTime created{};
+  std::string kind = "person";  // or "service": a program, which has API tokens and no password
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(Account, (), (id, email, name, admin, suspended, password_hash, created))
+BOOST_DESCRIBE_STRUCT(Account, (), (id, email, name, admin, suspended, password_hash, created, kind, revision))
 
 // A client installation of one account. Stable over certificate renewals.
 struct Device {
@@ -31,8 +33,9 @@ struct Device {
   std::string name;        // "laptop", for people
   std::string public_key;  // PEM; what access assertions are signed with
   WallTime created{};
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(Device, (), (id, account, name, public_key, created))
+BOOST_DESCRIBE_STRUCT(Device, (), (id, account, name, public_key, created, revision))
 
 // From signing in to signing out or the absolute end.
 struct SignIn {
@@ -47,22 +50,27 @@ struct SignIn {
 };
 BOOST_DESCRIBE_STRUCT(SignIn, (), (id, account, device, token_hash, certificate_serial, created, ends, ended))
 
+// How a script proves who it is: by a bearer token, or by a key of its own with which it signs each request.
 struct ApiToken {
   std::string id;  // at-…
   std::string account;
   std::string name;
-  std::string token_hash;
+  std::string token_hash;  // unique; of a key: "key:" and the key's SHA-256
   WallTime created{};
   std::optional<WallTime> ends;
+  std::vector<std::string> permissions;  // "resources:read"; "all": whatever its account may
+  std::string public_key;                // PEM (Ed25519); empty: a bearer token
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(ApiToken, (), (id, account, name, token_hash, created, ends))
+BOOST_DESCRIBE_STRUCT(ApiToken, (), (id, account, name, token_hash, created, ends, permissions, public_key, revision))
 
 struct Role {
   std::string id;    // r-…
   std::string name;  // unique
   WallTime created{};
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(Role, (), (id, name, created))
+BOOST_DESCRIBE_STRUCT(Role, (), (id, name, created, revision))
 
 // An account has a role.
 struct Membership {
@@ -70,17 +78,21 @@ struct Membership {
   std::string account;
   std::string role;
   WallTime created{};
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(Membership, (), (id, account, role, created))
+BOOST_DESCRIBE_STRUCT(Membership, (), (id, account, role, created, revision))
 
-// A role may use a resource.
+// A role may use a resource, from `starts` (absent: at once) until before `ends` (absent: until it is removed).
 struct Grant {
   std::string id;  // g-…
   std::string role;
   std::string resource;
   WallTime created{};
+  std::optional<WallTime> starts;
+  std::optional<WallTime> ends;
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(Grant, (), (id, role, resource, created))
+BOOST_DESCRIBE_STRUCT(Grant, (), (id, role, resource, created, starts, ends, revision))
 
 struct Resource {
   std::string id;    // rs-…
@@ -95,10 +107,12 @@ struct Resource {
   std::string sealed_password;            // crypto/sealing.h, context "resource/ID/password"; empty: none
   std::vector<std::string> egress_nodes;  // empty: any relay, or any gateway where there is no relay
   WallTime created{};
+  std::map<std::string, std::string> tags;
+  std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(Resource, (),
                       (id, name, type, host, port, local_port, settings, username, sealed_password, egress_nodes,
-                       created))
+                       created, tags, revision))
 
 struct Node {
   std::string id;          // n-…
@@ -109,8 +123,9 @@ struct Node {
   std::string certificate_serial;
   bool revoked = false;
   WallTime created{};
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(Node, (), (id, name, kind, address, public_key, certificate_serial, revoked, created))
+BOOST_DESCRIBE_STRUCT(Node, (), (id, name, kind, address, public_key, certificate_serial, revoked, created, revision))
 
 // Single use: makes one node.
 struct JoinToken {
@@ -121,8 +136,9 @@ struct JoinToken {
   WallTime created{};
   WallTime ends{};
   std::string used_by;  // node id; empty: not used
+  std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(JoinToken, (), (id, kind, name, token_hash, created, ends, used_by))
+BOOST_DESCRIBE_STRUCT(JoinToken, (), (id, kind, name, token_hash, created, ends, used_by, revision))
 
 // A change, written in the same transaction as the change itself.
 struct Activity {

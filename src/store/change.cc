@@ -44,6 +44,7 @@ constexpr std::string_view kSecretMembers[] = {"password_hash", "sealed_password
 template <class Object>
 std::string without_secrets(const Object& object, const Object* before) {
   boost::json::value json = json::to_value(object);
+  json.get_object().erase("revision");  // the activity's own
   const boost::json::value old = before ? json::to_value(*before) : boost::json::value(boost::json::object());
   for (const auto name : kSecretMembers) {
     auto* member = json.get_object().if_contains(name);
@@ -122,10 +123,12 @@ void Change::Impl::apply(Snapshots::Edit edit) {
 
 template <class Object>
 void Change::Impl::assign(const Object& object) {
+  touched.push_back({kKind<Object>.table, object.id});
   apply([object](Snapshot& snapshot) { (snapshot.*kObjects<Object>).insert_or_assign(object.id, object); });
 }
 template <class Object>
 void Change::Impl::erase(const std::string& id) {
+  touched.push_back({kKind<Object>.table, id});
   apply([id](Snapshot& snapshot) { (snapshot.*kObjects<Object>).erase(id); });
 }
 
@@ -193,7 +196,7 @@ Result<> Change::Impl::remove_only(const Object& object) {
 const Snapshot& Change::now() const { return impl_.now(); }
 
 template <class Object>
-Result<> Change::put(const Object& object) {
+Result<> Change::put(Object object) {
   const auto& kind = kKind<Object>;
   PL_CHECK(impl_.failure);
   if (!is_id(object.id, kind.prefix))
@@ -201,8 +204,10 @@ Result<> Change::put(const Object& object) {
   const auto& objects = impl_.now().*kObjects<Object>;
   const auto it = objects.find(object.id);
   const Object* old = it == objects.end() ? nullptr : &it->second;
+  if constexpr (requires { object.revision; }) object.revision = old ? old->revision : 0;
+  if (old && to_cells(*old) == to_cells(object)) return {};
+  if constexpr (requires { object.revision; }) object.revision = impl_.before->revision + 1;
   Cells cells = to_cells(object);
-  if (old && to_cells(*old) == cells) return {};
 
   std::string sql = insert_into<Object>(kind.table);
   if (old) {
@@ -232,8 +237,8 @@ Result<> Change::remove(std::string_view id) {
   return impl_.checked(impl_.remove_only(object));
 }
 
-#define PORTOLAN_STORE_DEFINE(Kind)                                       \
-  template Result<> Change::put<directory::Kind>(const directory::Kind&); \
+#define PORTOLAN_STORE_DEFINE(Kind)                                \
+  template Result<> Change::put<directory::Kind>(directory::Kind); \
   template Result<> Change::remove<directory::Kind>(std::string_view);
 PORTOLAN_STORE_KINDS(PORTOLAN_STORE_DEFINE)
 #undef PORTOLAN_STORE_DEFINE

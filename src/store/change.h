@@ -21,6 +21,7 @@ struct Change::Impl {
   std::shared_ptr<const directory::Snapshot> before = snapshots.current();
   std::unique_ptr<directory::Snapshot> after = {};  // null until something is written
   std::vector<Snapshots::Edit> edits = {};
+  std::vector<Touched> touched = {};
   // The first error that was not about the objects. SQLite may have undone the transaction by then, so nothing more is
   // written and the change fails even if its author overlooks the error.
   Result<> failure = {};

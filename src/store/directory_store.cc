@@ -8,6 +8,7 @@
 #include "store/change.h"
 #include "store/kinds.h"
 #include "store/migrations/directory_001_initial.h"
+#include "store/migrations/directory_002_admin.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -15,7 +16,8 @@ namespace {
 
 using directory::Snapshot;
 
-constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDirectory001}};
+constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDirectory001},
+                                     {2, "directory: administration", migrations::kDirectory002}};
 
 struct State {
   std::string epoch;
@@ -86,7 +88,7 @@ struct DirectoryStore::Impl {
   std::mutex writer;  // of everything below but snapshots.current()
   std::unique_ptr<Database> database;
   Snapshots snapshots;
-  std::vector<std::function<void(SnapshotPtr)>> listeners;
+  std::vector<Listener> listeners;
 
   // Takes over what another process, or a commit whose outcome was not known, has written meanwhile.
   Result<> catch_up(const State& state);
@@ -110,7 +112,7 @@ Result<std::unique_ptr<DirectoryStore>> DirectoryStore::open(const std::filesyst
 
 DirectoryStore::SnapshotPtr DirectoryStore::snapshot() const { return impl_->snapshots.current(); }
 
-void DirectoryStore::on_change(std::function<void(SnapshotPtr)> listener) {
+void DirectoryStore::on_change(Listener listener) {
   const std::lock_guard lock(impl_->writer);
   impl_->listeners.push_back(std::move(listener));
 }
@@ -141,6 +143,7 @@ Result<DirectoryStore::SnapshotPtr> DirectoryStore::change(std::string actor,
   const auto before = impl.snapshots.current();
   std::unique_ptr<Snapshot> next;
   std::vector<Snapshots::Edit> edits;
+  std::vector<Touched> touched;
   const auto done = impl.database->transaction(Database::Access::kWrite, [&]() -> Result<> {
     PL_TRY(const State state, read_state(*impl.database));
     PL_CHECK(impl.catch_up(state));
@@ -148,12 +151,13 @@ Result<DirectoryStore::SnapshotPtr> DirectoryStore::change(std::string actor,
     PL_CHECK(impl.write(change, edit));
     next = std::move(change.after);
     edits = std::move(change.edits);
+    touched = std::move(change.touched);
     return {};
   });
   if (done && next) impl.snapshots.publish(std::move(next), std::move(edits));
   const auto now = impl.snapshots.current();
   if (now != before)
-    for (const auto& listener : impl.listeners) listener(now);
+    for (const auto& listener : impl.listeners) listener(now, touched);
   if (!done) return std::unexpected(done.error());
   return now;
 }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -33,11 +34,11 @@ class Change {
   const directory::Snapshot& now() const;
 
   // Makes the object, or replaces the one with its id, and writes the activity ("role.created", "role.updated");
-  // nothing if it is there just so. Object: Account, Device, SignIn, ApiToken, Role, Membership, Grant, Resource, Node,
-  // JoinToken. Code::kConflict names the field that must be unique and the object that has the value; kInvalid names a
-  // reference to nothing.
+  // nothing if it is there just so. Sets the object's revision, whatever it says: the one of this change. Object:
+  // Account, Device, SignIn, ApiToken, Role, Membership, Grant, Resource, Node, JoinToken. Code::kConflict names the
+  // field that must be unique and the object that has the value; kInvalid names a reference to nothing.
   template <class Object>
-  Result<> put(const Object& object);
+  Result<> put(Object object);
   // Removes the object and what hangs on it, each with an activity ("role.deleted"): with an account its devices,
   // sign-ins, API tokens and memberships; with a device its sign-ins; with a role its memberships and grants; with a
   // resource its grants. Code::kNotFound if there is none. A node that resources name as egress is not removed
@@ -53,6 +54,12 @@ class Change {
   struct Impl;
   explicit Change(Impl& impl) : impl_(impl) {}
   Impl& impl_;
+};
+
+// An object that a change has made, changed or removed.
+struct Touched {
+  const char* table;  // as in kinds.h
+  std::string id;
 };
 
 class DirectoryStore {
@@ -71,9 +78,11 @@ class DirectoryStore {
   // nothing else of this store.
   Result<SnapshotPtr> change(std::string actor, const std::function<Result<>(Change&)>& edit);
 
-  // Called after every change, in order of revisions, on the thread that made it. Listeners may take the snapshot, and
-  // call nothing else of this store. They stay for the store's life.
-  void on_change(std::function<void(SnapshotPtr)> listener);
+  // Called after every change, in order of revisions, on the thread that made it, with what it has touched (nothing
+  // when the directory was loaded anew). Listeners may take the snapshot, and call nothing else of this store. They
+  // stay for the store's life.
+  using Listener = std::function<void(SnapshotPtr, const std::vector<Touched>&)>;
+  void on_change(Listener listener);
 
   // Small values of the organisation: its name, sealed CA keys. Not part of the snapshot, no activity, no revision.
   Result<std::optional<std::string>> setting(std::string_view name);
@@ -90,8 +99,8 @@ class DirectoryStore {
 
 #define PORTOLAN_STORE_KINDS(X) \
   X(Account) X(Device) X(SignIn) X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken)
-#define PORTOLAN_STORE_EXTERN(Kind)                                              \
-  extern template Result<> Change::put<directory::Kind>(const directory::Kind&); \
+#define PORTOLAN_STORE_EXTERN(Kind)                                       \
+  extern template Result<> Change::put<directory::Kind>(directory::Kind); \
   extern template Result<> Change::remove<directory::Kind>(std::string_view);
 PORTOLAN_STORE_KINDS(PORTOLAN_STORE_EXTERN)
 #undef PORTOLAN_STORE_EXTERN

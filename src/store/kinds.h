@@ -1,5 +1,5 @@
 // What the store must know of each kind of object: its table, its place in the snapshot, what must be unique and what
-// it refers to. Internal to store/.
+// it refers to. For store/, and for what control/ does alike for every kind.
 #pragma once
 #include <map>
 #include <span>

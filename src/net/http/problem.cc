@@ -37,12 +37,16 @@ Response encode(Problem problem) {
   return {problem.status, {{"content-type", "application/problem+json"}}, json::encode(problem)};
 }
 
+// The one reason with a status of its own (RFC 9110 §13.1.1).
+constexpr std::string_view kStale = "stale";
+
 Code code_of(int status) {
   switch (status) {
     case 401: return Code::kUnauthenticated;
     case 403: return Code::kDenied;
     case 404: return Code::kNotFound;
-    case 409: return Code::kConflict;
+    case 409:
+    case 412: return Code::kConflict;
     case 408:
     case 504: return Code::kTimeout;
     case 413:
@@ -90,7 +94,7 @@ int status_of(Code code) {
 
 Response problem(const Error& error) {
   return encode({.title = {},
-                 .status = status_of(error.code),
+                 .status = error.reason == kStale ? 412 : status_of(error.code),
                  .detail = error.message,
                  .code = std::string(error.stable_code()),
                  .hop = std::string(name_of(error.hop)),
