@@ -33,17 +33,17 @@ struct AccountView {
 BOOST_DESCRIBE_STRUCT(AccountView, (), (id, email, name, admin, suspended, created, kind, has_password, revision))
 struct AccountCreate {
   std::string email;
-  std::optional<std::string> name;
-  std::optional<bool> admin;
-  std::optional<Secret> password;
-  std::optional<std::string> kind;  // "person" or "service", which has no password
+  std::optional<std::string> name = {};
+  std::optional<bool> admin = {};
+  std::optional<Secret> password = {};
+  std::optional<std::string> kind = {};  // "person" or "service", which has no password
 };
 BOOST_DESCRIBE_STRUCT(AccountCreate, (), (email, name, admin, password, kind))
 struct AccountUpdate {
-  std::optional<std::string> name;
-  std::optional<bool> admin;
-  std::optional<bool> suspended;
-  std::optional<Secret> password;
+  std::optional<std::string> name = {};
+  std::optional<bool> admin = {};
+  std::optional<bool> suspended = {};
+  std::optional<Secret> password = {};
 };
 BOOST_DESCRIBE_STRUCT(AccountUpdate, (), (name, admin, suspended, password))
 
@@ -59,7 +59,7 @@ struct RoleCreate {
 };
 BOOST_DESCRIBE_STRUCT(RoleCreate, (), (name))
 struct RoleUpdate {
-  std::optional<std::string> name;
+  std::optional<std::string> name = {};
 };
 BOOST_DESCRIBE_STRUCT(RoleUpdate, (), (name))
 
@@ -86,9 +86,9 @@ struct GrantView {
   WallTime created{};
   std::string role_name;
   std::string resource_name;
-  std::optional<WallTime> starts;  // absent: in force since it was made
-  std::optional<WallTime> ends;    // absent: until it is removed
-  std::string state = "active";    // or "scheduled", "ended"
+  std::optional<WallTime> starts = {};  // absent: in force since it was made
+  std::optional<WallTime> ends = {};    // absent: until it is removed
+  std::string state = "active";         // or "scheduled", "ended"
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(GrantView, (),
@@ -96,16 +96,16 @@ BOOST_DESCRIBE_STRUCT(GrantView, (),
 struct GrantCreate {
   std::string role;      // id or name
   std::string resource;  // id or name
-  std::optional<WallTime> starts;
-  std::optional<WallTime> ends;
+  std::optional<WallTime> starts = {};
+  std::optional<WallTime> ends = {};
 };
 BOOST_DESCRIBE_STRUCT(GrantCreate, (), (role, resource, starts, ends))
 // `no_start` and `no_end` take the bounds away.
 struct GrantUpdate {
-  std::optional<WallTime> starts;
-  std::optional<WallTime> ends;
-  std::optional<bool> no_start;
-  std::optional<bool> no_end;
+  std::optional<WallTime> starts = {};
+  std::optional<WallTime> ends = {};
+  std::optional<bool> no_start = {};
+  std::optional<bool> no_end = {};
 };
 BOOST_DESCRIBE_STRUCT(GrantUpdate, (), (starts, ends, no_start, no_end))
 
@@ -116,12 +116,12 @@ struct ResourceView {
   std::string host;
   std::uint16_t port = 0;
   std::uint16_t local_port = 0;
-  std::map<std::string, std::string> settings;
+  std::map<std::string, std::string> settings = {};
   std::string username;
   bool has_password = false;
-  std::vector<std::string> egress_nodes;
+  std::vector<std::string> egress_nodes = {};
   WallTime created{};
-  std::map<std::string, std::string> tags;
+  std::map<std::string, std::string> tags = {};
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(ResourceView, (),
@@ -131,26 +131,26 @@ struct ResourceCreate {
   std::string name;
   std::string type;
   std::string host;
-  std::optional<std::uint16_t> port;
-  std::optional<std::uint16_t> local_port;
-  std::optional<std::map<std::string, std::string>> settings;
-  std::optional<std::string> username;
-  std::optional<Secret> password;
-  std::optional<std::vector<std::string>> egress_nodes;
-  std::optional<std::map<std::string, std::string>> tags;
+  std::optional<std::uint16_t> port = {};
+  std::optional<std::uint16_t> local_port = {};
+  std::optional<std::map<std::string, std::string>> settings = {};
+  std::optional<std::string> username = {};
+  std::optional<Secret> password = {};
+  std::optional<std::vector<std::string>> egress_nodes = {};
+  std::optional<std::map<std::string, std::string>> tags = {};
 };
 BOOST_DESCRIBE_STRUCT(ResourceCreate, (),
                       (name, type, host, port, local_port, settings, username, password, egress_nodes, tags))
 struct ResourceUpdate {
-  std::optional<std::string> name;
-  std::optional<std::string> host;
-  std::optional<std::uint16_t> port;
-  std::optional<std::uint16_t> local_port;
-  std::optional<std::map<std::string, std::string>> settings;
-  std::optional<std::string> username;
-  std::optional<Secret> password;
-  std::optional<std::vector<std::string>> egress_nodes;
-  std::optional<std::map<std::string, std::string>> tags;  // all of them, in the place of those before
+  std::optional<std::string> name = {};
+  std::optional<std::string> host = {};
+  std::optional<std::uint16_t> port = {};
+  std::optional<std::uint16_t> local_port = {};
+  std::optional<std::map<std::string, std::string>> settings = {};
+  std::optional<std::string> username = {};
+  std::optional<Secret> password = {};
+  std::optional<std::vector<std::string>> egress_nodes = {};
+  std::optional<std::map<std::string, std::string>> tags = {};  // all of them, in the place of those before
 };
 BOOST_DESCRIBE_STRUCT(ResourceUpdate, (),
                       (name, host, port, local_port, settings, username, password, egress_nodes, tags))
@@ -161,7 +161,7 @@ struct NodeStatusView {
   std::string kind;
   std::string address;
   std::string state;  // "up", "down", "new", "revoked"
-  std::optional<WallTime> last_seen;
+  std::optional<WallTime> last_seen = {};
   std::string version;
   std::uint64_t sessions = 0;
   WallTime created{};
@@ -180,8 +180,8 @@ BOOST_DESCRIBE_STRUCT(NodeUpdate, (), (name))
 
 struct JoinTokenCreate {
   std::string kind;  // "gateway", "relay"
-  std::optional<std::string> name;
-  std::optional<std::string> life;  // a duration, at most 7d; default 1h
+  std::optional<std::string> name = {};
+  std::optional<std::string> life = {};  // a duration, at most 7d; default 1h
 };
 BOOST_DESCRIBE_STRUCT(JoinTokenCreate, (), (kind, name, life))
 struct JoinTokenMade {
@@ -210,7 +210,7 @@ struct DeviceView {
   std::string name;
   WallTime created{};
   bool signed_in = false;
-  std::optional<WallTime> sign_in_ends;
+  std::optional<WallTime> sign_in_ends = {};
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(DeviceView, (), (id, account, email, name, created, signed_in, sign_in_ends, revision))
@@ -230,9 +230,9 @@ BOOST_DESCRIBE_STRUCT(ActivityView, (), (id, revision, time, actor, verb, object
 struct ExplainView {
   bool allowed = false;
   std::string code;
-  std::vector<std::string> reasons;
-  std::vector<std::string> egress;      // names of the nodes that would be used
-  std::optional<WallTime> valid_until;  // when the grants that allow it end
+  std::vector<std::string> reasons = {};
+  std::vector<std::string> egress = {};      // names of the nodes that would be used
+  std::optional<WallTime> valid_until = {};  // when the grants that allow it end
 };
 BOOST_DESCRIBE_STRUCT(ExplainView, (), (allowed, code, reasons, egress, valid_until))
 

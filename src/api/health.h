@@ -104,4 +104,12 @@ struct NodeHealthEvent {
 };
 BOOST_DESCRIBE_STRUCT(NodeHealthEvent, (), (kind, node))
 
+// GET /v1/health, for anybody.
+struct ServerHealth {
+  std::string status = "ok";
+  std::string version;
+  std::string organization;
+};
+BOOST_DESCRIBE_STRUCT(ServerHealth, (), (status, version, organization))
+
 }  // namespace portolan::api

@@ -14,15 +14,15 @@
 namespace portolan::api {
 
 struct ApiTokenCreate {
-  std::string name;                 // for people
-  std::optional<std::string> life;  // a duration; absent: until it is removed
+  std::string name;                      // for people
+  std::optional<std::string> life = {};  // a duration; absent: until it is removed
   // For whom: another account than the caller's is for admins.
-  std::optional<std::string> account;
+  std::optional<std::string> account = {};
   // What it may: "resources:read", "accounts:write" …; absent or "all": whatever its account may.
-  std::optional<std::vector<std::string>> permissions;
+  std::optional<std::vector<std::string>> permissions = {};
   // PEM of an Ed25519 key: then there is no token, and requests are signed with that key
   // (docs/reference/signatures.md).
-  std::optional<std::string> public_key;
+  std::optional<std::string> public_key = {};
 };
 BOOST_DESCRIBE_STRUCT(ApiTokenCreate, (), (name, life, account, permissions, public_key))
 
@@ -30,9 +30,9 @@ struct ApiTokenMade {
   std::string id;
   std::string account;
   std::string name;
-  std::optional<Secret> token;  // absent for a key
-  std::optional<WallTime> ends;
-  std::vector<std::string> permissions;
+  std::optional<Secret> token = {};  // absent for a key
+  std::optional<WallTime> ends = {};
+  std::vector<std::string> permissions = {};
 };
 BOOST_DESCRIBE_STRUCT(ApiTokenMade, (), (id, account, name, token, ends, permissions))
 
@@ -41,9 +41,9 @@ struct ApiTokenView {
   std::string account;
   std::string name;
   WallTime created{};
-  std::optional<WallTime> ends;
+  std::optional<WallTime> ends = {};
   std::string email;  // of the account
-  std::vector<std::string> permissions;
+  std::vector<std::string> permissions = {};
   std::string proof = "bearer";  // or "signature"
   std::uint64_t revision = 0;
 };

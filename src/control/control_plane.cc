@@ -13,6 +13,7 @@
 #include "control/leases.h"
 #include "control/node_views.h"
 #include "control/nodes.h"
+#include "control/openapi.h"
 #include "control/presence.h"
 #include "control/resources.h"
 #include "control/roles.h"
@@ -83,6 +84,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   await_boundary();
   Routes routes(*core, router);
   add_first_contact(routes, *core);
+  add_openapi(routes);
   nodes.add_to(routes);
   health.add_to(routes);
   agents.add_to(routes);

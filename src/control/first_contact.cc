@@ -1,5 +1,6 @@
 #include "control/first_contact.h"
 
+#include "api/health.h"
 #include "api/sign_in.h"
 
 namespace portolan::control {
@@ -30,19 +31,12 @@ net::http::Response page() {
           std::string(kPage)};
 }
 
-struct Health {
-  std::string status = "ok";
-  std::string version = PORTOLAN_VERSION;
-  std::string organization;
-};
-BOOST_DESCRIBE_STRUCT(Health, (), (status, version, organization))
-
 }  // namespace
 
 void add_first_contact(Routes& routes, Core& core) {
   routes.add_at_once("GET /", [](const Exchange&) -> Answer { return page(); });
   routes.add_at_once("GET /v1/health", [&core](const Exchange&) -> Answer {
-    return ok(Health{.organization = core.authorities.organization});
+    return ok(api::ServerHealth{.version = PORTOLAN_VERSION, .organization = core.authorities.organization});
   });
   routes.add_at_once("GET /v1/trust", [&core](const Exchange&) -> Answer {
     const auto& ca = core.authorities.server.certificate();

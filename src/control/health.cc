@@ -303,10 +303,8 @@ net::Task<Result<>> Health::watch(Exchange exchange, Watch& watch, net::http::Si
       CO_CHECK(co_await lines.send(R"({"kind":"heartbeat"})"));
     }
     CO_CHECK(co_await watch.wait(lines.until_heartbeat()));
-    const auto lookup = core_.lookup();
-    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
-    if (!caller || !caller->admin) co_return fail(Code::kEof, "no longer allowed");
-    checks_.follow(lookup);
+    CO_CHECK(readmit(core_, exchange));
+    checks_.follow(exchange.lookup);
     CO_TRY(due, checks_.changed_since(seen));
     seen = checks_.sequence();
   }
@@ -316,10 +314,14 @@ net::Task<Answer> Health::list_nodes(Exchange exchange) {
   const auto& request = exchange.call.request;
   CO_TRY(const auto part, list_request(request, {"watch"}));
   const auto lookup = core_.lookup();
-  std::vector<Entry<api::NodeStatusView>> entries;
-  for (const auto& [id, node] : lookup->snapshot().nodes)
-    entries.emplace_back(order_key(node.name, id), others_.status(node, *lookup));
-  co_return page(std::move(entries), part);
+  std::map<std::string, const directory::Node*> in_order;
+  for (const auto& [id, node] : lookup->snapshot().nodes) in_order.emplace(order_key(node.name, id), &node);
+  api::Page<api::NodeStatusView> page;
+  auto at = in_order.upper_bound(part.after);
+  for (; at != in_order.end() && page.items.size() < part.limit; ++at)
+    page.items.push_back(others_.status(*at->second, *lookup));
+  if (at != in_order.end()) page.cursor = encode_cursor(std::prev(at)->first);
+  co_return ok(page);
 }
 
 net::Task<Result<>> Health::watch_nodes(Exchange exchange, Watch& watch, net::http::Sink& sink) {
@@ -329,9 +331,8 @@ net::Task<Result<>> Health::watch_nodes(Exchange exchange, Watch& watch, net::ht
   std::map<std::string, std::uint64_t> seen;  // by node
   bool listed = false;
   while (true) {
-    const auto lookup = core_.lookup();
-    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
-    if (!caller || !caller->admin) co_return fail(Code::kEof, "no longer allowed");
+    CO_CHECK(readmit(core_, exchange));
+    const auto lookup = exchange.lookup;
     for (const auto& [id, node] : lookup->snapshot().nodes) {
       const auto* present = presence_.find(id);
       const std::uint64_t sequence = present ? present->sequence : 0;

@@ -33,4 +33,18 @@ Result<std::size_t> list_limit(const net::http::Request& request) {
 
 std::string encode_cursor(std::string_view place) { return base64url(as_bytes(place)); }
 
+Result<ListRequest> list_request(const net::http::Request& request, std::initializer_list<std::string_view> filters) {
+  std::vector<std::string_view> known = {"limit", "cursor"};
+  known.insert(known.end(), filters.begin(), filters.end());
+  PL_CHECK(check_parameters(request, known));
+  ListRequest out;
+  PL_TRY(out.limit, list_limit(request));
+  if (const auto cursor = request.parameter("cursor")) {
+    const auto place = from_base64url(*cursor);
+    if (!place || place->empty()) return fail(Code::kInvalid, "cursor: is not one of ours");
+    out.after = as_text(*place);
+  }
+  return out;
+}
+
 }  // namespace portolan::control

@@ -20,6 +20,18 @@ Result<> check_parameters(const net::http::Request& request, std::initializer_li
 
 std::string encode_cursor(std::string_view place);
 
+// Lists of what is not in the directory (collection.h has those): `limit`, `cursor` and the filters named.
+struct ListRequest {
+  std::size_t limit = 100;
+  std::string after;  // place in the order; empty: from the beginning
+};
+Result<ListRequest> list_request(const net::http::Request& request, std::initializer_list<std::string_view> filters);
+
+// The place of an entry in a list by name; the id makes it unique.
+inline std::string order_key(std::string_view name, std::string_view id) {
+  return std::string(name) + '\n' + std::string(id);
+}
+
 // `found`, or Code::kNotFound with the words of the request.
 template <class Object>
 Result<Object> existing(const Object* found, std::string_view kind, std::string_view key) {

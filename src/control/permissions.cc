@@ -10,6 +10,7 @@ namespace {
 constexpr auto kTable = std::to_array<Permission>({
     {"GET /", Who::kAnyone},
     {"GET /v1/health", Who::kAnyone},
+    {"GET /v1/openapi.json", Who::kAnyone},
     {"GET /v1/trust", Who::kAnyone},
     {"POST /v1/sign-ins", Who::kAnyone},
     {"DELETE /v1/sign-ins/current", Who::kSignedIn},

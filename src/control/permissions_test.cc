@@ -88,6 +88,7 @@ TEST(Permissions, WhatIsNotForAdmins) {
   const std::map<std::string_view, Who> others = {
       {"GET /", Who::kAnyone},
       {"GET /v1/health", Who::kAnyone},
+      {"GET /v1/openapi.json", Who::kAnyone},
       {"GET /v1/trust", Who::kAnyone},
       {"POST /v1/sign-ins", Who::kAnyone},
       {"POST /v1/node/join", Who::kAnyone},
@@ -95,6 +96,7 @@ TEST(Permissions, WhatIsNotForAdmins) {
       {"GET /v1/agent", Who::kSignedIn},
       {"POST /v1/tokens", Who::kSignedIn},
       {"GET /v1/tokens", Who::kAccount},
+      {"GET /v1/tokens/{token}", Who::kAccount},
       {"DELETE /v1/tokens/{token}", Who::kAccount},
       {"GET /v1/whoami", Who::kAccount},
       {"GET /v1/node", Who::kNode},

@@ -97,6 +97,13 @@ net::Task<> TestPlane::watch(Ask ask, As as, LineSink& sink) {
 }
 
 net::Task<Response> TestPlane::call(Ask ask, As as) {
+  const std::string route = ask.route;
+  auto response = co_await answer(std::move(ask), std::move(as));
+  documented_.check(route, response);
+  co_return response;
+}
+
+net::Task<Response> TestPlane::answer(Ask ask, As as) {
   const Connection connection{.peer = "127.0.0.1", .certificate = as.certificate};
   Call call = call_of(std::move(ask), as, connection);
   auto match = plane->router().match(call.request.method, call.request.path);

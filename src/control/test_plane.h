@@ -20,6 +20,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "control/control_plane.h"
+#include "control/test_documented.h"
 #include "net/co_test.h"
 #include "net/event.h"
 
@@ -129,6 +130,11 @@ class TestPlane {
 
   static inline const std::string kPassword = "correct horse battery";
 
+ private:
+  net::Task<Response> answer(Ask ask, As as);
+  Documented documented_;
+
+ public:
   TestFolder folder;
   net::Executor executor;
   const Clock& clock;

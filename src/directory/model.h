@@ -57,9 +57,9 @@ struct ApiToken {
   std::string name;
   std::string token_hash;  // unique; of a key: "key:" and the key's SHA-256
   WallTime created{};
-  std::optional<WallTime> ends;
-  std::vector<std::string> permissions;  // "resources:read"; "all": whatever its account may
-  std::string public_key;                // PEM (Ed25519); empty: a bearer token
+  std::optional<WallTime> ends = {};
+  std::vector<std::string> permissions = {};  // "resources:read"; "all": whatever its account may
+  std::string public_key = {};                // PEM (Ed25519); empty: a bearer token
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(ApiToken, (), (id, account, name, token_hash, created, ends, permissions, public_key, revision))
@@ -88,8 +88,8 @@ struct Grant {
   std::string role;
   std::string resource;
   WallTime created{};
-  std::optional<WallTime> starts;
-  std::optional<WallTime> ends;
+  std::optional<WallTime> starts = {};
+  std::optional<WallTime> ends = {};
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(Grant, (), (id, role, resource, created, starts, ends, revision))
@@ -104,10 +104,10 @@ struct Resource {
   std::map<std::string, std::string>
       settings;  // the protocol's own, checked by its registry row: database, tls, tls_ca, tls_server_name …
   std::string username;
-  std::string sealed_password;            // crypto/sealing.h, context "resource/ID/password"; empty: none
-  std::vector<std::string> egress_nodes;  // empty: any relay, or any gateway where there is no relay
+  std::string sealed_password;                 // crypto/sealing.h, context "resource/ID/password"; empty: none
+  std::vector<std::string> egress_nodes = {};  // empty: any relay, or any gateway where there is no relay
   WallTime created{};
-  std::map<std::string, std::string> tags;
+  std::map<std::string, std::string> tags = {};
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(Resource, (),

@@ -164,7 +164,7 @@ TEST_F(DirectoryStoreTest, SnapshotsFollowTheFile) {
 TEST_F(DirectoryStoreTest, NothingChangedIsNoRevision) {
   auto store = filled();
   int calls = 0;
-  store->on_change([&](const DirectoryStore::SnapshotPtr&) { ++calls; });
+  store->on_change([&](const DirectoryStore::SnapshotPtr&, const auto&) { ++calls; });
   const auto same = store->change("a-root", [](Change& change) { return change.put(account("ann")); });
   ASSERT_TRUE(same);
   EXPECT_EQ((*same)->revision, 1U);
@@ -386,7 +386,7 @@ TEST_F(DirectoryStoreTest, ActivitiesByPart) {
 TEST_F(DirectoryStoreTest, ListenersHearEveryRevisionInOrder) {
   auto store = open();
   std::vector<std::uint64_t> heard;
-  store->on_change([&](const DirectoryStore::SnapshotPtr& snapshot) {
+  store->on_change([&](const DirectoryStore::SnapshotPtr& snapshot, const auto&) {
     EXPECT_EQ(store->snapshot(), snapshot);
     heard.push_back(snapshot->revision);
   });
@@ -431,7 +431,7 @@ TEST_F(DirectoryStoreTest, TakesOverWhatAnotherProcessWrote) {
   ASSERT_TRUE(second->change("system", [](Change& change) { return change.remove<Account>("a-ann"); }));
   EXPECT_TRUE(store->snapshot()->accounts.contains("a-ann"));
   int calls = 0;
-  store->on_change([&](const DirectoryStore::SnapshotPtr&) { ++calls; });
+  store->on_change([&](const DirectoryStore::SnapshotPtr&, const auto&) { ++calls; });
   const auto changed =
       store->change("system", [](Change& change) { return change.put(membership("m-9", "a-ann", "r-dba")); });
   ASSERT_FALSE(changed);

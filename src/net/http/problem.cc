@@ -3,22 +3,12 @@
 
 #include "base/json.h"
 #include "net/http/codec.h"
+#include "net/http/problem.h"
 #include "net/http/server.h"
 #include "net/http/target.h"
 
 namespace portolan::net::http {
 namespace {
-
-struct Problem {
-  std::string type = "about:blank";
-  std::string title;
-  int status = 500;
-  std::string detail;
-  std::string code;
-  std::string hop;
-  bool retry = false;
-};
-BOOST_DESCRIBE_STRUCT(Problem, (), (type, title, status, detail, code, hop, retry))
 
 // What a reader needs of anybody's problem object.
 struct SparseProblem {

@@ -1,0 +1,190 @@
+#include "control/operations.h"
+
+#include "api/admin.h"
+#include "api/agent.h"
+#include "api/audit.h"
+#include "api/health.h"
+#include "api/lease.h"
+#include "api/list.h"
+#include "api/node.h"
+#include "api/sign_in.h"
+#include "api/token.h"
+
+namespace portolan::control {
+namespace {
+
+constexpr Parameter kFilter = {"filter", "terms apart by spaces, all of which must hold: name~bill tags.env=prod"};
+constexpr Parameter kOrderBy = {"order_by", "a member, or \"MEMBER desc\""};
+constexpr Parameter kLimit = {"limit", "1 to 1000; 100 if absent"};
+constexpr Parameter kCursor = {"cursor", "that of the page before"};
+
+// A list of the directory, with its exact filters.
+template <class View>
+Operation list(std::string_view route, std::string_view summary, std::vector<Parameter> exact) {
+  std::vector<Parameter> parameters = {kFilter, kOrderBy, kLimit, kCursor};
+  parameters.insert(parameters.end(), exact.begin(), exact.end());
+  return {.route = route,
+          .summary = summary,
+          .answer = schema_of<api::Page<View>>,
+          .line = schema_of<api::ListEvent<View>>,
+          .parameters = std::move(parameters)};
+}
+
+template <class View>
+Operation show(std::string_view route, std::string_view summary) {
+  return {.route = route, .summary = summary, .answer = schema_of<View>};
+}
+
+template <class Body, class View>
+Operation take(std::string_view route, std::string_view summary) {
+  return {.route = route, .summary = summary, .request = schema_of<Body>, .answer = schema_of<View>};
+}
+
+Operation remove(std::string_view route, std::string_view summary) { return {.route = route, .summary = summary}; }
+
+// A list of the audit: newest last.
+template <class Entry>
+Operation audit_list(std::string_view route, std::string_view summary, std::vector<Parameter> more) {
+  std::vector<Parameter> parameters = {kLimit,
+                                       {"cursor", "go on behind this one, oldest first; 0: from the oldest"},
+                                       {"account", "an id or an e-mail address"},
+                                       {"resource", "an id or a name"},
+                                       {"from", "a time: at it or later"},
+                                       {"to", "a time: before it"}};
+  parameters.insert(parameters.end(), more.begin(), more.end());
+  return {.route = route,
+          .summary = summary,
+          .answer = schema_of<api::Page<Entry>>,
+          .line = schema_of<Entry>,
+          .parameters = std::move(parameters)};
+}
+
+std::vector<Operation> first_contact() {
+  return {
+      {.route = "GET /", .summary = "a page that says what this is", .html = true},
+      show<api::ServerHealth>("GET /v1/health", "whether this server answers, and what it is"),
+      show<json::Value>("GET /v1/openapi.json", "this document"),
+      show<api::Trust>("GET /v1/trust", "the server CA; to be believed only after comparing its fingerprint"),
+      take<api::SignInRequest, api::SignedIn>("POST /v1/sign-ins", "sign in by password, from a device with a key"),
+      remove("DELETE /v1/sign-ins/current", "sign out: ends every sign-in of this device"),
+      show<api::AccountView>("GET /v1/whoami", "the caller's own account"),
+      {.route = "GET /v1/agent",
+       .summary = "what the agent may reach, and the way to it",
+       .answer = schema_of<api::AgentView>,
+       .line = schema_of<api::AgentEvent>},
+  };
+}
+
+std::vector<Operation> of_nodes() {
+  return {
+      take<api::JoinRequest, api::Joined>("POST /v1/node/join", "make a node by a join token"),
+      {.route = "GET /v1/node",
+       .summary = "what the node must know",
+       .answer = schema_of<api::NodeView>,
+       .line = schema_of<api::NodeEvent>,
+       .parameters = {{"version", "what the node runs"}, {"address", "where a gateway is now"}}},
+      take<api::LiveSessions, api::LiveSessionsAnswer>("POST /v1/node/sessions", "which live sessions must end"),
+      take<api::AuditBatch, api::AuditAcknowledged>("POST /v1/node/audit", "hand over records"),
+      take<api::LeaseRequest, api::Lease>("POST /v1/leases", "permission and credential for one session's account"),
+  };
+}
+
+std::vector<Operation> of_accounts() {
+  return {
+      list<api::ApiTokenView>("GET /v1/tokens", "API tokens: one's own, or for admins everybody's",
+                              {{"account", "an id or an e-mail address"}, {"name", "exactly"}}),
+      take<api::ApiTokenCreate, api::ApiTokenMade>("POST /v1/tokens", "a new API token, shown once"),
+      show<api::ApiTokenView>("GET /v1/tokens/{token}", "one API token"),
+      remove("DELETE /v1/tokens/{token}", "remove an API token"),
+      list<api::AccountView>("GET /v1/accounts", "people and programs that may sign in",
+                             {{"email", "exactly"}, {"name", "exactly"}, {"kind", "person or service"}}),
+      take<api::AccountCreate, api::AccountView>("POST /v1/accounts", "a new account"),
+      show<api::AccountView>("GET /v1/accounts/{account}", "one account"),
+      take<api::AccountUpdate, api::AccountView>("PATCH /v1/accounts/{account}", "change, suspend or reinstate it"),
+      remove("DELETE /v1/accounts/{account}", "remove it; what it uses now ends"),
+      list<api::DeviceView>("GET /v1/devices", "installations from which people have signed in",
+                            {{"account", "an id or an e-mail address"}, {"name", "exactly"}}),
+      show<api::DeviceView>("GET /v1/devices/{device}", "one device"),
+      remove("DELETE /v1/devices/{device}", "remove a lost device; its sign-ins and sessions end"),
+  };
+}
+
+std::vector<Operation> of_access() {
+  return {
+      list<api::RoleView>("GET /v1/roles", "roles", {{"name", "exactly"}}),
+      take<api::RoleCreate, api::RoleView>("POST /v1/roles", "a new role"),
+      show<api::RoleView>("GET /v1/roles/{role}", "one role"),
+      take<api::RoleUpdate, api::RoleView>("PATCH /v1/roles/{role}", "rename it"),
+      remove("DELETE /v1/roles/{role}", "remove it, with its memberships and grants"),
+      list<api::MembershipView>("GET /v1/memberships", "which accounts have which roles",
+                                {{"account", "an id or an e-mail address"}, {"role", "an id or a name"}}),
+      take<api::MembershipCreate, api::MembershipView>("POST /v1/memberships", "give an account a role"),
+      show<api::MembershipView>("GET /v1/memberships/{membership}", "one membership"),
+      remove("DELETE /v1/memberships/{membership}", "take the role away; sessions that need it end"),
+      list<api::GrantView>(
+          "GET /v1/grants", "which roles may use which resources",
+          {{"role", "an id or a name"}, {"resource", "an id or a name"}, {"state", "active, scheduled or ended"}}),
+      take<api::GrantCreate, api::GrantView>("POST /v1/grants", "let a role use a resource, for a time or for good"),
+      show<api::GrantView>("GET /v1/grants/{grant}", "one grant"),
+      take<api::GrantUpdate, api::GrantView>("PATCH /v1/grants/{grant}", "change when it begins or ends"),
+      remove("DELETE /v1/grants/{grant}", "remove it; sessions that need it end"),
+      {.route = "GET /v1/access/explain",
+       .summary = "whether an account may use a resource, and the chain of reasons",
+       .answer = schema_of<api::ExplainView>,
+       .parameters = {{"account", "an id or an e-mail address"}, {"resource", "an id or a name"}}},
+  };
+}
+
+std::vector<Operation> of_infrastructure() {
+  return {
+      list<api::ResourceView>("GET /v1/resources", "what people want to reach",
+                              {{"name", "exactly"}, {"type", "exactly"}}),
+      take<api::ResourceCreate, api::ResourceView>("POST /v1/resources", "a new resource"),
+      show<api::ResourceView>("GET /v1/resources/{resource}", "one resource"),
+      take<api::ResourceUpdate, api::ResourceView>("PATCH /v1/resources/{resource}", "change it"),
+      remove("DELETE /v1/resources/{resource}", "remove it, with its grants; its sessions end"),
+      list<api::NodeStatusView>(
+          "GET /v1/nodes", "gateways and relays, and whether they are there",
+          {{"name", "exactly"}, {"kind", "gateway or relay"}, {"state", "up, down, new or revoked"}}),
+      show<api::NodeStatusView>("GET /v1/nodes/{node}", "one node"),
+      take<api::NodeUpdate, api::NodeStatusView>("PATCH /v1/nodes/{node}", "rename it"),
+      remove("DELETE /v1/nodes/{node}", "revoke it for good"),
+      list<api::JoinTokenView>("GET /v1/join-tokens", "tokens by which nodes join",
+                               {{"kind", "gateway or relay"}, {"name", "exactly"}}),
+      take<api::JoinTokenCreate, api::JoinTokenMade>("POST /v1/join-tokens", "a new join token, shown once"),
+      show<api::JoinTokenView>("GET /v1/join-tokens/{token}", "one join token"),
+      remove("DELETE /v1/join-tokens/{token}", "remove it"),
+  };
+}
+
+std::vector<Operation> of_audit() {
+  return {
+      audit_list<api::SessionEntry>("GET /v1/audit/sessions", "sessions", {{"session", "an id"}}),
+      audit_list<api::AuditRecord>("GET /v1/audit/queries", "queries", {{"session", "an id"}}),
+      audit_list<api::ActivityView>("GET /v1/audit/activities", "changes, by whom, with before and after", {}),
+  };
+}
+
+std::vector<Operation> all_operations() {
+  std::vector<Operation> all;
+  for (auto part : {first_contact, of_nodes, of_accounts, of_access, of_infrastructure, of_audit})
+    for (auto& operation : part()) all.push_back(std::move(operation));
+  return all;
+}
+
+}  // namespace
+
+std::span<const Operation> operations() {
+  static const std::vector<Operation> all = all_operations();
+  return all;
+}
+
+int success_status(const Operation& operation) {
+  if (!operation.answer && !operation.html) return 204;
+  constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions", "POST /v1/node/audit", "POST /v1/leases"};
+  const bool makes = operation.route.starts_with("POST ") &&
+                     std::ranges::find(kAnswersAtOnce, operation.route) == std::end(kAnswersAtOnce);
+  return makes ? 201 : 200;
+}
+
+}  // namespace portolan::control
