@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/health.h"
 #include "control/operations.h"
 #include "control/permissions.h"
 #include "control/test_plane.h"
@@ -81,6 +82,104 @@ CO_TEST(OpenApi, ListsTakeWhatItSays) {
     ++lists;
   }
   EXPECT_GT(lists, 10U);
+}
+
+// Every operation, called so that it succeeds. What is new has to be called here too.
+class Tour {
+ public:
+  explicit Tour(TestPlane& test) : test_(test) {}
+
+  // Calls it and gives the answer's member `member`, usually the id of what was made.
+  net::Task<std::string> call(testing::Ask ask, testing::As as, std::string member = {}) {
+    const auto response = co_await test_.call(ask, std::move(as));
+    EXPECT_LT(response.status, 300) << ask.route << ": " << response.body;
+    if (member.empty() || response.status >= 300) co_return "";
+    const auto value = json::parse(response.body);
+    EXPECT_TRUE(value) << response.body;
+    co_return value ? std::string(value->at(member).as_string()) : "";
+  }
+  net::Task<std::string> admin(std::string route, std::string body = {}, std::string member = {}) {
+    co_return co_await call({std::move(route), {}, std::move(body)}, test_.admin, std::move(member));
+  }
+
+ private:
+  TestPlane& test_;
+};
+
+net::Task<> tour_of_objects(Tour& tour) {
+  const auto account = co_await tour.admin("POST /v1/accounts", R"({"email":"ci@example.com","kind":"service"})", "id");
+  co_await tour.admin("PATCH /v1/accounts/" + account, R"({"name":"CI"})");
+  co_await tour.admin("GET /v1/accounts/ci@example.com");
+  co_await tour.admin("POST /v1/roles", R"({"name":"dba"})");
+  co_await tour.admin("PATCH /v1/roles/dba", R"({"name":"dbas"})");
+  co_await tour.admin("GET /v1/roles/dbas");
+  const auto membership =
+      co_await tour.admin("POST /v1/memberships", R"({"account":"ci@example.com","role":"dbas"})", "id");
+  co_await tour.admin("GET /v1/memberships/" + membership);
+  co_await tour.admin("POST /v1/resources", R"({"name":"db","type":"tcp","host":"h","port":1,"tags":{"env":"prod"}})");
+  co_await tour.admin("PATCH /v1/resources/db", R"({"port":2})");
+  co_await tour.admin("GET /v1/resources/db");
+  const auto grant = co_await tour.admin("POST /v1/grants", R"({"role":"dbas","resource":"db"})", "id");
+  co_await tour.admin("PATCH /v1/grants/" + grant, R"({"ends":"2100-01-01T00:00:00Z"})");
+  co_await tour.admin("GET /v1/grants/" + grant);
+  for (const char* list : {"accounts", "roles", "memberships", "resources", "grants", "nodes", "join-tokens", "tokens",
+                           "devices", "audit/sessions", "audit/queries", "audit/activities", "health/resources",
+                           "health/nodes", "openapi.json", "whoami"})
+    co_await tour.admin(std::string("GET /v1/") + list);
+  for (const std::string& gone : {"grants/" + grant, "memberships/" + membership, std::string("roles/dbas"),
+                                  std::string("accounts/ci@example.com")})
+    co_await tour.admin("DELETE /v1/" + gone);
+}
+
+net::Task<> tour_of_people(Tour& tour, TestPlane& test) {
+  for (const char* path : {"GET /", "GET /v1/health", "GET /v1/trust"}) co_await tour.call({path}, {});
+  const auto ann = co_await test.sign_in("ann@example.com");
+  const auto again = co_await test.sign_in("ann@example.com");
+  CO_ASSERT_TRUE(ann && again);
+  co_await tour.call({"GET /v1/agent"}, ann->by_certificate);
+  const auto token = co_await tour.call({"POST /v1/tokens", {}, R"({"name":"script"})"}, ann->by_token, "id");
+  co_await tour.call({"GET /v1/tokens/" + token}, ann->by_token);
+  co_await tour.call({"DELETE /v1/tokens/" + token}, ann->by_token);
+  co_await tour.call({"DELETE /v1/sign-ins/current"}, ann->by_token);
+  co_await tour.admin("GET /v1/devices/" + again->signed_in.device);
+  co_await tour.admin("DELETE /v1/devices/" + again->signed_in.device);
+}
+
+net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
+  const auto token = co_await tour.admin("POST /v1/join-tokens", R"({"kind":"relay"})", "id");
+  co_await tour.admin("GET /v1/join-tokens/" + token);
+  co_await tour.admin("DELETE /v1/join-tokens/" + token);
+  const auto relay = co_await test.join("relay", "relay-1");
+  const auto ann = co_await test.sign_in("ann@example.com");
+  CO_ASSERT_TRUE(relay && ann);
+  const auto by = relay->by_certificate;
+  co_await tour.call({"GET /v1/node"}, by);
+  co_await tour.call({"POST /v1/node/sessions", {}, R"({"sessions":[]})"}, by);
+  co_await tour.call({"POST /v1/node/audit", {}, R"({"records":[]})"}, by);
+  co_await tour.call({"POST /v1/node/health", {}, json::encode(api::NodeHealth{})}, by);
+  const auto resource = co_await test.resource_id("shop");
+  CO_ASSERT_OK(resource);
+  const api::LeaseRequest lease{assertion_of(*ann, *resource, relay->joined.node, test.clock.wall()), "request-1"};
+  co_await tour.call({"POST /v1/leases", {}, json::encode(lease)}, by);
+  co_await tour.call({"GET /v1/access/explain", {{"account", "ann@example.com"}, {"resource", "shop"}}}, test.admin);
+  co_await tour.admin("POST /v1/resources/shop/checks");
+  co_await tour.admin("PATCH /v1/nodes/relay-1", R"({"name":"relay-2"})");
+  co_await tour.admin("GET /v1/nodes/relay-2");
+  co_await tour.admin("DELETE /v1/nodes/relay-2");
+  co_await tour.admin("DELETE /v1/resources/shop");
+}
+
+CO_TEST(OpenApi, EveryOperationSucceedsAsDocumented) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  CO_ASSERT_OK(co_await test.give("ann@example.com", "shop"));
+  Tour tour(test);
+  co_await tour_of_objects(tour);
+  co_await tour_of_people(tour, test);
+  co_await tour_of_nodes(tour, test);
+  for (const auto& operation : operations())
+    EXPECT_TRUE(test.documented().succeeded().contains(std::string(operation.route))) << operation.route;
 }
 
 CO_TEST(OpenApi, IsServed) {

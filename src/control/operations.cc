@@ -84,6 +84,7 @@ std::vector<Operation> of_nodes() {
        .line = schema_of<api::NodeEvent>,
        .parameters = {{"version", "what the node runs"}, {"address", "where a gateway is now"}}},
       take<api::LiveSessions, api::LiveSessionsAnswer>("POST /v1/node/sessions", "which live sessions must end"),
+      take<api::NodeHealth, api::NodeHealthAnswer>("POST /v1/node/health", "how the node is, and the checks to make"),
       take<api::AuditBatch, api::AuditAcknowledged>("POST /v1/node/audit", "hand over records"),
       take<api::LeaseRequest, api::Lease>("POST /v1/leases", "permission and credential for one session's account"),
   };
@@ -143,6 +144,22 @@ std::vector<Operation> of_infrastructure() {
       show<api::ResourceView>("GET /v1/resources/{resource}", "one resource"),
       take<api::ResourceUpdate, api::ResourceView>("PATCH /v1/resources/{resource}", "change it"),
       remove("DELETE /v1/resources/{resource}", "remove it, with its grants; its sessions end"),
+      show<api::Page<api::ResourceHealthView>>("POST /v1/resources/{resource}/checks",
+                                               "sign in to it now from each of its nodes"),
+      {.route = "GET /v1/health/resources",
+       .summary = "how each node reaches each resource",
+       .answer = schema_of<api::Page<api::ResourceHealthView>>,
+       .line = schema_of<api::ResourceHealthEvent>,
+       .parameters = {kLimit,
+                      kCursor,
+                      {"resource", "an id or a name"},
+                      {"node", "an id or a name"},
+                      {"state", "healthy, unhealthy or unknown; not with watch=1"}}},
+      {.route = "GET /v1/health/nodes",
+       .summary = "how each node is",
+       .answer = schema_of<api::Page<api::NodeStatusView>>,
+       .line = schema_of<api::NodeHealthEvent>,
+       .parameters = {kLimit, kCursor}},
       list<api::NodeStatusView>(
           "GET /v1/nodes", "gateways and relays, and whether they are there",
           {{"name", "exactly"}, {"kind", "gateway or relay"}, {"state", "up, down, new or revoked"}}),
@@ -181,7 +198,9 @@ std::span<const Operation> operations() {
 
 int success_status(const Operation& operation) {
   if (!operation.answer && !operation.html) return 204;
-  constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions", "POST /v1/node/audit", "POST /v1/leases"};
+  constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions", "POST /v1/node/audit",
+                                                 "POST /v1/node/health", "POST /v1/leases",
+                                                 "POST /v1/resources/{resource}/checks"};
   const bool makes = operation.route.starts_with("POST ") &&
                      std::ranges::find(kAnswersAtOnce, operation.route) == std::end(kAnswersAtOnce);
   return makes ? 201 : 200;

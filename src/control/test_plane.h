@@ -104,6 +104,8 @@ class TestPlane {
   void open();
 
   net::Task<Response> call(Ask ask, As as = {});
+  // What has been asked so far, against the OpenAPI document.
+  const Documented& documented() const { return documented_; }
   // A GET that goes on, until the sink's client leaves or the server ends it. To be spawned.
   net::Task<> watch(Ask ask, As as, LineSink& sink);
   // The decoded answer of a call that must succeed; Code and message of the problem else.
