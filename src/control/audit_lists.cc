@@ -98,6 +98,8 @@ struct Source {
   net::BlockingPool& pool;
   std::function<Result<store::Listed<View>>(const AuditRequest&)> list;
   bool with_session = true;
+  bool live = false;  // first only what goes on; a follower is then told each beginning and end
+  std::function<bool(const View&)> shown = {};
 };
 
 template <class View>
@@ -116,7 +118,9 @@ template <class View>
 net::Task<Answer> list_once(const Source<View>& source, Exchange exchange) {
   CO_TRY(auto request, audit_request(exchange.call.request, source.with_session));
   resolve(request, *exchange.lookup);
+  request.filter.live = source.live;
   CO_TRY(auto listed, co_await read(source, std::move(request)));
+  if (source.shown) std::erase_if(listed.items, [&](const View& item) { return !source.shown(item); });
   api::Page<View> out{std::move(listed.items), {}};
   if (listed.more) out.cursor = std::to_string(listed.cursor);
   co_return ok(out);
@@ -127,15 +131,18 @@ net::Task<Result<>> follow(Core& core, const Source<View>& source, Exchange exch
                            net::http::Sink& sink) {
   CO_TRY(auto request, audit_request(exchange.call.request, source.with_session));
   resolve(request, *exchange.lookup);
+  request.filter.live = source.live;
   LineSender lines(sink, core.options.clock, core.options.heartbeat);
   CO_CHECK(co_await lines.begin());
   while (true) {
     CO_CHECK(readmit(core, exchange));
     CO_TRY(const auto listed, co_await read(source, request));
     for (const auto& item : listed.items) {
+      if (source.shown && request.filter.live && !source.shown(item)) continue;
       CO_CHECK(co_await lines.send(json::encode(item)));
     }
     request.part.after = listed.cursor;
+    if (!listed.more) request.filter.live = false;
     if (listed.more) continue;
     if (lines.heartbeat_due()) {
       CO_CHECK(co_await lines.send(R"({"kind":"heartbeat"})"));
@@ -162,6 +169,12 @@ void AuditLists::add_to(Routes& routes) {
   add_source<api::SessionEntry>(
       routes, core_, "GET /v1/audit/sessions", Topic::kAudit,
       {core_.audit_pool, [audit](const AuditRequest& r) { return audit->sessions(r.filter, r.part); }});
+  // The end of a session whose node was killed comes on record when the node is back.
+  add_source<api::SessionEntry>(routes, core_, "GET /v1/sessions", Topic::kAudit,
+                                {.pool = core_.audit_pool,
+                                 .list = [audit](const AuditRequest& r) { return audit->sessions(r.filter, r.part); },
+                                 .live = true,
+                                 .shown = [this](const api::SessionEntry& entry) { return presence_.up(entry.node); }});
   add_source<api::AuditRecord>(
       routes, core_, "GET /v1/audit/queries", Topic::kAudit,
       {core_.audit_pool, [audit](const AuditRequest& r) { return audit->queries(r.filter, r.part); }});

@@ -17,6 +17,7 @@
 #include "control/presence.h"
 #include "control/resources.h"
 #include "control/roles.h"
+#include "control/sessions.h"
 #include "control/sign_in.h"
 #include "control/tokens.h"
 #include "net/loop.h"
@@ -72,7 +73,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
       resources(*core),
       join_tokens(*core),
       tokens(*core),
-      audit_lists(*core),
+      audit_lists(*core, presence),
       boundary_(core->executor) {
   node_views.update(core->lookup());
   core->hub.on_change([this] {
@@ -99,6 +100,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   join_tokens.add_to(routes);
   tokens.add_to(routes);
   audit_lists.add_to(routes);
+  add_sessions(routes, *core, nodes);
 }
 
 void ControlPlane::Parts::await_boundary() {

@@ -27,7 +27,7 @@ Result<> check_record(const api::AuditRecord& record) {
 }
 
 api::NodeEvent event(std::string kind, const Lookup& lookup) {
-  return {std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision, {}, {}, {}};
+  return {std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision, {}, {}, {}, {}};
 }
 
 }  // namespace
@@ -118,6 +118,15 @@ void Nodes::revoke(const std::string& node, const std::vector<std::string>& leas
   }
 }
 
+bool Nodes::end_session(const std::string& node, const std::string& session, const std::string& reason) {
+  const auto [begin, end] = mailboxes_.equal_range(node);
+  for (auto at = begin; at != end; ++at) {
+    at->second->mailbox().ended_sessions.emplace_back(session, reason);
+    at->second->wake();
+  }
+  return begin != end;
+}
+
 void Nodes::call_for_health(const std::string& node) {
   const auto [begin, end] = mailboxes_.equal_range(node);
   for (auto at = begin; at != end; ++at) {
@@ -160,6 +169,12 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
     Mailbox mail = mailbox.take();
     if (mail.overflowed)
       co_return fail(Code::kLimit, "the node does not keep up with revocations: it has to list anew");
+    for (auto& [session, reason] : mail.ended_sessions) {
+      auto end = event("end", *lookup);
+      end.sessions = std::vector{std::move(session)};
+      end.reason = std::move(reason);
+      CO_CHECK(co_await lines.send(json::encode(end)));
+    }
     for (auto& revocation : mail.revocations) {
       auto revoke = event("revoke", *lookup);
       revoke.leases = std::move(revocation.leases);

@@ -20,6 +20,8 @@ class Nodes {
   Nodes(Core& core, Presence& presence, Leases& leases, NodeViews& views)
       : core_(core), presence_(presence), leases_(leases), views_(views) {}
   void add_to(Routes& routes);
+  // Tells the node to end it; false if the node is not connected.
+  bool end_session(const std::string& node, const std::string& session, const std::string& reason);
   // Passes it on to the node's watches; a node that has none reports its sessions when it comes back, and is told then.
   void revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason);
   // Tells the node to report its health now: there are checks for it.
@@ -34,6 +36,7 @@ class Nodes {
   // What one watch of a node has not sent yet.
   struct Mailbox {
     std::vector<Revocation> revocations;
+    std::vector<std::pair<std::string, std::string>> ended_sessions;  // with the reason
     std::size_t leases = 0;
     bool overflowed = false;
     bool health_wanted = false;

@@ -155,7 +155,19 @@ net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   const auto by = relay->by_certificate;
   co_await tour.call({"GET /v1/node"}, by);
   co_await tour.call({"POST /v1/node/sessions", {}, R"({"sessions":[]})"}, by);
-  co_await tour.call({"POST /v1/node/audit", {}, R"({"records":[]})"}, by);
+  api::AuditRecord started;
+  started.kind = "session.started";
+  started.session = "s-1";
+  started.sequence = 1;
+  co_await tour.call({"POST /v1/node/audit", {}, json::encode(api::AuditBatch{{started}})}, by);
+  {
+    testing::RunningWatch watch(test, "/v1/node", by);
+    CO_ASSERT_OK(co_await watch.sink.next_of<api::NodeEvent>("view"));
+    co_await tour.admin("GET /v1/sessions");
+    co_await tour.admin("GET /v1/sessions/s-1");
+    co_await tour.admin("DELETE /v1/sessions/s-1");
+    co_await watch.end();
+  }
   co_await tour.call({"POST /v1/node/health", {}, json::encode(api::NodeHealth{})}, by);
   const auto resource = co_await test.resource_id("shop");
   CO_ASSERT_OK(resource);

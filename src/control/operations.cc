@@ -176,6 +176,9 @@ std::vector<Operation> of_infrastructure() {
 
 std::vector<Operation> of_audit() {
   return {
+      audit_list<api::SessionEntry>("GET /v1/sessions", "sessions that go on", {{"session", "an id"}}),
+      show<api::SessionEntry>("GET /v1/sessions/{session}", "one session, ended or not"),
+      remove("DELETE /v1/sessions/{session}", "end it at its node"),
       audit_list<api::SessionEntry>("GET /v1/audit/sessions", "sessions", {{"session", "an id"}}),
       audit_list<api::AuditRecord>("GET /v1/audit/queries", "queries", {{"session", "an id"}}),
       audit_list<api::ActivityView>("GET /v1/audit/activities", "changes, by whom, with before and after", {}),

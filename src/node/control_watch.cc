@@ -75,6 +75,8 @@ Result<> ControlWatch::take_line(std::string_view line) {
     listeners_.on_view();
   } else if (event.kind == "revoke" && event.leases) {
     listeners_.on_revoke(*event.leases, event.reason.value_or("access was taken away"));
+  } else if (event.kind == "end" && event.sessions) {
+    for (const auto& session : *event.sessions) listeners_.on_end(session, event.reason.value_or("ended by an admin"));
   } else if (event.kind == "health") {
     listeners_.on_health_wanted();
   }

@@ -46,6 +46,8 @@ class ControlWatch {
     std::function<void()> on_view;
     std::function<void(const std::vector<std::string>& leases, const std::string& reason)> on_revoke;
     std::function<void()> on_health_wanted = [] {};
+    std::function<void(const std::string& session, const std::string& reason)> on_end =
+        [](const std::string&, const std::string&) {};  // an admin ends it
   };
 
   // Starts following. `client` outlives it. `facts` are the query of the watch: the node's address and version.

@@ -177,6 +177,9 @@ void NodeImpl::start_watch() {
   listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) {
     leases_->revoke(leases, reason);
   };
+  listeners.on_end = [this](const std::string& session, const std::string& reason) {
+    leases_->end_session(session, reason);
+  };
   listeners.on_health_wanted = [this] { report_health(); };
   watch_ = std::make_unique<ControlWatch>(
       executor_, *control_, clock_,

@@ -225,6 +225,7 @@ class Conditions {
       add("(s.resource = :resource OR s.resource_name = :resource_name)",
           {text(filter.resource), text(filter.resource)});
     if (!filter.session.empty()) add("s.session = :session", {text(filter.session)});
+    if (filter.live) add("s.ended IS NULL", {});
     if (filter.from) add(timed + " >= :from_time", {to_cell(*filter.from)});
     if (filter.to) add(timed + " < :to_time", {to_cell(*filter.to)});
     limit_ = std::min(part.limit, kMostEntries);

@@ -27,6 +27,7 @@ struct AuditFilter {
   std::string account = {};   // id or e-mail
   std::string resource = {};  // id or name
   std::string session = {};
+  bool live = false;                  // sessions only: those whose end is not on record
   std::optional<WallTime> from = {};  // sessions started, or queries run, at this time or later
   std::optional<WallTime> to = {};    // and before this one
 };

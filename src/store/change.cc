@@ -237,6 +237,15 @@ Result<> Change::remove(std::string_view id) {
   return impl_.checked(impl_.remove_only(object));
 }
 
+Result<> Change::note(std::string_view verb, const std::string& what, std::string json) {
+  PL_CHECK(impl_.failure);
+  const auto dot = verb.find('.');
+  PL_CHECK(impl_.checked(
+      impl_.write_activity(verb.substr(0, dot), verb.substr(dot + 1), what, std::move(json), std::string())));
+  impl_.apply([](Snapshot&) {});
+  return {};
+}
+
 #define PORTOLAN_STORE_DEFINE(Kind)                                \
   template Result<> Change::put<directory::Kind>(directory::Kind); \
   template Result<> Change::remove<directory::Kind>(std::string_view);

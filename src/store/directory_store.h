@@ -45,6 +45,9 @@ class Change {
   // (Code::kConflict): a resource whose last egress node disappeared would go by any other one.
   template <class Object>
   Result<> remove(std::string_view id);
+  // Writes an activity about something that is not an object of the directory: `verb` as "session.ended", `what` it was
+  // done to, and that as JSON. It raises the revision as any change does.
+  Result<> note(std::string_view verb, const std::string& what, std::string json);
 
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
