@@ -202,19 +202,6 @@ struct JoinTokenView {
 };
 BOOST_DESCRIBE_STRUCT(JoinTokenView, (), (id, kind, name, used_by, created, ends, revision))
 
-// A person's installation of the client: it appears when they sign in. Removing it ends its sign-ins and sessions.
-struct DeviceView {
-  std::string id;
-  std::string account;
-  std::string email;
-  std::string name;
-  WallTime created{};
-  bool signed_in = false;
-  std::optional<WallTime> sign_in_ends = {};
-  std::uint64_t revision = 0;
-};
-BOOST_DESCRIBE_STRUCT(DeviceView, (), (id, account, email, name, created, signed_in, sign_in_ends, revision))
-
 struct ActivityView {
   std::string id;
   std::uint64_t revision = 0;

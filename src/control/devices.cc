@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "api/admin.h"
+#include "api/device.h"
 #include "control/collection.h"
 #include "control/objects.h"
 

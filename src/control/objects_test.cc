@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/device.h"
 #include "api/token.h"
 #include "control/test_plane.h"
 

@@ -3,6 +3,7 @@
 #include "api/admin.h"
 #include "api/agent.h"
 #include "api/audit.h"
+#include "api/device.h"
 #include "api/health.h"
 #include "api/lease.h"
 #include "api/list.h"
