@@ -19,7 +19,7 @@ build: packages  ## the program, at build/portolan
 build-%: packages  ## all of one preset: build-dev, build-asan, build-tsan, build-fuzz
 	@tools/build $* all
 
-test: packages   ## unit tests, end-to-end tests with real peers, unit tests under asan
+test: packages   ## unit tests, also under asan, end-to-end tests with real peers, this build against the previous release
 	@tools/run-tests
 
 test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, fuzzing

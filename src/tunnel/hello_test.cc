@@ -46,6 +46,14 @@ TEST(Hello, IgnoresWhatLaterVersionsAppend) {
   EXPECT_EQ(*hello, kExample);
 }
 
+TEST(Hello, WithoutACommonVersionBothAreNamed) {
+  const auto agreed = agree(Hello{3, 5, 0, "portolan 0.5.0"}, Hello{1, 2, 0, "portolan 0.2.0"});
+  ASSERT_FALSE(agreed);
+  EXPECT_EQ(agreed.error().reason, "no_common_version");
+  for (const std::string_view words : {"we speak 3 to 5", "portolan 0.2.0", "speaks 1 to 2", "update the older one"})
+    EXPECT_NE(agreed.error().message.find(words), std::string::npos) << words << ": " << agreed.error().message;
+}
+
 TEST(Hello, TakesTheHighestCommonVersion) {
   struct Case {
     std::uint16_t oldest, newest, version;  // version 0: none in common with 3 to 5
@@ -84,6 +92,23 @@ CO_TEST(Hello, LeavesWhatComesBehindIt) {
   EXPECT_TRUE(agreed.has_value());
   if (agreed) EXPECT_EQ(agreed->peer_software, "portolan 0.1.0");
   EXPECT_EQ(as_text(reader.data()), "more");
+  near.reset();
+  co_await tasks.join();
+}
+
+CO_TEST(Hello, ALaterPeerIsRefusedWithBothVersions) {
+  const net::Executor executor = co_await net::this_executor();
+  net::TaskGroup tasks(executor);
+  auto [near, far] = net::memory_pair(executor);
+  tasks.spawn("peer",
+              answer_hello(std::move(far), encode(Hello{kNewestVersion + 1, kNewestVersion + 2, 0, "portolan 9.0.0"})));
+  net::Reader reader(*near);
+  const auto agreed = co_await exchange_hello(*near, reader, Hello{}, 1s);
+  EXPECT_FALSE(agreed.has_value());
+  if (!agreed)
+    EXPECT_EQ(
+        agreed.error().message,
+        "hello: no common version: we speak 1 to 1, the peer (\"portolan 9.0.0\") speaks 2 to 3; update the older one");
   near.reset();
   co_await tasks.join();
 }
