@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tunnel/outbox.h"
+#include "net/outbox.h"
 
 namespace portolan::tunnel {
 namespace {
@@ -62,7 +62,7 @@ TEST(Inbox, HoldsNothingWhenItIsEmpty) {
 }
 
 TEST(Outbox, CountsWhatLeaves) {
-  Outbox outbox;
+  net::Outbox outbox;
   const Bytes bytes = counted(0, 100'000);
   outbox.append(bytes);
   EXPECT_EQ(outbox.pending(), bytes.size());

@@ -17,9 +17,9 @@
 
 #include "base/clock.h"
 #include "net/loop.h"
+#include "net/outbox.h"
 #include "tunnel/mux.h"
 #include "tunnel/mux_state.h"
-#include "tunnel/outbox.h"
 
 namespace portolan::tunnel {
 
@@ -118,7 +118,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   const std::string name_;
   std::unique_ptr<net::Stream> below_;
   nghttp2_session* session_ = nullptr;
-  Outbox outbox_;
+  net::Outbox outbox_;
   std::unordered_map<std::int32_t, StreamPtr> streams_;  // those that nghttp2 has open
   std::size_t buffered_ = 0;
 

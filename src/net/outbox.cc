@@ -1,14 +1,14 @@
-#include "tunnel/outbox.h"
+#include "net/outbox.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace portolan::tunnel {
+namespace portolan::net {
 
 void Outbox::append(ByteView bytes) {
   appended_ += bytes.size();
   while (!bytes.empty()) {
-    if (blocks_.empty() || blocks_.back().spare().empty()) blocks_.push_back(net::Buffer::take());
+    if (blocks_.empty() || blocks_.back().spare().empty()) blocks_.push_back(Buffer::take());
     const auto spare = blocks_.back().spare();
     const std::size_t n = std::min(spare.size(), bytes.size());
     std::memcpy(spare.data(), bytes.data(), n);
@@ -19,10 +19,10 @@ void Outbox::append(ByteView bytes) {
 
 void Outbox::consume(std::size_t n) {
   flushed_ += n;
-  net::Buffer& block = blocks_.front();
+  Buffer& block = blocks_.front();
   const bool all = n == block.size();
   block.consume(n);
   if (all) blocks_.pop_front();
 }
 
-}  // namespace portolan::tunnel
+}  // namespace portolan::net

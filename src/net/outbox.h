@@ -1,5 +1,5 @@
-// Outbox: frames on their way to the stream below, in pooled blocks; an idle link holds none. It counts bytes since the
-// beginning, so that a stream can ask whether its last frame has left.
+// Outbox: bytes on their way to a stream below, in pooled blocks; while it is empty it holds none. It counts bytes
+// since the beginning, so that one can ask whether what was appended at some time has left.
 #pragma once
 #include <cstdint>
 #include <deque>
@@ -7,7 +7,7 @@
 #include "base/bytes.h"
 #include "net/buffer.h"
 
-namespace portolan::tunnel {
+namespace portolan::net {
 
 class Outbox {
  public:
@@ -21,9 +21,9 @@ class Outbox {
   std::size_t pending() const { return static_cast<std::size_t>(appended_ - flushed_); }
 
  private:
-  std::deque<net::Buffer> blocks_;
+  std::deque<Buffer> blocks_;
   std::uint64_t appended_ = 0;
   std::uint64_t flushed_ = 0;
 };
 
-}  // namespace portolan::tunnel
+}  // namespace portolan::net
