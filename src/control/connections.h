@@ -24,7 +24,9 @@ class Connections {
     net::http::ServerOptions internal_http;  // for callers who have shown a certificate: larger bodies
   };
   Connections(net::Executor executor, const ServerOptions& options, Served served)
-      : executor_(std::move(executor)), options_(options), served_(std::move(served)) {}
+      : executor_(std::move(executor)), options_(options), served_(std::move(served)) {
+    served_.public_http.draining = served_.internal_http.draining = &draining_;
+  }
 
   // When too many shake hands, in all or from one address, the one that has been at it longest makes room: an honest
   // handshake takes milliseconds. When there are too many connections the new one is closed.
@@ -32,6 +34,10 @@ class Connections {
   // For handshakes from now on.
   void use(std::shared_ptr<const net::TlsServer> tls) { served_.tls = std::move(tls); }
   std::size_t size() const { return entries_.size(); }
+  // They take no further request; those of HTTP/2 say so.
+  void drain() { draining_.stop.stop(Error{Code::kUnavailable, "the server is stopping", {}, Hop::kUnknown}); }
+  // Whether one of them has an answer that is being made or sent.
+  bool busy() const { return draining_.busy > 0; }
   // Ends them all.
   net::Task<> stop();
 
@@ -49,6 +55,7 @@ class Connections {
   const net::Executor executor_;
   const ServerOptions& options_;
   Served served_;
+  net::http::Draining draining_;
   std::map<std::uint64_t, std::unique_ptr<Entry>> entries_;
   std::map<std::uint64_t, Entry*> shaking_;  // by age
   std::uint64_t next_ = 0;

@@ -8,6 +8,7 @@
 #include "api/client.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "control/caller.h"
 #include "control/connections.h"
 #include "control/control_plane.h"
 #include "net/admission.h"
@@ -20,6 +21,8 @@ constexpr auto kRemake = std::chrono::hours(1);  // new leaves, the operator's f
 constexpr auto kStopLimit = std::chrono::seconds(2);
 constexpr std::size_t kPublicBody = 256 * 1024;
 constexpr std::size_t kInternalBody = 8 * 1024 * 1024;  // a batch of audit records
+constexpr std::size_t kApplyBody = 32 * 1024 * 1024;    // an organization's whole directory, from an admin
+constexpr std::string_view kApplyPath = "/v1/apply";
 
 bool is_address(const std::string& host) {
   return host.find(':') != std::string::npos ||
@@ -91,16 +94,28 @@ Result<std::shared_ptr<const net::TlsServer>> make_tls(const Core& core) {
   internal.accept_peer = [&core](const crypto::Certificate& leaf) { return check_peer(core, leaf); };
 
   net::TlsServerPurpose outside;
-  outside.alpn = {"http/1.1"};
+  outside.alpn = {"h2", "http/1.1"};
   PL_TRY(outside.identity, public_identity(core));
   net::TlsServerPurpose plain = outside;  // clients that offer no ALPN
   plain.alpn.clear();
   return net::TlsServer::make({std::move(internal), std::move(outside), std::move(plain)});
 }
 
-net::http::ServerOptions http_options(std::size_t body) {
+// Strangers get little memory; an admin, known by the head of the request already, may send a whole directory.
+std::size_t body_limit(Core& core, std::size_t usual, const net::http::Request& head,
+                       const net::http::Connection& connection) {
+  if (head.method != "POST" || head.path != kApplyPath) return usual;
+  const auto lookup = core.lookup();
+  const auto caller = identify({head, {}, &connection}, *lookup, core.authorities, core.now());
+  return caller && caller->admin ? std::max(usual, kApplyBody) : usual;
+}
+
+net::http::ServerOptions http_options(Core& core, std::size_t body) {
   net::http::ServerOptions options;
   options.limits.body_bytes = body;
+  options.body_limit = [&core, body](const net::http::Request& head, const net::http::Connection& connection) {
+    return body_limit(core, body, head, connection);
+  };
   return options;
 }
 
@@ -110,7 +125,8 @@ struct Server::Impl {
   Impl(const net::Executor& executor, std::unique_ptr<ControlPlane> opened, std::shared_ptr<const net::TlsServer> tls)
       : plane(std::move(opened)),
         connections(executor, plane->core().options,
-                    {std::move(tls), &plane->router(), http_options(kPublicBody), http_options(kInternalBody)}),
+                    {std::move(tls), &plane->router(), http_options(plane->core(), kPublicBody),
+                     http_options(plane->core(), kInternalBody)}),
         remake_timer(executor) {}
 
   void admit(const net::Executor& executor) {
@@ -178,9 +194,11 @@ net::Task<> Server::stop() {
   impl_->admission.reset();
   impl_->remake_timer.cancel();
   Core& core = impl_->plane->core();
+  impl_->connections.drain();
   core.hub.close();
   const auto limit = Clock::real().boot() + kStopLimit;
-  while ((core.requests > 0 || core.hub.watches() > 0) && Clock::real().boot() < limit) {
+  const auto answering = [&] { return impl_->connections.busy() || core.requests > 0 || core.hub.watches() > 0; };
+  while (answering() && Clock::real().boot() < limit) {
     const auto slept = co_await net::sleep_for(std::chrono::milliseconds(10));
     if (!slept) break;
   }

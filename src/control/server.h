@@ -1,8 +1,8 @@
 // The control plane as a server: one port, one event loop given by the caller, threads of its own for what blocks.
 //
 // Two names on the port (architecture §5). The public one, for browsers, scripts, sign-in and joining: any server name,
-// ALPN "http/1.1" or none, no client certificate; the operator's certificate or one of our server CA. The internal one,
-// for agents and nodes: server name Authorities::control_name, ALPN "portolan-control", always our server CA,
+// ALPN "h2", "http/1.1" or none, no client certificate; the operator's certificate or one of our server CA. The internal
+// one, for agents and nodes: server name Authorities::control_name, ALPN "portolan-control", always our server CA,
 // certificates of the user or node CA.
 #pragma once
 #include <memory>

@@ -155,6 +155,27 @@ net::Task<> join_and_watch(ServerTest& test) {
 }
 TEST_F(ServerTest, JoinAndCall) { run(join_and_watch); }
 
+// What makes a body too large depends on who sends it: only an admin may send a whole directory.
+net::Task<> bodies(ServerTest& test) {
+  const auto signed_in = co_await test.sign_in(crypto::PrivateKey::generate());
+  CO_ASSERT_OK(signed_in);
+  auto admin = test.client(signed_in->token);
+  auto anyone = test.client();
+  auto stranger = test.client(Secret("pat1.not-a-token"));
+  CO_ASSERT_TRUE(admin && anyone && stranger);
+  const api::RoleCreate large{std::string(1'000'000, 'x')};
+  const auto applied = co_await (*admin)->post<api::RoleView>("/v1/apply", large);
+  EXPECT_FALSE(applied);
+  EXPECT_NE(applied.error().reason, "body_too_large") << applied.error().message;
+  const auto elsewhere = co_await (*admin)->post<api::RoleView>("/v1/roles", large);
+  EXPECT_EQ(elsewhere.error().reason, "body_too_large") << elsewhere.error().message;
+  for (auto* client : {anyone->get(), stranger->get()}) {
+    const auto refused = co_await client->post<api::RoleView>("/v1/apply", large);
+    EXPECT_EQ(refused.error().reason, "body_too_large") << refused.error().message;
+  }
+}
+TEST_F(ServerTest, OnlyAnAdminMaySendMuch) { run(bodies); }
+
 // Certificates of authorities that are not ours do not pass the handshake, whatever they say.
 net::Task<> foreign_certificates(ServerTest& test) {
   const auto key = crypto::PrivateKey::generate();

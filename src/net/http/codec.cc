@@ -26,17 +26,12 @@ constexpr std::size_t kMostHeaderBytes = 60'000;   // Beast counts a field's len
 constexpr std::size_t kMostChunkLine = 16 * 1024;  // a chunk's size with its extensions, or all trailers
 constexpr std::array<std::string_view, 5> kSingular = {"host", "content-length", "transfer-encoding", "authorization",
                                                        "content-type"};
+constexpr std::array<std::string_view, 5> kFraming = {"content-length", "transfer-encoding", "connection", "host",
+                                                      "date"};
 
 std::unexpected<Error> broken(std::string what) { return fail(Code::kProtocol, std::move(what), "bad_message"); }
 
 std::size_t header_limit(const Limits& limits) { return std::min(limits.header_bytes, kMostHeaderBytes); }
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return out;
-}
 
 // Appends to a string, and unlike Beast's own takes no memory for a length that is only announced.
 struct AppendBody {
@@ -71,6 +66,14 @@ Error error_of(const error_code& error) {
   return {Code::kProtocol, "malformed message: " + error.message(), "bad_message", Hop::kUnknown};
 }
 
+bool is_token(std::string_view text) {
+  return !text.empty() && std::ranges::all_of(text, [](char c) { return beast::http::detail::is_token_char(c); });
+}
+
+bool is_field_value(std::string_view text) {
+  return std::ranges::all_of(text, [](unsigned char c) { return (c >= 0x20 && c != 0x7f) || c == '\t'; });
+}
+
 // The rules of framing that go beyond Beast's (RFC 9112 §6.3).
 Result<> check_framing(const Head& head) {
   const auto length = head.headers.find("content-length");
@@ -82,7 +85,7 @@ Result<> check_framing(const Head& head) {
     return broken("bad content-length " + quoted(length->second));
   if (!has_encoding) return {};
   if (!head.http_1_1) return broken("transfer-encoding in HTTP/1.0");
-  if (lower(encoding->second) != "chunked")
+  if (lower_case(encoding->second) != "chunked")
     return fail(Code::kProtocol, "unsupported transfer-encoding " + quoted(encoding->second), "unsupported_encoding");
   return {};
 }
@@ -91,13 +94,8 @@ template <class Fields>
 Result<Headers> take_headers(const Fields& fields) {
   Headers headers;
   for (const auto& field : fields) {
-    const std::string name = lower({field.name_string().data(), field.name_string().size()});
-    const std::string_view value(field.value().data(), field.value().size());
-    const auto [at, added] = headers.emplace(name, value);
-    if (added) continue;
-    if (std::ranges::find(kSingular, name) != kSingular.end()) return broken("more than one " + name + " header");
-    at->second += ", ";
-    at->second += value;
+    PL_CHECK(add_field(headers, lower_case({field.name_string().data(), field.name_string().size()}),
+                       {field.value().data(), field.value().size()}));
   }
   return headers;
 }
@@ -105,9 +103,9 @@ Result<Headers> take_headers(const Fields& fields) {
 template <bool isRequest>
 class BeastParser : public Parser {
  public:
-  BeastParser(const Limits& limits, Body body) {
+  BeastParser(const Limits& limits, Body body) : limit_(limits.body_bytes) {
     parser_.header_limit(kMostHeaderBytes + 1);
-    parser_.body_limit(limits.body_bytes);
+    parser_.body_limit(boost::none);  // its limit is fixed before the head is known; ours is below
     parser_.skip(body == Body::kNone);
     parser_.on_chunk_header(on_chunk_);
   }
@@ -130,7 +128,15 @@ class BeastParser : public Parser {
     }
     PL_TRY(head.headers, take_headers(message));
     PL_CHECK(check_framing(head));
+    if constexpr (!isRequest) PL_CHECK(limit_body(limit_));
     return head;
+  }
+
+  Result<> limit_body(std::size_t bytes) override {
+    limit_ = bytes;
+    const auto announced = parser_.is_done() ? boost::none : parser_.content_length();
+    if (announced && *announced > limit_) return std::unexpected(error_of(beast::http::error::body_limit));
+    return {};
   }
 
   Result<std::size_t> body(std::string_view data, std::string& into) override {
@@ -146,6 +152,7 @@ class BeastParser : public Parser {
     chunk_left_ -= std::min<std::uint64_t>(chunk_left_, piece.size());
     if (framing_ / 16 > payload_ + 4096) return broken("chunks are too small for their headers");
     if (used == 0 && data.size() > kMostChunkLine) return broken("chunk header is too long");
+    if (payload_ > limit_) return std::unexpected(error_of(beast::http::error::body_limit));
     into += piece;
     piece.clear();
     return used;
@@ -166,40 +173,24 @@ class BeastParser : public Parser {
   std::function<void(std::uint64_t, beast::string_view, error_code&)> on_chunk_ =
       [this](std::uint64_t size, beast::string_view extension, error_code& error) {
         chunk_left_ = size;
+        const std::uint64_t taken = payload_ + parser_.get().body().size();
+        if (taken + size < size || taken + size > limit_) error = beast::http::error::body_limit;
         for (const unsigned char c : extension)
           if (c < 0x20 && c != '\t') error = beast::http::error::bad_chunk_extension;
       };
   std::uint64_t chunk_left_ = 0;
   std::uint64_t framing_ = 0;
   std::uint64_t payload_ = 0;
+  std::uint64_t limit_;
 };
-
-bool is_token(std::string_view text) {
-  return !text.empty() && std::ranges::all_of(text, [](char c) { return beast::http::detail::is_token_char(c); });
-}
-
-bool is_field_value(std::string_view text) {
-  return std::ranges::all_of(text, [](unsigned char c) { return (c >= 0x20 && c != 0x7f) || c == '\t'; });
-}
-
-constexpr std::array<std::string_view, 5> kOurs = {"content-length", "transfer-encoding", "connection", "host", "date"};
 
 template <class Message>
 Result<> copy_headers(const Headers& headers, Message& message) {
   for (const auto& [name, value] : headers) {
-    if (!is_token(name) || !is_field_value(value)) return fail(Code::kInvalid, "bad header " + quoted(name));
-    if (name.size() + value.size() > kMostHeaderBytes)
-      return fail(Code::kLimit, "header " + quoted(name) + " is too long");
-    const bool ours = std::ranges::find(kOurs, lower(name)) != kOurs.end();
-    if (!ours) message.insert({name.data(), name.size()}, {value.data(), value.size()});
+    PL_CHECK(check_field(name, value));
+    if (!is_framing(lower_case(name))) message.insert({name.data(), name.size()}, {value.data(), value.size()});
   }
   return {};
-}
-
-// RFC 9110 §5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
-std::string http_date() {
-  const auto now = std::chrono::floor<std::chrono::seconds>(Clock::real().wall());
-  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
 }
 
 // Beast's serializer, asked for the header alone.
@@ -223,6 +214,37 @@ std::string print(beast::http::message<isRequest, beast::http::empty_body>& mess
 }
 
 }  // namespace
+
+std::string lower_case(std::string_view text) {
+  std::string out(text);
+  for (char& c : out)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return out;
+}
+
+Result<> add_field(Headers& headers, std::string name, std::string_view value) {
+  const auto [at, added] = headers.emplace(std::move(name), value);
+  if (added) return {};
+  if (std::ranges::find(kSingular, at->first) != kSingular.end())
+    return broken("more than one " + at->first + " header");
+  at->second += at->first == "cookie" ? "; " : ", ";
+  at->second += value;
+  return {};
+}
+
+Result<> check_field(std::string_view name, std::string_view value) {
+  if (!is_token(name) || !is_field_value(value)) return fail(Code::kInvalid, "bad header " + quoted(name));
+  if (name.size() + value.size() > kMostHeaderBytes)
+    return fail(Code::kLimit, "header " + quoted(name) + " is too long");
+  return {};
+}
+
+bool is_framing(std::string_view name) { return std::ranges::find(kFraming, name) != kFraming.end(); }
+
+std::string http_date() {
+  const auto now = std::chrono::floor<std::chrono::seconds>(Clock::real().wall());
+  return fmt::format("{:%a, %d %b %Y %H:%M:%S} GMT", fmt::gmtime(std::chrono::system_clock::to_time_t(now)));
+}
 
 Result<std::optional<std::size_t>> HeadScanner::scan(std::string_view data) {
   for (; seen_ < data.size(); ++seen_) {
@@ -277,8 +299,8 @@ Task<Result<>> read_piece(Reader& reader, Parser& parser, std::string& into) {
   co_return Result<>{};
 }
 
-Task<Result<>> read_body(Reader& reader, Parser& parser, std::string& into) {
-  while (!parser.done()) {
+Task<Result<>> read_body(Reader& reader, Parser& parser, std::string& into, std::size_t enough) {
+  while (!parser.done() && into.size() < enough) {
     CO_CHECK(co_await read_piece(reader, parser, into));
   }
   co_return Result<>{};

@@ -13,6 +13,18 @@
 
 namespace portolan::net::http {
 
+std::string lower_case(std::string_view text);
+
+// Adds a field as it arrived, its name in lower case. Repeated ones are joined (cookies as RFC 6265 §5.4 does, RFC 9113
+// §8.2.3), or refused where that is a defect (message.h).
+Result<> add_field(Headers& headers, std::string name, std::string_view value);
+// Whether a field of a message of ours comes out as the same field at the other end.
+Result<> check_field(std::string_view name, std::string_view value);
+// Fields that the codec sets itself: ignored in messages of ours. `name` in lower case.
+bool is_framing(std::string_view name);
+// RFC 9110 §5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT".
+std::string http_date();
+
 // The head of a message. What its framing means for the body stays inside the Parser.
 struct Head {
   std::string method;  // of a request
@@ -46,6 +58,9 @@ class Parser {
   virtual ~Parser() = default;
   // The whole head, as HeadScanner found it. Once.
   virtual Result<Head> head(std::string_view text) = 0;
+  // Of a request, after its head and before its body: no more than so many bytes. Code::kLimit at once if the head
+  // announces more, else from body() as soon as more comes.
+  virtual Result<> limit_body(std::size_t bytes) = 0;
   // Takes leading bytes of `data`, which is not empty, and appends what of them is body; 0: needs more than `data`.
   virtual Result<std::size_t> body(std::string_view data, std::string& into) = 0;
   // The stream has ended; Code::kIo unless that is how this message ends.
@@ -56,7 +71,8 @@ class Parser {
 Task<Result<Head>> read_head(Reader& reader, Parser& parser, const Limits& limits);
 // Waits for a piece of the body, which may be pure framing, and appends it.
 Task<Result<>> read_piece(Reader& reader, Parser& parser, std::string& into);
-Task<Result<>> read_body(Reader& reader, Parser& parser, std::string& into);
+// Until the end of the message, or until `into` has `enough` bytes.
+Task<Result<>> read_body(Reader& reader, Parser& parser, std::string& into, std::size_t enough = std::string::npos);
 
 // The status that a server answers to an error of reading a request.
 int refusal_status(const Error& error);

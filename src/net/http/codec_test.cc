@@ -21,6 +21,7 @@ Result<Parsed> parse(std::string_view text, Parser& parser, const Limits& limits
   if (!length) return fail(Code::kEof, "no end of the head");
   Parsed out;
   PL_TRY(out.head, parser.head(text.substr(0, *length)));
+  PL_CHECK(parser.limit_body(limits.body_bytes));
   out.used = *length;
   std::size_t shown = by_bytes ? 1 : text.size();
   while (!parser.done()) {

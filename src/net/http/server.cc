@@ -1,15 +1,14 @@
-// One connection, one request after the other: what is pipelined waits in the Reader and is answered in its order.
-// Whatever makes it doubtful where the next request begins ends the connection with its answer.
+// HTTP/1.1: one connection, one request after the other: what is pipelined waits in the Reader and is answered in its
+// order. Whatever makes it doubtful where the next request begins ends the connection with its answer.
 #include "net/http/server.h"
 
 #include <algorithm>
-#include <exception>
-
-#include <fmt/ranges.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/http/codec.h"
+#include "net/http/http2_connection.h"
+#include "net/http/serving.h"
 #include "net/http/sink.h"
 #include "net/http/target.h"
 
@@ -18,10 +17,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// After an answer that ends the connection, what the client still sends is read and dropped for so long and so far:
-// closing on unread bytes makes the system send a reset, which can overtake the answer (RFC 9112 §9.6).
+// How long what the client still sends is dropped after an answer that ends the connection.
 constexpr milliseconds kLinger = std::chrono::seconds(1);
-constexpr std::size_t kLingerBytes = 256 * 1024;
 
 enum class Next {
   kRequest,  // the connection goes on
@@ -29,48 +26,6 @@ enum class Next {
   kEnd,      // the client has ended it, or stays silent
   kBroken,   // nothing more can be said
 };
-
-// What an exception would end in: the coroutine that awaits a handler must neither die of it nor show it to a stranger.
-template <class Answer>
-struct Outcome {
-  std::optional<Answer> answer;
-  std::string exception;
-};
-
-Task<Outcome<Response>> run_handler(const Handler& handler, Call call) {
-  Outcome<Response> outcome;
-  try {
-    outcome.answer = co_await handler(std::move(call));
-  } catch (const std::exception& e) {
-    outcome.exception = e.what();
-  } catch (...) {
-    outcome.exception = "unknown exception";
-  }
-  co_return outcome;
-}
-
-Task<Outcome<Result<>>> run_handler(const StreamHandler& handler, Call call, Sink& sink) {
-  Outcome<Result<>> outcome;
-  try {
-    outcome.answer = co_await handler(std::move(call), sink);
-  } catch (const std::exception& e) {
-    outcome.exception = e.what();
-  } catch (...) {
-    outcome.exception = "unknown exception";
-  }
-  co_return outcome;
-}
-
-Response nothing_to_tell() {
-  return problem(500, name_of(Code::kInternal), "the server could not answer; its log says why");
-}
-
-Response not_routed(const Request& request, const std::vector<std::string>& allowed) {
-  if (allowed.empty()) return problem(404, name_of(Code::kNotFound), "nothing is at " + quoted(request.path, 256));
-  Response response = problem(405, "method_not_allowed", request.path + " does not take " + quoted(request.method));
-  response.headers["allow"] = fmt::format("{}", fmt::join(allowed, ", "));
-  return response;
-}
 
 class ServedConnection {
  public:
@@ -88,7 +43,7 @@ class ServedConnection {
     if (next == Next::kBroken) co_return;
     const Result<> finished = co_await finish(*stream_, options_.write_timeout);
     if (finished && next == Next::kGoodbye) {
-      const auto lingered = co_await with_timeout(drop_input(), kLinger);
+      const auto lingered = co_await with_timeout(drop_input(*stream_), kLinger);
       static_cast<void>(lingered);  // however it ends, the connection does
     }
   }
@@ -99,6 +54,7 @@ class ServedConnection {
     bool head_only = false;
     bool http_1_1 = true;
     Persist persist = Persist::kKeep;
+    Asked asked = {};
   };
 
   Task<Next> serve_one() {
@@ -115,8 +71,11 @@ class ServedConnection {
     auto head = co_await with_timeout(read_head(reader_, *parser, options_.limits),
                                       std::max(options_.header_timeout - spent, milliseconds(1)));
     if (!head) co_return co_await refuse(std::move(head.error()));
+    const Busy busy(options_.draining);
     auto incoming = check(std::move(*head));
     if (!incoming) co_return co_await refuse(std::move(incoming.error()));
+    const Result<> fits = parser->limit_body(body_limit(options_, incoming->request, connection_));
+    if (!fits) co_return co_await refuse(fits.error());
     const Result<> body = co_await receive_body(*parser, incoming->request);
     if (!body) co_return co_await refuse(body.error());
     co_return co_await dispatch(std::move(*incoming));
@@ -129,7 +88,8 @@ class ServedConnection {
     in.head_only = head.method == "HEAD";
     in.http_1_1 = head.http_1_1;
     // HTTP/1.0 would need an extension to go on; who speaks it rarely asks for it.
-    in.persist = head.keep_alive && head.http_1_1 ? Persist::kKeep : Persist::kClose;
+    const bool stopping = options_.draining && options_.draining->stop.stopped();
+    in.persist = head.keep_alive && head.http_1_1 && !stopping ? Persist::kKeep : Persist::kClose;
     in.request = {std::move(head.method), std::move(target.path), std::move(target.query), std::move(head.headers), {}};
     return in;
   }
@@ -145,36 +105,30 @@ class ServedConnection {
         if (of_target != host) return fail(Code::kInvalid, "host header and request target differ", "bad_host");
       }
     }
-    const bool known = options_.hosts.empty() || std::ranges::find(options_.hosts, host) != options_.hosts.end();
-    PL_TRY(const std::string expected,
-           connection_.server_name.empty() ? Result<std::string>(host) : host_name(connection_.server_name));
-    if (!known || host != expected)
-      return fail(Code::kInvalid, "this server does not answer for the host " + quoted(host), "misdirected");
-    return {};
+    return check_host_served(host, connection_, options_);
   }
 
   Task<Result<>> receive_body(Parser& parser, Request& request) {
     if (parser.done()) co_return Result<>{};
-    const auto expects = request.header("expect");
-    if (!expects.empty() && expects != "100-continue" && expects != "100-Continue")
-      co_return fail(Code::kInvalid, "unknown expectation " + quoted(expects), "unsupported_expectation");
-    if (!expects.empty() && reader_.empty()) {
+    CO_TRY(const bool waits, expects_continue(request));
+    if (waits && reader_.empty()) {
       CO_CHECK(co_await write_within(*stream_, "HTTP/1.1 100 Continue\r\n\r\n", options_.write_timeout));
     }
-    co_return co_await with_timeout(read_body(reader_, parser, request.body), options_.body_timeout);
+    while (!parser.done()) {
+      const std::size_t enough = request.body.size() + body_step(options_);
+      CO_CHECK(co_await with_timeout(read_body(reader_, parser, request.body, enough), options_.body_timeout));
+    }
+    co_return Result<>{};
   }
 
   // Answers what could not be read, or read safely, and ends the connection.
   Task<Next> refuse(Error error) {
     const bool left = error.code == Code::kEof || error.code == Code::kIo || error.code == Code::kCancelled;
     if (left) co_return Next::kEnd;
-    int status = refusal_status(error);
-    if (error.reason == "misdirected") status = 421;
-    if (error.reason == "unsupported_expectation") status = 417;
-    log::debug("refused a request", {{"peer", connection_.peer}, {"status", status}, {"error", error}});
+    log::debug("refused a request", {{"peer", connection_.peer}, {"error", error}});
     Incoming none;
     none.persist = Persist::kClose;
-    co_return co_await answer(none, problem(status, error.stable_code(), error.message));
+    co_return co_await answer(none, refusal(error));
   }
 
   Task<Next> dispatch(Incoming incoming) {
@@ -182,10 +136,11 @@ class ServedConnection {
     if (match.stream_handler)
       co_return co_await stream(std::move(incoming), *match.stream_handler, std::move(match.arguments));
     if (!match.handler) co_return co_await answer(incoming, not_routed(incoming.request, match.allowed));
-    Call call{incoming.request, std::move(match.arguments), &connection_};
+    incoming.asked = {incoming.request.method, incoming.request.path};
+    Call call{std::move(incoming.request), std::move(match.arguments), &connection_};
     auto outcome = co_await run_handler(*match.handler, std::move(call));
     if (!outcome.answer) {
-      complain(incoming.request, outcome.exception);
+      complain(incoming.asked, connection_, outcome.exception);
       outcome.answer = nothing_to_tell();
     }
     co_return co_await answer(incoming, std::move(*outcome.answer));
@@ -196,7 +151,7 @@ class ServedConnection {
     const Persist persist = asked ? Persist::kClose : incoming.persist;
     auto text = encode_head(response, Framing::kLength, persist);
     if (!text) {
-      complain(incoming.request, text.error().message);
+      complain(incoming.asked, connection_, text.error().message);
       response = nothing_to_tell();
       text = encode_head(response, Framing::kLength, persist);
     }
@@ -210,13 +165,14 @@ class ServedConnection {
     using Mode = StreamSink::Mode;
     const Mode mode = incoming.head_only ? Mode::kHeadOnly : incoming.http_1_1 ? Mode::kChunked : Mode::kUntilClose;
     StreamSink sink(*stream_, reader_, options_, mode, incoming.persist);
-    Call call{incoming.request, std::move(arguments), &connection_};
+    incoming.asked = {incoming.request.method, incoming.request.path};
+    Call call{std::move(incoming.request), std::move(arguments), &connection_};
     const auto outcome = co_await run_handler(handler, std::move(call), sink);
-    if (!outcome.answer) complain(incoming.request, outcome.exception);
+    if (!outcome.answer) complain(incoming.asked, connection_, outcome.exception);
     if (sink.broken()) co_return Next::kBroken;
     if (!sink.begun()) {
       const bool refused = outcome.answer && !*outcome.answer;
-      if (outcome.answer && !refused) complain(incoming.request, "the handler sent no answer");
+      if (outcome.answer && !refused) complain(incoming.asked, connection_, "the handler sent no answer");
       co_return co_await answer(incoming, refused ? problem(outcome.answer->error()) : nothing_to_tell());
     }
     // Without the last chunk the client knows that this is not all.
@@ -225,20 +181,6 @@ class ServedConnection {
     const Result<> ended = co_await sink.end();
     if (!ended) co_return Next::kBroken;
     co_return incoming.persist == Persist::kKeep ? Next::kRequest : Next::kGoodbye;
-  }
-
-  Task<Result<>> drop_input() {
-    for (std::size_t dropped = 0; dropped < kLingerBytes;) {
-      CO_TRY(const Buffer buffer, co_await read(*stream_));
-      if (buffer.empty()) break;
-      dropped += buffer.size();
-    }
-    co_return Result<>{};
-  }
-
-  void complain(const Request& request, const std::string& error) const {
-    log::error("request handler failed",
-               {{"method", request.method}, {"path", request.path}, {"peer", connection_.peer}, {"error", error}});
   }
 
   std::unique_ptr<Stream> stream_;
@@ -253,6 +195,11 @@ class ServedConnection {
 
 Task<> serve_connection(std::unique_ptr<Stream> stream, Connection connection, const Router& router,
                         const ServerOptions& options) {
+  if (connection.alpn == "h2") {
+    Http2Connection served(std::move(stream), std::move(connection), router, options);
+    co_await served.run();
+    co_return;
+  }
   ServedConnection served(std::move(stream), std::move(connection), router, options);
   co_await served.run();
 }

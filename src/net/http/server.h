@@ -1,7 +1,8 @@
-// An HTTP/1.1 server over any Stream: parses with Boost.Beast's parser, routes, limits, answers. Used by the control
-// plane (over TLS), the agent's status API (over TCP and a Unix socket), and health and metrics. Ambiguous framing
+// An HTTP server over any Stream: parses, routes, limits, answers. Used by the control plane (over TLS), the agent's
+// status API (over TCP and a Unix socket), and health and metrics. HTTP/1.1 by Boost.Beast's parser: ambiguous framing
 // (both Content-Length and Transfer-Encoding, repeated or malformed lengths, bare CR, obsolete folding) is refused with
-// 400 and the connection closed.
+// 400 and the connection closed. HTTP/2, where the TLS handshake has chosen it (ALPN "h2"), by nghttp2
+// (http2_connection.h); handlers see no difference.
 #pragma once
 #include <sys/types.h>
 #include <chrono>
@@ -14,6 +15,7 @@
 
 #include "crypto/certificate.h"
 #include "net/http/message.h"
+#include "net/stop.h"
 #include "net/stream.h"
 
 namespace portolan::net::http {
@@ -23,11 +25,12 @@ struct Connection {
   std::string peer;                                     // for logs and limits: an address without its port
   std::optional<crypto::Certificate> certificate = {};  // proven
   std::string server_name = {};                         // TLS server name; a Host that differs gets 421 when it is set
-  std::string alpn = {};
-  std::optional<uid_t> user = {};  // of a Unix socket's peer
+  std::string alpn = {};                                // "h2": HTTP/2 is spoken
+  std::optional<uid_t> user = {};                       // of a Unix socket's peer
 };
 
-// Writes a response of unknown length piece by piece (chunked), such as a watch. Valid until its handler returns.
+// Writes a response of unknown length piece by piece, such as a watch: as chunks, or as DATA frames of HTTP/2. Valid
+// until its handler returns.
 class Sink {
  public:
   virtual ~Sink() = default;
@@ -35,7 +38,8 @@ class Sink {
   virtual Task<Result<>> begin(Response head) = 0;
   // Fails when the client has gone; waits when the client reads slowly (at most the server's write time-out).
   virtual Task<Result<>> send(std::string_view piece) = 0;
-  // Code::kEof as soon as the client closes the connection, for handlers that wait for something else meanwhile.
+  // Code::kEof as soon as the client closes the connection, or resets the stream, for handlers that wait for something
+  // else meanwhile.
   virtual Task<Result<>> closed() = 0;
 };
 
@@ -76,15 +80,27 @@ class Router {
   std::vector<Route> routes_;
 };
 
+// How a server ends in good order. Outlives the connections that refer to it; one loop.
+struct Draining {
+  StopSignal stop;       // take no further request, and end once what was asked is answered
+  std::size_t busy = 0;  // connections with an answer that is being made or sent
+};
+
 struct ServerOptions {
   Limits limits = {};
   std::chrono::milliseconds header_timeout =
       std::chrono::seconds(10);  // from the first byte of a request, or from the accept
+  // For each limits.body_bytes of a body, so that a large one over a slow network is no slow client.
   std::chrono::milliseconds body_timeout = std::chrono::seconds(30);
   std::chrono::milliseconds idle_timeout = std::chrono::seconds(75);  // between requests
   std::chrono::milliseconds write_timeout = std::chrono::seconds(30);
   // Host names that are answered (lower case, without port); empty: any. Others get 421. Guards against DNS rebinding.
   std::vector<std::string> hosts = {};
+  // How many bytes the body of a request may have, in place of limits.body_bytes, by its head (whose body is empty) and
+  // who sends it. Asked before a byte of the body is taken. Null: limits.body_bytes for all.
+  std::function<std::size_t(const Request& head, const Connection& connection)> body_limit = {};
+  std::uint32_t concurrent_requests = 100;  // of one HTTP/2 connection
+  Draining* draining = nullptr;
 };
 
 // Serves one connection until it ends. An exception or nothing from a handler is a 500 without details and a log line.

@@ -228,6 +228,40 @@ CO_TEST(HttpServer, RefusesALargeBodyWithoutReadingIt) {
   }
 }
 
+// Who may send more is known by the head alone: a client that waits for leave gets its answer instead.
+CO_TEST(HttpServer, TheBodysLimitDependsOnTheRequest) {
+  ServerOptions options{.limits = {.body_bytes = 1000}};
+  options.body_limit = [](const Request& head, const Connection& connection) -> std::size_t {
+    EXPECT_TRUE(head.body.empty());
+    const bool trusted = head.path == "/echo/large" && head.header("x-key") == "k" && connection.peer == "10.0.0.1";
+    return trusted ? 200'000 : 1000;
+  };
+  const std::string body(150'000, 'x');
+  const std::string length = "Content-Length: 150000\r\n\r\n" + body;
+  const std::string chunk = "Transfer-Encoding: chunked\r\n\r\n249f0\r\n" + body + "\r\n0\r\n\r\n";
+  for (const std::string& rest : {length, chunk}) {
+    const std::string trusted = co_await talk("POST /echo/large HTTP/1.1\r\nHost: h\r\nX-Key: k\r\n" + rest, options);
+    EXPECT_THAT(trusted, StartsWith("HTTP/1.1 200"));
+    EXPECT_THAT(trusted, HasSubstr(body + "] from"));
+    for (std::string head :
+         {"POST /echo/large HTTP/1.1\r\nHost: h\r\n", "POST /echo/x HTTP/1.1\r\nHost: h\r\nX-Key: k\r\n"}) {
+      const std::string other = co_await talk(head + rest, options);
+      EXPECT_THAT(other, StartsWith("HTTP/1.1 413"));
+    }
+  }
+  const std::string waits = co_await talk(
+      "POST /echo/x HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 150000\r\n\r\n", options);
+  EXPECT_THAT(waits, StartsWith("HTTP/1.1 413"));
+}
+
+// Chunk by chunk, each of them small.
+CO_TEST(HttpServer, ABodyThatGrowsIsRefusedAsSoonAsItIsTooLarge) {
+  std::string bytes = "POST /echo/x HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (int i = 0; i < 11; ++i) bytes += "64\r\n" + std::string(100, 'x') + "\r\n";
+  const std::string all = co_await talk(bytes, ServerOptions{.limits = {.body_bytes = 1000}});
+  EXPECT_THAT(all, StartsWith("HTTP/1.1 413"));
+}
+
 CO_TEST(HttpServer, RefusesLargeHeaders) {
   const ServerOptions options{.limits = {.header_bytes = 1000, .header_count = 10}};
   std::string many = "GET /slow HTTP/1.1\r\nHost: h\r\n";

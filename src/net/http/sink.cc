@@ -4,6 +4,8 @@ namespace portolan::net::http {
 namespace {
 
 constexpr std::size_t kPiece = 64 * 1024;
+// More than lies in the buffers of the system while a client has not looked.
+constexpr std::size_t kDropped = 8 * 1024 * 1024;
 
 std::unexpected<Error> gone() { return fail(Code::kEof, "the client has closed the connection"); }
 
@@ -14,6 +16,15 @@ Task<Result<>> write_within(Stream& stream, std::string_view bytes, std::chrono:
     const auto piece = bytes.substr(0, kPiece);
     CO_CHECK(co_await with_timeout(write(stream, as_bytes(piece)), limit));
     bytes.remove_prefix(piece.size());
+  }
+  co_return Result<>{};
+}
+
+Task<Result<>> drop_input(Stream& stream) {
+  for (std::size_t dropped = 0; dropped < kDropped;) {
+    CO_TRY(const Buffer buffer, co_await read(stream));
+    if (buffer.empty()) break;
+    dropped += buffer.size();
   }
   co_return Result<>{};
 }

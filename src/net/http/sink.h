@@ -12,6 +12,10 @@ namespace portolan::net::http {
 // Writes all, each 64 KiB within `limit`, so that a large answer over a slow network is no slow reader.
 Task<Result<>> write_within(Stream& stream, std::string_view bytes, std::chrono::milliseconds limit);
 
+// Reads and drops what the client still sends, up to a limit: closing on unread bytes makes the system send a reset,
+// which can overtake the last answer (RFC 9112 §9.6).
+Task<Result<>> drop_input(Stream& stream);
+
 // Borrows what it is made of; lives while its handler runs.
 class StreamSink final : public Sink {
  public:
