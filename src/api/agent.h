@@ -29,6 +29,12 @@ struct AgentHealth {
 };
 BOOST_DESCRIBE_STRUCT(AgentHealth, (), (state, reason, egress))
 
+struct AgentEgress {
+  std::string id;
+  std::string name;
+};
+BOOST_DESCRIBE_STRUCT(AgentEgress, (), (id, name))
+
 struct AgentResource {
   std::string id;
   std::string name;
@@ -45,8 +51,9 @@ struct AgentView {
   WallTime sign_in_ends{};
   std::vector<AgentGateway> gateways;
   std::vector<AgentResource> resources;
+  std::optional<std::vector<AgentEgress>> egresses = {};  // the nodes that the resources name, for people to read
 };
-BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources))
+BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources, egresses))
 
 // One line of the agent's watch. `kind`: "view" (all of it, first and after every change that touches it), "heartbeat"
 // (every 5 s), "end" (the sign-in is over; `reason` says why).
@@ -58,5 +65,15 @@ struct AgentEvent {
   std::optional<std::string> reason;
 };
 BOOST_DESCRIBE_STRUCT(AgentEvent, (), (kind, epoch, revision, view, reason))
+
+// ---- why sessions ended: a stream of the agent's link to the egress node (docs/wire.md, "Endings") ----
+struct SessionEnding {
+  std::string trace;
+  std::string session;
+  std::string resource;  // rs-…
+  std::string code;
+  std::string reason;
+};
+BOOST_DESCRIBE_STRUCT(SessionEnding, (), (trace, session, resource, code, reason))
 
 }  // namespace portolan::api

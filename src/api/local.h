@@ -1,6 +1,7 @@
 // The agent's own API on loopback and on its Unix socket, for the command line (docs/reference/agent.md). It changes
 // nothing on GET.
 //   GET  /v1/status                    AgentStatus
+//   GET  /v1/status?watch=1            StatusEvent lines: all of it first, then whenever something changes
 //   GET  /v1/resources?filter=TEXT     Page<LocalResource>: name or type contains TEXT
 //   POST /v1/connect                   ConnectRequest → Page<LocalResource> (those it named)
 //   POST /v1/disconnect                ConnectRequest → Page<LocalResource>
@@ -18,6 +19,15 @@
 
 namespace portolan::api {
 
+// Somebody else who listens on a port of ours.
+struct LocalHolder {
+  std::string user;
+  bool foreign = false;                     // another user than the agent's: what is sent to the port goes to them
+  std::optional<std::string> process = {};  // of users whose processes we may not look into: none
+  std::optional<std::int64_t> pid = {};
+};
+BOOST_DESCRIBE_STRUCT(LocalHolder, (), (user, foreign, process, pid))
+
 struct LocalResource {
   std::string name;
   std::string type;
@@ -27,8 +37,10 @@ struct LocalResource {
   std::uint64_t sessions = 0;
   std::optional<std::string> health = {};  // "ok", "unreachable", "unknown"; absent: the control plane says nothing
   std::optional<std::string> health_reason = {};  // why it is unreachable
+  std::optional<LocalHolder> held_by = {};
 };
-BOOST_DESCRIBE_STRUCT(LocalResource, (), (name, type, address, state, reason, sessions, health, health_reason))
+BOOST_DESCRIBE_STRUCT(LocalResource, (),
+                      (name, type, address, state, reason, sessions, health, health_reason, held_by))
 
 struct LocalGateway {
   std::string name;
@@ -45,8 +57,28 @@ struct LocalPath {
   std::string kind;     // "nested", "direct" (the gateway is the egress)
   std::uint64_t sessions = 0;
   std::uint64_t handshakes = 0;  // end-to-end handshakes made for this egress since the agent started
+  std::optional<std::string> egress_name = {};
 };
-BOOST_DESCRIBE_STRUCT(LocalPath, (), (egress, gateway, kind, sessions, handshakes))
+BOOST_DESCRIBE_STRUCT(LocalPath, (), (egress, gateway, kind, sessions, handshakes, egress_name))
+
+// A session that did not end because one of its two sides had finished.
+struct LocalEnding {
+  WallTime time{};
+  std::string resource;  // name
+  std::string code;      // stable: "grant_ended"
+  std::string reason;    // for people
+  std::string trace;
+};
+BOOST_DESCRIBE_STRUCT(LocalEnding, (), (time, resource, code, reason, trace))
+
+// The status API's port on loopback.
+struct LocalPort {
+  std::string address;
+  std::string state;  // "listening", "failed"
+  std::optional<std::string> reason = {};
+  std::optional<LocalHolder> held_by = {};
+};
+BOOST_DESCRIBE_STRUCT(LocalPort, (), (address, state, reason, held_by))
 
 struct AgentStatus {
   std::string version;
@@ -61,10 +93,33 @@ struct AgentStatus {
   std::vector<LocalGateway> gateways;
   std::vector<LocalPath> paths;
   std::vector<LocalResource> resources;
+  std::optional<LocalPort> status_port = {};
+  std::optional<std::vector<LocalEnding>> endings = {};  // the last ones, newest first
 };
 BOOST_DESCRIBE_STRUCT(AgentStatus, (),
                       (version, pid, signed_in, email, organization, sign_in_ends, control, control_state,
-                       control_reason, gateways, paths, resources))
+                       control_reason, gateways, paths, resources, status_port, endings))
+
+// One thing that is not as it was. `subject`: "sign-in", "control", "gateway", "path", "resource", "sessions" (how many
+// a resource has), "ending" (a session that was ended), "status-port", "port-holder" (who else holds a port of ours).
+struct LocalChange {
+  std::string subject;
+  std::string name;  // which gateway, resource…
+  std::string was;   // empty: it was not there
+  std::string now;   // empty: it is there no more
+  std::optional<std::string> reason = {};
+};
+BOOST_DESCRIBE_STRUCT(LocalChange, (), (subject, name, was, now, reason))
+
+// One line of the status watch. `kind`: "status" (first), "change" (what is different, and all as it is now),
+// "heartbeat" (after 5 s of silence).
+struct StatusEvent {
+  std::string kind;
+  WallTime time{};
+  std::optional<std::vector<LocalChange>> changes = {};
+  std::optional<AgentStatus> status = {};
+};
+BOOST_DESCRIBE_STRUCT(StatusEvent, (), (kind, time, changes, status))
 
 struct ConnectRequest {
   std::vector<std::string> names;

@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(2);
 constexpr std::chrono::milliseconds kCallLimit = std::chrono::seconds(15);
+constexpr std::chrono::milliseconds kSilence = std::chrono::seconds(15);  // three heartbeats missed
+constexpr std::size_t kLineLimit = 16 * 1024 * 1024;
 constexpr std::string_view kAway = "agent_not_running";
 
 std::unexpected<Error> away(const std::string& socket) {
@@ -48,6 +50,30 @@ net::Task<Result<std::string>> AgentApi::call(std::string method, std::string pa
 net::Task<Result<api::AgentStatus>> AgentApi::status() {
   CO_TRY(const auto body, co_await call("GET", "/v1/status", {}, ""));
   co_return json::decode<api::AgentStatus>(body, json::Unknown::kIgnore);
+}
+
+net::Task<Result<>> AgentApi::watch_status(std::function<void(const api::StatusEvent&)> on_event) {
+  net::http::Request request;
+  request.path = "/v1/status";
+  request.query = {{"watch", "1"}};
+  auto lines = co_await client_.open(std::move(request), kCallLimit);
+  if (!lines && is_agent_away(lines.error())) co_return away(socket_);
+  if (!lines) co_return std::unexpected(std::move(lines).error());
+  for (;;) {
+    auto line = co_await (*lines)->next(kSilence, kLineLimit);
+    if (!line && line.error().code == Code::kCancelled) co_return std::unexpected(std::move(line).error());
+    if (!line) co_return fail(Code::kUnavailable, "the agent has ended; start it with: portolan agent");
+    if ((*lines)->head().status >= 400) {
+      net::http::Response refusal = (*lines)->head();
+      refusal.body = std::move(*line);
+      co_return std::unexpected(net::http::error_from(refusal).at(Hop::kAgent));
+    }
+    auto event = json::decode<api::StatusEvent>(*line, json::Unknown::kIgnore);
+    // An agent of the release before, which knows no watch, answers with the status itself.
+    if (!event)
+      co_return fail(Code::kUnavailable, "this agent knows no watch; end it, and start it with: portolan agent");
+    if (event->kind != "heartbeat") on_event(*event);
+  }
 }
 
 net::Task<Result<std::vector<api::LocalResource>>> AgentApi::resources(std::string filter) {

@@ -1,5 +1,6 @@
 // The running agent, asked over its Unix socket in the client's home.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,6 +18,8 @@ class AgentApi {
   explicit AgentApi(const client::Home& home);
 
   net::Task<Result<api::AgentStatus>> status();
+  // Events until the agent ends, which is Code::kUnavailable; heartbeats are not given on.
+  net::Task<Result<>> watch_status(std::function<void(const api::StatusEvent&)> on_event);
   net::Task<Result<std::vector<api::LocalResource>>> resources(std::string filter);
   net::Task<Result<std::vector<api::LocalResource>>> connect(api::ConnectRequest request);
   net::Task<Result<std::vector<api::LocalResource>>> disconnect(api::ConnectRequest request);

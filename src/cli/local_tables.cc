@@ -7,6 +7,8 @@
 namespace portolan::cli {
 namespace {
 
+constexpr std::size_t kEndingsShown = 5;
+
 std::string state_of(const std::string& state, const std::optional<std::string>& reason) {
   return reason && !reason->empty() ? fmt::format("{}: {}", state, *reason) : state;
 }
@@ -26,7 +28,8 @@ Table gateway_table(const std::vector<api::LocalGateway>& gateways) {
 Table path_table(const std::vector<api::LocalPath>& paths) {
   Table table({{"EGRESS"}, {"BY GATEWAY"}, {"KIND"}, {"SESSIONS", Align::kRight}, {"HANDSHAKES", Align::kRight}});
   for (const auto& path : paths)
-    table.add({path.egress, path.gateway, path.kind, std::to_string(path.sessions), std::to_string(path.handshakes)});
+    table.add({path.egress_name.value_or(path.egress), path.gateway, path.kind, std::to_string(path.sessions),
+               std::to_string(path.handshakes)});
   return table;
 }
 
@@ -39,6 +42,23 @@ Table resource_table(const std::vector<api::LocalResource>& resources) {
   return table;
 }
 
+Table ending_table(const std::vector<api::LocalEnding>& endings) {
+  Table table({{"ENDED"}, {"RESOURCE"}, {"WHY"}});
+  for (std::size_t i = 0; i < endings.size() && i < kEndingsShown; ++i)
+    table.add({local_time(endings[i].time), endings[i].resource, endings[i].reason});
+  return table;
+}
+
+std::string foreign_warning(const api::LocalResource& resource) {
+  const api::LocalHolder& holder = *resource.held_by;
+  const std::string process =
+      holder.process ? fmt::format("{} (pid {})", *holder.process, holder.pid.value_or(0)) : "a process";
+  return fit_for_terminal(fmt::format(
+      "WARNING: user {} of this machine listens on {} with {}. What you send there goes to them, not to {}: "
+      "do not use that port until they have gone.",
+      holder.user, resource.address, process, resource.name));
+}
+
 }  // namespace
 
 void print_resources(const Output& out, const std::vector<api::LocalResource>& resources) {
@@ -46,26 +66,56 @@ void print_resources(const Output& out, const std::vector<api::LocalResource>& r
     for (const auto& resource : resources) out.object(resource);
     return;
   }
+  for (const auto& resource : resources)
+    if (resource.held_by && resource.held_by->foreign) out.warn(foreign_warning(resource));
   if (resources.empty()) return out.note("No resources.");
   out.table(resource_table(resources));
 }
 
-void print_status(const Output& out, const api::AgentStatus& status) {
-  if (out.json) return out.object(status);
+std::string status_text(const Output& out, const api::AgentStatus& status) {
+  std::string text;
+  const auto line = [&](const std::string& words) { text += words + "\n"; };
+  const auto warning = [&](const std::string& words) {
+    line(out.paint() == Paint::kColors ? "\x1b[1;31m" + words + "\x1b[0m" : words);
+  };
+  for (const auto& resource : status.resources)
+    if (resource.held_by && resource.held_by->foreign) warning(foreign_warning(resource));
   if (!out.quiet) {
-    out.line(status.signed_in ? fmt::format("Signed in to {} as {} until {}", fit_for_terminal(status.control),
-                                            fit_for_terminal(status.email), local_time(status.sign_in_ends))
-                              : "Not signed in; run: portolan login ADDRESS");
-    out.line("Control plane: " + fit_for_terminal(state_of(status.control_state, status.control_reason)));
+    line(status.signed_in ? fmt::format("Signed in to {} as {} until {}", fit_for_terminal(status.control),
+                                        fit_for_terminal(status.email), local_time(status.sign_in_ends))
+                          : "Not signed in; run: portolan login ADDRESS");
+    line("Control plane: " + fit_for_terminal(state_of(status.control_state, status.control_reason)));
+    if (status.status_port && status.status_port->state != "listening")
+      line("Status port: " + fit_for_terminal(state_of(status.status_port->state, status.status_port->reason)));
   }
   const auto section = [&](const Table& table) {
     if (table.empty()) return;
-    if (!out.quiet) out.line("");
-    out.table(table);
+    if (!out.quiet) line("");
+    text += out.rendered(table);
   };
   section(gateway_table(status.gateways));
   section(path_table(status.paths));
   section(resource_table(status.resources));
+  if (status.endings) section(ending_table(*status.endings));
+  return text;
+}
+
+void print_status(const Output& out, const api::AgentStatus& status) {
+  if (out.json) return out.object(status);
+  out.text(status_text(out, status));
+}
+
+std::string change_text(const api::LocalChange& change) {
+  std::string text = fmt::format("{} {}: ", change.subject, change.name);
+  if (change.was.empty()) {
+    text += change.now;
+  } else if (change.now.empty()) {
+    text += "gone (was " + change.was + ")";
+  } else {
+    text += change.was == change.now ? change.now : fmt::format("{} -> {}", change.was, change.now);
+  }
+  if (change.reason && !change.reason->empty()) text += ": " + *change.reason;
+  return fit_for_terminal(text);
 }
 
 }  // namespace portolan::cli

@@ -33,9 +33,10 @@ void write_all(int fd, std::string_view text) {
 void Output::text(std::string_view text) const { write_all(STDOUT_FILENO, text); }
 void Output::line(std::string_view text) const { write_all(STDOUT_FILENO, std::string(text) + "\n"); }
 
-void Output::table(const Table& table) const {
-  text(quiet ? table.print_rows(columns()) : table.print(columns(), paint()));
+std::string Output::rendered(const Table& table) const {
+  return quiet ? table.print_rows(columns()) : table.print(columns(), paint());
 }
+void Output::table(const Table& table) const { text(rendered(table)); }
 
 void Output::note(std::string_view text) const {
   if (!quiet && !json) write_all(STDERR_FILENO, std::string(text) + "\n");
@@ -52,11 +53,14 @@ void Output::error(const Error& error) const {
 
 bool Output::on_terminal() const { return isatty(STDOUT_FILENO) == 1; }
 
+bool Output::paint_can_move() const {
+  const char* terminal = std::getenv("TERM");
+  return on_terminal() && terminal != nullptr && std::string_view(terminal) != "dumb";
+}
+
 Paint Output::paint() const {
   const char* refused = std::getenv("NO_COLOR");
-  const char* terminal = std::getenv("TERM");
-  const bool dumb = terminal == nullptr || std::string_view(terminal) == "dumb";
-  return on_terminal() && !dumb && (refused == nullptr || *refused == '\0') ? Paint::kColors : Paint::kPlain;
+  return paint_can_move() && (refused == nullptr || *refused == '\0') ? Paint::kColors : Paint::kPlain;
 }
 
 std::size_t Output::columns() const {

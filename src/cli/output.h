@@ -26,6 +26,7 @@ class Output {
   }
   // The table, without its header if quiet.
   void table(const Table& table) const;
+  std::string rendered(const Table& table) const;
   // For people only: neither with --json nor with --quiet.
   void note(std::string_view text) const;
   void warn(std::string_view text) const;
@@ -33,6 +34,8 @@ class Output {
 
   bool on_terminal() const;
   Paint paint() const;
+  // Whether the terminal can be redrawn in place.
+  bool paint_can_move() const;
   // Of the terminal; 0 in a pipe.
   std::size_t columns() const;
 };

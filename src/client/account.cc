@@ -1,5 +1,7 @@
 #include "client/account.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 
 #include "base/file.h"
@@ -11,32 +13,39 @@ namespace portolan::client {
 namespace {
 
 constexpr std::chrono::milliseconds kRetryPorts = std::chrono::seconds(2);
+constexpr int kTurnsToLook = 5;
+constexpr std::chrono::milliseconds kFollowAtLeast = std::chrono::seconds(1);
 
 }  // namespace
 
 Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Executor& executor,
-                                                               const AgentOptions& options, Credentials credentials) {
+                                                               const AgentOptions& options, Credentials credentials,
+                                                               Changes& changes) {
   PL_TRY(auto endpoint, net::parse_endpoint(credentials.state.control, 443));
   PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(credentials.state.server_ca));
   net::TlsIdentity identity{{credentials.certificate}, std::make_shared<crypto::PrivateKey>(credentials.key)};
   PL_TRY(auto control, api::ControlClient::make({std::move(endpoint), std::move(server_ca),
                                                  credentials.state.control_name, std::move(identity), false}));
   std::unique_ptr<SignedInAccount> account(
-      new SignedInAccount(executor, options, std::move(credentials), std::move(control)));
+      new SignedInAccount(executor, options, std::move(credentials), std::move(control), changes));
   account->load_routes();
-  account->tasks_.spawn("follow-control-plane", account->follow());
+  account->following_.spawn("follow-control-plane", account->follow());
   account->tasks_.spawn("retry-ports", account->retry_failed());
   return account;
 }
 
 SignedInAccount::SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
-                                 std::unique_ptr<api::ControlClient> control)
+                                 std::unique_ptr<api::ControlClient> control, Changes& changes)
     : options_(options),
       credentials_(std::move(credentials)),
       control_(std::move(control)),
-      gateways_(executor, credentials_),
-      paths_(executor, credentials_, Clock::real(), gateways_),
+      changes_(changes),
+      gateways_(executor, credentials_, changes),
+      paths_(executor, credentials_, Clock::real(), gateways_, changes),
+      settling_(executor),
+      following_(executor),
       tasks_(executor) {
+  paths_.on_ending([this](const api::SessionEnding& ending) { note_ending(ending); });
   for (auto& name : options_.home.connected()) connected_.insert(name);
 }
 
@@ -63,6 +72,9 @@ net::Task<> SignedInAccount::follow() {
     if (!ended && ended.error().code == Code::kUnauthenticated) ended_ = "the sign-in has ended; run: portolan login";
     log::warn("control plane is away", {{"why", *control_down_}});
     if (ended_) apply();
+    settled_ = true;
+    settling_.set();
+    changes_.note();
     const auto slept = co_await net::sleep_for(backoff.next());
     if (!slept) co_return;
   }
@@ -72,7 +84,7 @@ Result<> SignedInAccount::take_line(std::string_view line) {
   PL_TRY(auto event, json::decode<api::AgentEvent>(line, json::Unknown::kIgnore));
   fresh_ = false;
   if (control_down_) log::info("control plane is there");
-  control_down_.reset();
+  if (std::exchange(control_down_, std::nullopt)) changes_.note();
   if (event.kind == "end") {
     ended_ = event.reason.value_or("the sign-in has ended") + "; run: portolan login";
     apply();
@@ -82,6 +94,8 @@ Result<> SignedInAccount::take_line(std::string_view line) {
   ended_.reset();
   view_ = std::move(*event.view);
   has_view_ = true;
+  settled_ = true;
+  settling_.set();
   if (auto kept = write_file(options_.home.folder() / "routes.json", json::encode(view_), Privacy::kPrivate); !kept)
     log::warn("cannot keep the routes", {{"why", kept.error()}});
   apply();
@@ -107,6 +121,7 @@ void SignedInAccount::drop_replaced(const std::set<std::string>& usable) {
 }
 
 void SignedInAccount::apply() {
+  changes_.note();
   gateways_.follow(view_.gateways);
   std::set<std::string> usable;
   for (const api::AgentResource& resource : view_.resources) usable.insert(resource.id);
@@ -129,8 +144,8 @@ void SignedInAccount::apply() {
       PortOptions options{options_.address, options_.allowed_users, options_.connections_per_resource,
                           options_.first_byte_limit};
       port = ports_
-                 .emplace(resource.id,
-                          std::make_unique<ResourcePort>(tasks_.executor(), resource, std::move(options), paths_))
+                 .emplace(resource.id, std::make_unique<ResourcePort>(tasks_.executor(), resource, std::move(options),
+                                                                      paths_, changes_, endings_))
                  .first;
     }
     port->second->update(resource);
@@ -148,7 +163,8 @@ void SignedInAccount::apply() {
 
 // A port that somebody else held may have become free.
 net::Task<> SignedInAccount::retry_failed() {
-  for (;;) {
+  for (int turn = 0;; ++turn) {
+    if (turn % kTurnsToLook == 0) look_for_holders();
     const auto slept = co_await net::sleep_for(kRetryPorts);
     if (!slept) co_return;
     for (auto& [id, port] : ports_)
@@ -157,18 +173,81 @@ net::Task<> SignedInAccount::retry_failed() {
   }
 }
 
+// A port of ours that somebody else listens on: that we cannot have it is one thing, who gets what people send to it
+// another; so ports that are not connected count, too.
+void SignedInAccount::look_for_holders() {
+  std::map<std::string, api::LocalHolder> found;
+  for (const api::AgentResource& resource : view_.resources) {
+    const auto port = ports_.find(resource.id);
+    if (port != ports_.end() && port->second->listening()) continue;
+    const auto holder = net::find_port_holder({options_.address, resource.port});
+    // Our own listener of a moment ago is nobody else.
+    if (holder && holder->pid != getpid()) found[resource.id] = to_local(*holder);
+  }
+  for (const auto& [id, holder] : found)
+    if (holder.foreign && !holders_.contains(id))
+      log::warn("a port of ours is held by another user", {{"resource", id}, {"user", holder.user}});
+  holders_ = std::move(found);
+  changes_.note();
+}
+
+void SignedInAccount::note_ending(const api::SessionEnding& ending) {
+  const auto resource = std::ranges::find(view_.resources, ending.resource, &api::AgentResource::id);
+  const auto port = ports_.find(ending.resource);
+  const std::string name = resource != view_.resources.end() ? resource->name
+                           : port != ports_.end()            ? port->second->resource().name
+                                                             : ending.resource;
+  endings_.add({Clock::real().wall(), name, ending.code, ending.reason, ending.trace}, Endings::Source::kEgress);
+  changes_.note();
+}
+
+void SignedInAccount::network_changed(net::NetworkChange what) {
+  log::info(what == net::NetworkChange::kSleep ? "this machine has slept; trying all links"
+                                               : "the network has changed; trying all links");
+  reconnect_again_ = true;
+  if (!std::exchange(reconnecting_, true)) tasks_.spawn("reconnect", reconnect());
+}
+
+// The watch of the control plane cannot be asked whether it lives, so it is made anew; what it said stays meanwhile.
+net::Task<> SignedInAccount::reconnect() {
+  while (std::exchange(reconnect_again_, false)) {
+    gateways_.probe();
+    paths_.probe();
+    // A network that changes all the time must not end every attempt before it can succeed.
+    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::real().boot() - followed_);
+    if (since < kFollowAtLeast)
+      if (const auto slept = co_await net::sleep_for(kFollowAtLeast - since); !slept) co_return;
+    following_.cancel();
+    co_await following_.join();
+    followed_ = Clock::real().boot();
+    following_.spawn("follow-control-plane", follow());
+  }
+  reconnecting_ = false;
+}
+
+net::Task<> SignedInAccount::settled(std::chrono::milliseconds limit) {
+  if (settled_) co_return;
+  [[maybe_unused]] const auto waited = co_await settling_.wait(limit);
+}
+
+std::string SignedInAccount::egress_name(const std::string& id) const {
+  if (view_.egresses)
+    for (const api::AgentEgress& egress : *view_.egresses)
+      if (egress.id == id) return egress.name;
+  return gateways_.name_of(id);
+}
+
 api::LocalResource SignedInAccount::describe(const api::AgentResource& resource) const {
-  const auto port = ports_.find(resource.id);
-  api::LocalResource out =
-      port != ports_.end()
-          ? port->second->status()
-          : api::LocalResource{resource.name,  resource.type, net::to_text({options_.address, resource.port}),
+  api::LocalResource described{resource.name,  resource.type, net::to_text({options_.address, resource.port}),
                                "disconnected", std::nullopt,  0};
+  if (const auto port = ports_.find(resource.id); port != ports_.end()) described = port->second->status();
+  if (const auto holder = holders_.find(resource.id); holder != holders_.end() && described.state != "connected")
+    described.held_by = holder->second;
   // What a control plane that is away said last may long be wrong.
-  if (!resource.health || control_down_) return out;
-  out.health = resource.health->state;
-  out.health_reason = resource.health->reason;
-  return out;
+  if (!resource.health || control_down_) return described;
+  described.health = resource.health->state;
+  described.health_reason = resource.health->reason;
+  return described;
 }
 
 std::vector<api::LocalResource> SignedInAccount::resources() const {
@@ -210,10 +289,17 @@ Result<> SignedInAccount::save_connected() const {
 
 net::Task<Result<std::vector<api::LocalResource>>> SignedInAccount::connect(api::ConnectRequest request) {
   if (ended_) co_return fail(Code::kUnauthenticated, *ended_, "sign_in_ended");
-  CO_TRY(const auto names, named(request));
+  CO_TRY(auto names, named(request));
+  for (const auto& [id, port] : ports_) {
+    const auto taken = std::ranges::find(names, port->resource().name);
+    if (taken == names.end() || !port->turned_away()) continue;
+    if (!request.all) co_return std::unexpected(Error{Code::kDenied, *port->turned_away(), "no_grant", Hop::kAgent});
+    names.erase(taken);
+  }
   connected_.insert(names.begin(), names.end());
   CO_CHECK(save_connected());
   apply();
+  look_for_holders();
   co_return described(names);
 }
 
@@ -242,6 +328,8 @@ void SignedInAccount::fill(api::AgentStatus& status) const {
   status.control_reason = ended_ ? ended_ : control_down_;
   status.gateways = gateways_.status();
   status.paths = paths_.status();
+  for (api::LocalPath& path : status.paths) path.egress_name = egress_name(path.egress);
+  status.endings = endings_.list();
   status.resources = resources();
 }
 
@@ -250,6 +338,8 @@ net::Task<> SignedInAccount::drop(std::unique_ptr<ResourcePort> port) { co_await
 net::Task<> SignedInAccount::stop() {
   tasks_.cancel();  // first: what the control plane says meanwhile would change the ports
   co_await tasks_.join();
+  following_.cancel();
+  co_await following_.join();
   for (auto& [id, port] : ports_) co_await port->stop();
   ports_.clear();
   co_await paths_.stop();

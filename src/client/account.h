@@ -9,9 +9,13 @@
 
 #include "api/client.h"
 #include "client/agent.h"
+#include "client/changes.h"
+#include "client/endings.h"
 #include "client/gateways.h"
 #include "client/paths.h"
 #include "client/ports.h"
+#include "net/event.h"
+#include "net/network_watch.h"
 
 namespace portolan::client {
 
@@ -19,18 +23,26 @@ namespace portolan::client {
 class SignedInAccount {
  public:
   static Result<std::unique_ptr<SignedInAccount>> make(const net::Executor& executor, const AgentOptions& options,
-                                                       Credentials credentials);
+                                                       Credentials credentials, Changes& changes);
 
   std::vector<api::LocalResource> resources() const;
+  // Until the control plane has said what there is, or has turned out to be away; at most `limit`.
+  net::Task<> settled(std::chrono::milliseconds limit);
+  // Why nothing can be used any more: the sign-in is over.
+  const std::optional<std::string>& ended() const { return ended_; }
+  // Looks at every link and at the watch of the control plane, and makes anew what does not answer.
+  void network_changed(net::NetworkChange what);
   // Connects or disconnects by name; an unknown name is Code::kNotFound and nothing is done. Kept over restarts.
   net::Task<Result<std::vector<api::LocalResource>>> connect(api::ConnectRequest request);
   net::Task<Result<std::vector<api::LocalResource>>> disconnect(api::ConnectRequest request);
   void fill(api::AgentStatus& status) const;
+  // Who else holds ports of ours; now and then, since nobody tells.
+  void look_for_holders();
   net::Task<> stop();
 
  private:
   SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
-                  std::unique_ptr<api::ControlClient> control);
+                  std::unique_ptr<api::ControlClient> control, Changes& changes);
   net::Task<> follow();
   Result<> take_line(std::string_view line);
   void load_routes();
@@ -41,12 +53,17 @@ class SignedInAccount {
   std::vector<api::LocalResource> described(const std::vector<std::string>& names) const;
   Result<> save_connected() const;
   net::Task<> retry_failed();
+  net::Task<> reconnect();
+  void note_ending(const api::SessionEnding& ending);
+  std::string egress_name(const std::string& id) const;
   void drop_replaced(const std::set<std::string>& usable);
   net::Task<> drop(std::unique_ptr<ResourcePort> port);
 
   AgentOptions options_;
   Credentials credentials_;
   std::unique_ptr<api::ControlClient> control_;
+  Changes& changes_;
+  Endings endings_;
   Gateways gateways_;
   Paths paths_;
   api::AgentView view_;
@@ -57,6 +74,13 @@ class SignedInAccount {
   std::set<std::string> connected_;                             // names
   std::set<std::string> seen_;                                  // resource ids, for connect_all
   std::map<std::string, std::unique_ptr<ResourcePort>> ports_;  // by resource id
+  std::map<std::string, api::LocalHolder> holders_;             // by resource id
+  bool settled_ = false;
+  bool reconnecting_ = false;
+  bool reconnect_again_ = false;
+  BootTime followed_{};  // when follow() was last begun
+  net::Event settling_;
+  net::TaskGroup following_;  // follow() alone
   net::TaskGroup tasks_;
 };
 

@@ -7,14 +7,21 @@
 #include "client/account.h"
 #include "client/local_api.h"
 #include "net/event.h"
+#include "net/network_watch.h"
 
 namespace portolan::client {
 namespace {
 
+constexpr std::chrono::milliseconds kSettling = std::chrono::seconds(3);
+
 class AgentImpl final : public Agent, public LocalActions {
  public:
   AgentImpl(net::Loop& loop, AgentOptions options)
-      : executor_(loop.executor()), options_(std::move(options)), stop_requested_(executor_), tasks_(executor_) {}
+      : executor_(loop.executor()),
+        options_(std::move(options)),
+        changes_(executor_),
+        stop_requested_(executor_),
+        tasks_(executor_) {}
 
   Result<> begin();
   net::Task<> stop() override;
@@ -23,6 +30,7 @@ class AgentImpl final : public Agent, public LocalActions {
   api::AgentStatus status() const override;
   net::Task<Result<std::vector<api::LocalResource>>> connect(api::ConnectRequest request) override;
   net::Task<Result<std::vector<api::LocalResource>>> disconnect(api::ConnectRequest request) override;
+  net::Task<Result<std::vector<api::LocalResource>>> resources() override;
   void reload() override {
     reload_again_ = true;
     if (!std::exchange(reloading_, true)) tasks_.spawn("reload", reload_now());
@@ -39,7 +47,9 @@ class AgentImpl final : public Agent, public LocalActions {
 
   net::Executor executor_;
   AgentOptions options_;
+  Changes changes_;
   std::unique_ptr<LocalApi> local_;
+  std::optional<net::NetworkWatch> network_;
   std::unique_ptr<SignedInAccount> account_;
   std::optional<std::string> not_signed_in_;
   bool wants_stop_ = false;
@@ -51,13 +61,16 @@ class AgentImpl final : public Agent, public LocalActions {
 
 Result<> AgentImpl::begin() {
   PL_CHECK(make_folder(options_.home.folder(), Privacy::kPrivate));
-  auto local = LocalApi::start(executor_, options_.home, options_.status, *this);
+  auto local = LocalApi::start(executor_, options_.home, options_.status, *this, changes_);
   if (!local && local.error().code == Code::kConflict)
     return std::unexpected(std::move(local).error().within("start the agent"));
   if (!local) return std::unexpected(std::move(local).error());
   local_ = std::move(*local);
   PL_CHECK(write_file(options_.home.folder() / "agent.pid", std::to_string(getpid()) + "\n", Privacy::kPublic));
   if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
+  network_.emplace(executor_, [this](net::NetworkChange what) {
+    if (account_) account_->network_changed(what);
+  });
   return {};
 }
 
@@ -67,7 +80,7 @@ Result<> AgentImpl::load_account() {
     not_signed_in_ = credentials.error().message;
     return std::unexpected(std::move(credentials).error());
   }
-  PL_TRY(account_, SignedInAccount::make(executor_, options_, std::move(*credentials)));
+  PL_TRY(account_, SignedInAccount::make(executor_, options_, std::move(*credentials), changes_));
   not_signed_in_.reset();
   return {};
 }
@@ -78,6 +91,7 @@ net::Task<> AgentImpl::reload_now() {
   while (std::exchange(reload_again_, false)) {
     if (account_) co_await stop_account(std::move(account_));
     if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
+    changes_.note();
   }
   reloading_ = false;
 }
@@ -91,6 +105,7 @@ api::AgentStatus AgentImpl::status() const {
   status.control_state = "signed-out";
   status.control_reason = not_signed_in_;
   if (account_) account_->fill(status);
+  if (local_) status.status_port = local_->port();
   return status;
 }
 
@@ -115,7 +130,22 @@ net::Task<> AgentImpl::stop_requested() {
   }
 }
 
+// Right after a sign-in the control plane has not said yet what there is: worth a moment.
+net::Task<Result<std::vector<api::LocalResource>>> AgentImpl::resources() {
+  const auto until = Clock::real().boot() + kSettling;
+  while (reloading_ && Clock::real().boot() < until) {
+    CO_CHECK(co_await net::sleep_for(std::chrono::milliseconds(20)));
+  }
+  if (!account_)
+    co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
+  co_await account_->settled(kSettling);
+  if (!account_) co_return fail(Code::kUnavailable, "the sign-in has just changed; try again");
+  if (const auto& ended = account_->ended()) co_return fail(Code::kUnauthenticated, *ended, "sign_in_ended");
+  co_return account_->resources();
+}
+
 net::Task<> AgentImpl::stop() {
+  network_.reset();
   tasks_.cancel();
   co_await tasks_.join();
   if (account_) co_await stop_account(std::move(account_));

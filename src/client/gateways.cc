@@ -12,6 +12,8 @@ namespace {
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
+// After a change of the network. A link that is this slow is made anew; people wait.
+constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -26,8 +28,8 @@ std::string node_uri(const Credentials& credentials, const std::string& node) {
   return crypto::to_uri(crypto::NodeIdentity{credentials.state.organization, node});
 }
 
-Gateways::Gateways(const net::Executor& executor, const Credentials& credentials)
-    : credentials_(credentials), changed_(executor), tasks_(executor) {}
+Gateways::Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes)
+    : credentials_(credentials), changes_(changes), changed_(executor), tasks_(executor) {}
 
 void Gateways::follow(const std::vector<api::AgentGateway>& wanted) {
   std::map<std::string, api::AgentGateway> missing;
@@ -55,11 +57,14 @@ void Gateways::follow(const std::vector<api::AgentGateway>& wanted) {
 net::Task<> Gateways::keep(Gateway& gateway) {
   net::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(3));
   for (;;) {
+    gateway.trying = Clock::real().boot();
     const auto linked = co_await link_once(gateway);
+    gateway.trying.reset();
     if (linked) {
       backoff.reset();
       log::info("linked to gateway", {{"gateway", gateway.what.name}, {"address", gateway.what.address}});
       changed_.set();
+      changes_.note();
       co_await measure_until_end(gateway);
       gateway.link.reset();
       gateway.round_trip.reset();
@@ -67,6 +72,7 @@ net::Task<> Gateways::keep(Gateway& gateway) {
       co_return;
     } else {
       gateway.reason = linked.error().message;
+      changes_.note();
       log::warn("cannot link to gateway", {{"gateway", gateway.what.address}, {"why", linked.error()}});
     }
     const auto slept = co_await net::sleep_for(backoff.next());
@@ -81,11 +87,12 @@ net::Task<Result<>> Gateways::link_once(Gateway& gateway) {
   CO_TRY(auto path, co_await net::dial_tcp(endpoint, kDialLimit));
   gateway.up = true;
   auto link = co_await tunnel::dial_link(
-      std::move(path), std::move(tls), tunnel::Purpose::kUser, {}, nullptr, [&gateway](const Error& why) {
+      std::move(path), std::move(tls), tunnel::Purpose::kUser, {}, nullptr, [this, &gateway](const Error& why) {
         log::warn("link to gateway ended", {{"gateway", gateway.what.address}, {"why", why}});
         gateway.up = false;
         gateway.reason = why.message;
         gateway.ended.set();
+        changes_.note();
       });
   if (!link) {
     gateway.up = false;
@@ -164,16 +171,50 @@ std::vector<api::LocalGateway> Gateways::status() const {
   return list;
 }
 
-net::Task<> Gateways::drop(std::unique_ptr<Gateway> gateway) {
-  gateway->tasks.cancel();
-  co_await gateway->tasks.join();
+void Gateways::probe() {
+  for (const auto& [id, gateway] : gateways_) {
+    gateway->probe_again = true;
+    if (gateway->probes.size() == 0) gateway->probes.spawn("probe-gateway", probe_one(*gateway));
+  }
 }
 
-net::Task<> Gateways::stop() {
-  for (auto& [id, gateway] : gateways_) {
-    gateway->tasks.cancel();
-    co_await gateway->tasks.join();
+// The gateway stays: its end waits for this task.
+net::Task<> Gateways::probe_one(Gateway& gateway) {
+  while (std::exchange(gateway.probe_again, false)) {
+    if (gateway.up && gateway.link) {
+      const auto answered = co_await gateway.link->mux->ping(kProbeLimit);
+      if (!answered && answered.error().code == Code::kCancelled) co_return;
+      if (answered) continue;
+    } else if (gateway.trying) {
+      // A network that changes all the time must not end every attempt before it can succeed.
+      const auto tried = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::real().boot() - *gateway.trying);
+      if (tried < kProbeLimit)
+        if (const auto slept = co_await net::sleep_for(kProbeLimit - tried); !slept) co_return;
+      if (gateway.up && gateway.link) continue;
+    }
+    gateway.tasks.cancel();
+    co_await gateway.tasks.join();
+    gateway.trying.reset();
+    gateway.up = false;
+    gateway.link.reset();
+    gateway.round_trip.reset();
+    gateway.reason = "the network has changed; connecting anew";
+    changes_.note();
+    gateway.tasks.spawn("gateway " + gateway.what.address, keep(gateway));
   }
+}
+
+net::Task<> Gateways::stop_one(Gateway& gateway) {
+  gateway.probes.cancel();
+  co_await gateway.probes.join();
+  gateway.tasks.cancel();
+  co_await gateway.tasks.join();
+}
+
+net::Task<> Gateways::drop(std::unique_ptr<Gateway> gateway) { co_await stop_one(*gateway); }
+
+net::Task<> Gateways::stop() {
+  for (auto& [id, gateway] : gateways_) co_await stop_one(*gateway);
   gateways_.clear();
   tasks_.cancel();
   co_await tasks_.join();

@@ -9,6 +9,7 @@
 
 #include "api/agent.h"
 #include "api/local.h"
+#include "client/changes.h"
 #include "client/home.h"
 #include "net/event.h"
 #include "tunnel/link.h"
@@ -18,7 +19,7 @@ namespace portolan::client {
 // One loop. stop() before destruction.
 class Gateways {
  public:
-  Gateways(const net::Executor& executor, const Credentials& credentials);
+  Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes);
   void follow(const std::vector<api::AgentGateway>& gateways);
 
   struct Linked {
@@ -33,27 +34,36 @@ class Gateways {
   std::optional<std::string> address_of(const std::string& id) const;
   std::string name_of(const std::string& id) const;
   std::vector<api::LocalGateway> status() const;
+  // The network has changed, or the machine has slept: a link that does not answer at once is made anew, and what is
+  // being tried or waited for begins again now.
+  void probe();
   net::Task<> stop();
 
  private:
   struct Gateway {
-    explicit Gateway(const net::Executor& executor) : ended(executor), tasks(executor) {}
+    explicit Gateway(const net::Executor& executor) : ended(executor), tasks(executor), probes(executor) {}
     api::AgentGateway what;
     std::unique_ptr<tunnel::Link> link;
     bool up = false;
     std::optional<std::chrono::microseconds> round_trip;
     std::string reason = "not tried yet";
     net::Event ended;
-    net::TaskGroup tasks;
+    net::TaskGroup tasks;   // keep() alone
+    net::TaskGroup probes;  // probe_one(), which ends keep() and begins it anew
+    bool probe_again = false;
+    std::optional<BootTime> trying = {};  // since when a link is being made
   };
   net::Task<> keep(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
   net::Task<> measure_until_end(Gateway& gateway);
+  net::Task<> probe_one(Gateway& gateway);
+  static net::Task<> stop_one(Gateway& gateway);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);
   std::vector<Linked> linked_now() const;
 
   const Credentials& credentials_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
+  Changes& changes_;
   net::Event changed_;
   net::TaskGroup tasks_;
 };

@@ -2,6 +2,7 @@
 
 #include "api/assertion.h"
 #include "base/id.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "net/tcp.h"
 
@@ -13,11 +14,15 @@ constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kRenewalRetry = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kShortestRenewal = std::chrono::milliseconds(500);
+// After a change of the network, as for gateways.
+constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(1);
+constexpr std::size_t kEndingLine = 16 * 1024;
 
 }  // namespace
 
-Paths::Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways)
-    : credentials_(credentials), clock_(clock), gateways_(gateways), tasks_(executor) {}
+Paths::Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways,
+             Changes& changes)
+    : credentials_(credentials), clock_(clock), gateways_(gateways), changes_(changes), tasks_(executor) {}
 
 net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::string operation, std::string trace) {
   std::vector<std::string> candidates;
@@ -42,6 +47,8 @@ net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std:
   CO_CHECK(co_await ensure(egress));
   Path& path = paths_[egress];
   if (!path.up || !path.link) co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
+  if (operation == "open" && !std::exchange(path.tells_endings, true))
+    tasks_.spawn("follow-endings", follow_endings(resource, egress));
   const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource.id, egress,
                                              path.link->binding, clock_.wall());
   CO_TRY(auto stream, path.link->mux->open({resource.id,
@@ -112,10 +119,14 @@ net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::s
   Path& before = paths_[egress];
   before.link.reset();
   before.up = true;
+  before.ended.reset();
+  before.tells_endings = false;
   auto link = co_await tunnel::dial_link(std::move(stream), std::move(tls), tunnel::Purpose::kInner, {}, nullptr,
                                          [this, egress](const Error& why) {
                                            log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
                                            paths_[egress].up = false;
+                                           paths_[egress].ended = why;
+                                           changes_.note();
                                          });
   Path& path = paths_[egress];
   if (!link) {
@@ -126,6 +137,7 @@ net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::s
   path.gateway = std::move(gateway);
   path.kind = std::move(kind);
   ++path.handshakes;
+  changes_.note();
   log::info("end-to-end link", {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
   co_return Result<>{};
 }
@@ -137,12 +149,67 @@ void Paths::session_began(const api::AgentResource& resource, const std::string&
   use.resource = resource;
   use.lease_life = lease_life;
   ++use.sessions;
+  changes_.note();
   if (!std::exchange(use.renewing, true)) tasks_.spawn("renew-lease", keep_renewed(key));
 }
 
 void Paths::session_ended(const std::string& resource, const std::string& egress) {
   if (const auto use = uses_.find({resource, egress}); use != uses_.end() && use->second.sessions > 0)
     --use->second.sessions;
+  changes_.note();
+}
+
+Result<> Paths::standing(const std::string& egress) const {
+  const auto path = paths_.find(egress);
+  if (path != paths_.end() && path->second.up && path->second.link) return {};
+  if (path != paths_.end() && path->second.ended) return std::unexpected(*path->second.ended);
+  return fail(Code::kUnavailable, "the link to the egress node has ended");
+}
+
+// An egress node that does not know the operation says so, and sessions end there without a word to us.
+net::Task<> Paths::follow_endings(api::AgentResource resource, std::string egress) {
+  auto opened = co_await open_at(std::move(resource), egress, "endings", make_id("t"));
+  const auto answered =
+      opened ? co_await opened->stream->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
+  if (!answered) {
+    log::debug("the egress node does not tell why sessions end", {{"egress", egress}, {"why", answered.error()}});
+    co_return;
+  }
+  std::string pending;
+  for (;;) {
+    const auto more = co_await net::read(*opened->stream);
+    if (!more || more->empty()) co_return;
+    pending += as_text(more->data());
+    for (auto end = pending.find('\n'); end != pending.npos; end = pending.find('\n')) {
+      auto ending = json::decode<api::SessionEnding>(pending.substr(0, end), json::Unknown::kIgnore);
+      pending.erase(0, end + 1);
+      if (!ending) co_return;
+      if (tell_ending_) tell_ending_(std::move(*ending));
+    }
+    if (pending.size() > kEndingLine) co_return;
+  }
+}
+
+void Paths::probe() {
+  for (const auto& [egress, path] : paths_)
+    if (path.up && path.link) tasks_.spawn("probe-path", probe_one(egress));
+}
+
+net::Task<> Paths::probe_one(std::string egress) {
+  const auto link_of = [&]() -> tunnel::Link* {
+    Path& path = paths_[egress];
+    return path.up ? path.link.get() : nullptr;
+  };
+  tunnel::Link* const probed = link_of();
+  if (!probed) co_return;
+  const auto answered = co_await probed->mux->ping(kProbeLimit);
+  // Another link may have taken its place meanwhile.
+  if (answered || answered.error().code == Code::kCancelled || link_of() != probed) co_return;
+  const Error why{Code::kUnavailable, "the network has changed, and the egress node does not answer", "network_changed",
+                  Hop::kAgent};
+  paths_[egress].up = false;  // at once: who needs the link makes another
+  paths_[egress].ended = why;
+  probed->mux->close(why);
 }
 
 // While sessions live, a fresh assertion every half life: without it the control plane renews no lease.
@@ -174,7 +241,7 @@ std::vector<api::LocalPath> Paths::status() const {
     std::uint64_t sessions = 0;
     for (const auto& [key, use] : uses_)
       if (key.second == egress) sessions += use.sessions;
-    list.push_back({egress, path.gateway, path.kind, sessions, path.handshakes});
+    list.push_back({egress, path.gateway, path.kind, sessions, path.handshakes, {}});
   }
   return list;
 }

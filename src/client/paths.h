@@ -2,6 +2,7 @@
 // egress. All sessions with that egress are streams of it, so that a hundred connects cost one handshake.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -9,6 +10,7 @@
 
 #include "api/agent.h"
 #include "api/local.h"
+#include "client/endings.h"
 #include "client/gateways.h"
 #include "tunnel/link.h"
 
@@ -23,7 +25,8 @@ struct OpenedStream {
 // One loop. stop() before destruction.
 class Paths {
  public:
-  Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways);
+  Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways,
+        Changes& changes);
 
   // Opens a stream towards the resource at one of its egress nodes: the one that serves sessions of this resource
   // already (a cancel must reach it), else the first that can be reached. `operation`: "open" or "renew".
@@ -35,6 +38,13 @@ class Paths {
   void session_ended(const std::string& resource, const std::string& egress);
 
   std::vector<api::LocalPath> status() const;
+  // Whether the end-to-end link stands; else why it ended.
+  Result<> standing(const std::string& egress) const;
+  // What egress nodes say of sessions that they have ended.
+  void on_ending(std::function<void(api::SessionEnding)> tell) { tell_ending_ = std::move(tell); }
+  // The network has changed, or the machine has slept: links that do not answer at once end, so that whoever needs one
+  // makes it anew.
+  void probe();
   net::Task<> stop();
 
  private:
@@ -44,6 +54,8 @@ class Paths {
     std::string kind;
     bool up = false;
     std::uint64_t handshakes = 0;
+    std::optional<Error> ended;
+    bool tells_endings = false;           // asked for, on this link
     std::shared_ptr<net::Event> opening;  // set while one task makes the link
   };
   struct Use {
@@ -61,10 +73,14 @@ class Paths {
   net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,
                                           std::string trace);
   net::Task<> keep_renewed(UseKey key);
+  net::Task<> follow_endings(api::AgentResource resource, std::string egress);
+  net::Task<> probe_one(std::string egress);
 
   const Credentials& credentials_;
   const Clock& clock_;
   Gateways& gateways_;
+  Changes& changes_;
+  std::function<void(api::SessionEnding)> tell_ending_;
   std::map<std::string, Path> paths_;
   std::map<UseKey, Use> uses_;
   net::TaskGroup tasks_;

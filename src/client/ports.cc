@@ -39,11 +39,20 @@ std::chrono::milliseconds lease_life(const net::http::Headers& answer) {
 
 }  // namespace
 
+api::LocalHolder to_local(const net::PortHolder& holder) {
+  api::LocalHolder local{holder.user_name, holder.user != geteuid(), {}, {}};
+  if (!holder.process.empty()) local.process = holder.process;
+  if (holder.pid != 0) local.pid = holder.pid;
+  return local;
+}
+
 ResourcePort::ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options,
-                           Paths& paths)
+                           Paths& paths, Changes& changes, Endings& endings)
     : resource_(std::move(resource)),
       options_(std::move(options)),
       paths_(paths),
+      changes_(changes),
+      endings_(endings),
       protocol_(protocols::find_protocol(resource_.type)),
       admission_(executor, {.waiting = options_.connections_per_resource, .silence = options_.first_byte_limit},
                  [this](std::unique_ptr<net::TcpStream> stream) { begin(std::move(stream)); }),
@@ -58,11 +67,16 @@ Result<> ResourcePort::listen() {
   auto listener = net::listen_tcp(tasks_.executor(), {options_.address, resource_.port},
                                   [this](std::unique_ptr<net::TcpStream> stream) { take(std::move(stream)); });
   if (!listener) {
-    const std::string holder = net::describe_port_holder(resource_.port);
-    failure_ =
-        holder.empty() ? listener.error().message : "port " + std::to_string(resource_.port) + " is held by " + holder;
+    const auto holder = net::find_port_holder(endpoint());
+    const std::string port = "port " + std::to_string(resource_.port);
+    failure_ = holder ? port + " is held by " + net::to_text(*holder) +
+                            "; end that program, and the agent takes the port by itself"
+                      : listener.error().message;
+    changes_.note();
     return fail(listener.error().code, *failure_);
   }
+  if (failure_) log::info("a port is free again", {{"resource", resource_.name}});
+  changes_.note();
   failure_.reset();
   listener_ = std::move(*listener);
   return {};
@@ -147,6 +161,10 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
   const net::Joined joined = co_await net::join(*stream, *opened->stream, {});
   --sessions_;
   paths_.session_ended(resource, egress);
+  if (const auto standing = paths_.standing(egress); !joined.outcome && !standing)
+    endings_.add({Clock::real().wall(), resource_.name, std::string(standing.error().stable_code()),
+                  "the way to the resource broke: " + standing.error().message, trace},
+                 Endings::Source::kAgent);
   if (!joined.outcome)
     log::info("connection ended", {{"resource", resource_.name}, {"trace", trace}, {"why", joined.outcome.error()}});
 }

@@ -12,6 +12,8 @@
 
 #include "api/agent.h"
 #include "api/local.h"
+#include "client/changes.h"
+#include "client/endings.h"
 #include "client/paths.h"
 #include "net/admission.h"
 #include "net/tcp.h"
@@ -26,10 +28,14 @@ struct PortOptions {
   std::chrono::milliseconds first_byte_limit;
 };
 
+// As the agent's API shows it: foreign if it is another user's.
+api::LocalHolder to_local(const net::PortHolder& holder);
+
 // One connected resource. stop() before destruction.
 class ResourcePort {
  public:
-  ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options, Paths& paths);
+  ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options, Paths& paths,
+               Changes& changes, Endings& endings);
 
   // Binds; the error says who holds the port. May be called again after a failure.
   Result<> listen();
@@ -38,9 +44,11 @@ class ResourcePort {
   const api::AgentResource& resource() const { return resource_; }
   // The account may not use it any more: later connections are turned away with this reason, until it is cleared.
   void turn_away(std::optional<std::string> reason) { turned_away_ = std::move(reason); }
+  const std::optional<std::string>& turned_away() const { return turned_away_; }
   // Listens no more, at once; connections go on until stop().
   void release() { listener_.reset(); }
   bool listening() const { return listener_ != nullptr; }
+  net::Endpoint endpoint() const { return {options_.address, resource_.port}; }
   api::LocalResource status() const;
   net::Task<> stop();
 
@@ -55,6 +63,8 @@ class ResourcePort {
   api::AgentResource resource_;
   PortOptions options_;
   Paths& paths_;
+  Changes& changes_;
+  Endings& endings_;
   const protocols::Protocol* protocol_;
   std::unique_ptr<net::Listener> listener_;
   std::optional<std::string> failure_;

@@ -1,6 +1,7 @@
 #include "control/agents.h"
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "control/accounts.h"
@@ -50,14 +51,20 @@ api::AgentView Agents::view(const Lookup& lookup, const Caller& caller) const {
     if (!node.revoked && node.kind == "gateway") gateways.push_back(&node);
   up_first(gateways, presence_);
   for (const auto* node : gateways) view.gateways.push_back({node->id, node->name, node->address});
+  std::map<std::string, std::string> names;
   for (const auto* resource : directory::usable_resources(snapshot, caller.account, core_.now())) {
     auto nodes = directory::egress_nodes(snapshot, *resource);
     health_.best_first(resource->id, nodes);
     api::AgentResource entry{resource->id, resource->name, resource->type, resource->local_port, {}};
     entry.health = health_.for_agents(resource->id, nodes);
-    for (const auto* node : nodes) entry.egress.push_back(node->id);
+    for (const auto* node : nodes) {
+      entry.egress.push_back(node->id);
+      names[node->id] = node->name;
+    }
     view.resources.push_back(std::move(entry));
   }
+  view.egresses.emplace();
+  for (const auto& [id, name] : names) view.egresses->push_back({id, name});
   return view;
 }
 

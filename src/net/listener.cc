@@ -180,8 +180,8 @@ Result<UniqueFd> listen_tcp_at(const Endpoint& at) {
 
 Error explain_listen(Error error, const Endpoint& at) {
   if (error.code == Code::kConflict) {
-    const auto holder = describe_port_holder(at.port);
-    error.message = "port " + std::to_string(at.port) + " is taken" + (holder.empty() ? "" : " by " + holder);
+    const auto holder = find_port_holder(at);
+    error.message = "port " + std::to_string(at.port) + " is taken" + (holder ? " by " + to_text(*holder) : "");
   }
   return std::move(error).within("listen at " + to_text(at));
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,8 +53,16 @@ Result<std::unique_ptr<Listener>> listen_tcp(const Executor& executor, Endpoint 
 // end.
 Result<std::unique_ptr<Listener>> listen_unix(const Executor& executor, std::string path, Listener::OnUnix on_accept);
 
-// The process that listens on a local TCP port, for messages about taken ports: "postgres (pid 123, user postgres)";
-// empty if unknown.
-std::string describe_port_holder(std::uint16_t port);
+// Who listens on a local TCP port. `process` is empty and `pid` 0 if we may not look into the process.
+struct PortHolder {
+  uid_t user = 0;
+  std::string user_name;
+  std::string process;
+  std::int64_t pid = 0;
+};
+// Whose listener keeps others from binding to `at`: on that very address, or on all of them.
+std::optional<PortHolder> find_port_holder(const Endpoint& at);
+// For messages: "postgres (pid 123, user postgres)", "a process of user postgres".
+std::string to_text(const PortHolder& holder);
 
 }  // namespace portolan::net

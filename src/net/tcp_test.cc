@@ -286,7 +286,14 @@ CO_TEST(Listener, ATakenPortIsAConflictAndNamesItsHolder) {
   EXPECT_NE(second.error().message.find("port " + port + " is taken by net_test (pid " + std::to_string(::getpid())),
             std::string::npos)
       << second.error().message;
-  EXPECT_EQ(describe_port_holder(free_port(co_await executor)), "");
+  const auto holder = find_port_holder(place.at());
+  CO_ASSERT_TRUE(holder.has_value());
+  EXPECT_EQ(holder->user, ::geteuid());
+  EXPECT_EQ(holder->pid, ::getpid());
+  EXPECT_FALSE(find_port_holder({"127.0.0.1", free_port(co_await executor)}));
+  // Somebody on another address of this machine is in nobody's way.
+  EXPECT_FALSE(find_port_holder({"127.0.0.2", place.at().port}));
+  EXPECT_TRUE(find_port_holder({"", place.at().port}));
 }
 
 CO_TEST(Listener, MayBeDestroyedWhileItAccepts) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/id.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "net/loop.h"
 #include "protocols/driver.h"
@@ -10,6 +11,11 @@
 namespace portolan::node {
 
 namespace {
+
+// So many sessions of one link may end at once and be told of; of more, those who waited on them have been told.
+constexpr std::size_t kEndingsWaiting = 1000;
+constexpr std::chrono::milliseconds kEndingsLook = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kEndingsLimit = std::chrono::seconds(5);
 
 // A trace id is made by the agent; what does not look like one is replaced, since it goes into logs and the audit.
 std::string trace_of(const tunnel::OpenRequest& request) {
@@ -59,6 +65,7 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
       },
       [this, weak](const Error& why) {
         log::debug("end-to-end link ended", {{"why", why}});
+        if (const auto client = weak.lock(); client && client->endings) client->endings->more.set();
         // One that is still alive then is still ours, and so are we.
         net::post(tasks_.executor(), [this, weak] {
           if (const auto ended = weak.lock()) links_.remove(ended);
@@ -100,7 +107,9 @@ net::Task<> Egress::serve_stream(std::shared_ptr<Client> client, std::unique_ptr
   } else if (const std::string operation = header_of(incoming->request(), "portolan-operation"); operation == "renew") {
     done = co_await renew(std::move(*knock), *incoming);
   } else if (operation.empty() || operation == "open") {
-    done = co_await open(std::move(*knock), *incoming);
+    done = co_await open(client, std::move(*knock), *incoming);
+  } else if (operation == "endings") {
+    done = co_await tell_endings(client, *incoming);
   } else {
     done = fail(Code::kProtocol, "unknown operation " + quoted(operation));
   }
@@ -112,7 +121,7 @@ net::Task<> Egress::serve_stream(std::shared_ptr<Client> client, std::unique_ptr
 }
 
 // The result is about letting the stream in; how the session went is on record.
-net::Task<Result<>> Egress::open(Knock knock, tunnel::Incoming& incoming) {
+net::Task<Result<>> Egress::open(std::shared_ptr<Client> client, Knock knock, tunnel::Incoming& incoming) {
   CO_TRY(auto lease, co_await parts_.leases.get(knock.key, knock.assertion, watch_.away()));
   const protocols::Protocol* protocol = protocols::find_protocol(lease->type);
   if (!protocol)
@@ -121,9 +130,45 @@ net::Task<Result<>> Egress::open(Knock knock, tunnel::Incoming& incoming) {
   CO_TRY(const auto session, NodeSession::begin(parts_, std::move(lease), knock.trace));
   ++counters_.sessions;
   auto stream = incoming.accept({{"portolan-session", session->id()}, {"portolan-lease-ms", std::to_string(life)}});
+  // At once: a driver may take its time to say goodbye to a client that does not read.
+  const auto ending = session->stop().listen([&client = *client, &session = *session, resource = knock.key.resource](
+                                                 const Error& why) { note_ending(client, session, resource, why); });
   const auto driver = protocol->make(*session);
   const auto outcome = co_await driver->serve(std::move(stream));
   session->end(outcome);
+  co_return Result<>{};
+}
+
+void Egress::note_ending(Client& client, const NodeSession& session, const std::string& resource, const Error& why) {
+  if (!client.endings || client.endings->waiting.size() >= kEndingsWaiting) return;
+  client.endings->waiting.push_back(
+      {session.trace(), session.id(), resource, std::string(why.stable_code()), why.message});
+  client.endings->more.set();
+}
+
+// Nothing is decided by it, and nothing told but what the sessions themselves were told.
+net::Task<Result<>> Egress::tell_endings(std::shared_ptr<Client> client, tunnel::Incoming& incoming) {
+  if (client->endings) co_return fail(Code::kConflict, "the endings of this link are being told already");
+  const auto stream = incoming.accept();
+  const auto queue = std::make_shared<EndingQueue>(tasks_.executor());
+  client->endings = queue;
+  ++tellers_;
+  Result<> told;
+  while (told) {
+    if (!queue->waiting.empty()) {
+      const std::string line = json::encode(queue->waiting.front()) + "\n";
+      queue->waiting.pop_front();
+      told = co_await net::with_timeout(net::write(*stream, as_bytes(line)), kEndingsLimit);
+    } else if (stopping_ || client->link->mux->ended()) {
+      told = co_await net::finish(*stream, kEndingsLimit);
+      break;
+    } else if (const auto woken = co_await queue->more.wait(kEndingsLook);
+               !woken && woken.error().code == Code::kCancelled) {
+      break;
+    }
+  }
+  --tellers_;
+  client->endings.reset();
   co_return Result<>{};
 }
 
@@ -151,9 +196,12 @@ void Egress::end_denied() {
 
 net::Task<> Egress::stop(Error reason) {
   parts_.leases.end_all(reason);
-  // Drivers say why to their clients; what then still lives is cut off.
-  for (int i = 0; i < 20 && tasks_.size() > 0; ++i) {
-    const auto slept = co_await net::sleep_for(std::chrono::milliseconds(50));
+  // Drivers say why to their clients, then the agents are told; what then still lives is cut off.
+  for (int i = 0; i < 40 && tasks_.size() > 0; ++i) {
+    if (tasks_.size() <= tellers_ && !std::exchange(stopping_, true))
+      for (const auto& client : links_)
+        if (client->endings) client->endings->more.set();
+    const auto slept = co_await net::sleep_for(std::chrono::milliseconds(25));
     if (!slept) break;
   }
   tasks_.cancel();

@@ -1,11 +1,14 @@
 // The egress: takes end-to-end links of clients, proves for each stream who opens it and that they may, and hands it to
 // the driver.
 #pragma once
+#include <deque>
 #include <list>
 #include <memory>
 #include <string>
 
+#include "api/agent.h"
 #include "api/assertion.h"
+#include "net/event.h"
 #include "node/control_watch.h"
 #include "node/counted.h"
 #include "node/leases.h"
@@ -41,13 +44,20 @@ class Egress {
   std::size_t links() const { return links_.size(); }
 
  private:
+  // What an agent has not yet been told of its sessions.
+  struct EndingQueue {
+    explicit EndingQueue(const net::Executor& executor) : more(executor) {}
+    std::deque<api::SessionEnding> waiting;
+    net::Event more;
+  };
   struct Client {
     crypto::UserIdentity user;
     crypto::Certificate certificate;
     Bytes binding;
     api::NonceMemory nonces;
     std::unique_ptr<tunnel::Link> link;
-    std::optional<BootTime> ends = {};  // since it is denied or has run out
+    std::optional<BootTime> ends = {};          // since it is denied or has run out
+    std::shared_ptr<EndingQueue> endings = {};  // asked for
   };
   // A stream that has been let in.
   struct Knock {
@@ -57,8 +67,11 @@ class Egress {
   };
   Result<Knock> check(Client& client, const tunnel::OpenRequest& request);
   net::Task<> serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming);
-  net::Task<Result<>> open(Knock knock, tunnel::Incoming& incoming);
+  net::Task<Result<>> open(std::shared_ptr<Client> client, Knock knock, tunnel::Incoming& incoming);
   net::Task<Result<>> renew(Knock knock, tunnel::Incoming& incoming);
+  // Tells the agent of each of this link's sessions that this node ends, and why, until the link or the node ends.
+  net::Task<Result<>> tell_endings(std::shared_ptr<Client> client, tunnel::Incoming& incoming);
+  static void note_ending(Client& client, const NodeSession& session, const std::string& resource, const Error& why);
 
   std::string node_;
   SessionParts parts_;
@@ -67,6 +80,8 @@ class Egress {
   EgressCounters counters_;
   Counts streams_;  // open or being let in
   std::list<std::shared_ptr<Client>> links_;
+  std::size_t tellers_ = 0;  // tasks that tell endings
+  bool stopping_ = false;
   net::TaskGroup tasks_;
 };
 

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/json.h"
 #include "net/co_test.h"
 #include "net/memory_stream.h"
 #include "net/tcp.h"
@@ -248,6 +249,36 @@ CO_TEST(Egress, RevocationEndsALiveSession) {
   co_await rig.stop();
   CO_ASSERT_EQ(rig.spool.records.size(), 2U);
   EXPECT_EQ(rig.spool.records[1].reason, "membership taken away");
+}
+
+CO_TEST(Egress, TellsTheAgentWhichSessionsItEndsAndWhy) {
+  Rig rig(co_await net::this_executor());
+  auto link = co_await rig.connect();
+  auto other = co_await rig.connect();
+  CO_ASSERT_OK(link);
+  CO_ASSERT_OK(other);
+  auto told = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key), "endings");
+  CO_ASSERT_OK(told);
+  const auto second = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key), "endings");
+  CO_ASSERT_ERROR(second, Code::kConflict);
+  auto closed = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_OK(closed);
+  CO_ASSERT_OK(co_await net::finish(**closed, 5s));
+  for (int i = 0; i < 1000 && rig.leases.sessions() > 0; ++i) co_await net::yield_to_loop();
+  auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_OK(stream);
+  const std::string session = (*stream)->answer().at("portolan-session");
+  rig.leases.revoke({"l-1"}, "membership taken away");
+  const auto line = co_await net::read(**told);
+  CO_ASSERT_OK(line);
+  const auto ending = json::decode<api::SessionEnding>(as_text(line->data()), json::Unknown::kRefuse);
+  CO_ASSERT_OK(ending);
+  EXPECT_EQ(ending->session, session);  // and nothing of the one that was closed
+  EXPECT_EQ(ending->resource, "rs-1");
+  EXPECT_EQ(ending->reason, "membership taken away");
+  co_await rig.stop();
+  const auto end = co_await net::read(**told);
+  EXPECT_TRUE(!end || end->empty());
 }
 
 }  // namespace
