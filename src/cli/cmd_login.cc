@@ -5,6 +5,7 @@
 
 #include "base/file.h"
 #include "cli/background.h"
+#include "cli/browser.h"
 #include "cli/command.h"
 #include "cli/exit.h"
 #include "cli/run.h"
@@ -21,6 +22,8 @@ struct Options {
   std::string ca_file;
   std::string ca_sha256;
   std::string password_file;
+  bool by_password = false;
+  bool no_browser = false;
   bool no_agent = false;
 };
 
@@ -121,6 +124,45 @@ Result<Secret> password_of(const Options& options, const std::string& email) {
   return ask_secret(fmt::format("Password for {}: ", email));
 }
 
+// Who says who they are, or gives a password, wants no browser; nor does a script, which nobody looks at.
+bool in_browser(const Options& options) {
+  if (options.no_browser) return true;
+  const char* password = std::getenv("PORTOLAN_PASSWORD");
+  return !options.by_password && options.email.empty() && options.password_file.empty() &&
+         (password == nullptr || *password == '\0') && isatty(STDIN_FILENO) == 1;
+}
+
+// Said on standard error whatever the output is to be: without it there is no going on.
+void show_code(const api::DeviceCode& code, const Options& options) {
+  fmt::print(stderr,
+             "To sign in, open this page, and see that it shows the code {}:\n\n  {}\n\nWaiting for it (Ctrl-C gives "
+             "up; with a password in the terminal: portolan login --password) ...\n",
+             one_line(code.user_code), one_line(code.verification_uri_complete));
+  if (!options.no_browser) open_in_browser(code.verification_uri_complete);
+}
+
+constexpr const char* kUsePassword = "use_password";
+
+net::Task<Result<client::ClientState>> log_in_by_browser(const client::Home& home, const net::Endpoint& control,
+                                                         const client::FirstContact& contact, const Options& options) {
+  auto state = co_await client::sign_in_by_browser(
+      home, control, contact, [&options](const api::DeviceCode& code) { show_code(code, options); });
+  // A control plane of the release before.
+  if (!state && state.error().reason == client::kNoBrowserSignIn && !options.no_browser)
+    co_return fail(Code::kNotFound, "", kUsePassword);
+  co_return state;
+}
+
+net::Task<Result<client::ClientState>> log_in_by_password(const client::Home& home, const net::Endpoint& control,
+                                                          client::FirstContact contact,
+                                                          const std::optional<client::ClientState>& before,
+                                                          const Options& options) {
+  CO_TRY(const auto email, email_of(options, before));
+  CO_TRY(auto password, password_of(options, email));
+  auto state = co_await client::sign_in(home, control, std::move(contact), email, std::move(password));
+  co_return state;
+}
+
 net::Task<Result<LoggedIn>> log_in(const Options& options) {
   CO_TRY(const auto home, client::Home::from_environment());
   const auto before = home.remembered();
@@ -128,9 +170,11 @@ net::Task<Result<LoggedIn>> log_in(const Options& options) {
   // Before any question: a wrong address is found out now.
   CO_TRY(const auto claimed, co_await client::claimed_fingerprint(control));
   CO_TRY(auto contact, contact_for(options, control, claimed, before));
-  CO_TRY(const auto email, email_of(options, before));
-  CO_TRY(auto password, password_of(options, email));
-  CO_TRY(const auto state, co_await client::sign_in(home, control, std::move(contact), email, std::move(password)));
+  auto signed_in = in_browser(options) ? co_await log_in_by_browser(home, control, contact, options)
+                                       : Result<client::ClientState>(fail(Code::kNotFound, "", kUsePassword));
+  if (!signed_in && signed_in.error().reason == kUsePassword)
+    signed_in = co_await log_in_by_password(home, control, std::move(contact), before, options);
+  CO_TRY(const auto state, std::move(signed_in));
   LoggedIn done{state.control, state.organization, state.email, state.admin, state.sign_in_ends, "not started"};
   if (!options.organization.empty() && options.organization != state.organization) {
     [[maybe_unused]] const auto undone = co_await client::sign_out(home);
@@ -144,6 +188,10 @@ net::Task<Result<LoggedIn>> log_in(const Options& options) {
 }
 
 Result<> run(Context& context, Options& options) {
+  if (options.no_browser && (options.by_password || !options.email.empty() || !options.password_file.empty()))
+    return wrong_usage(
+        "--no-browser is for signing in on a page elsewhere; without it: --password, --email or "
+        "--password-file");
   PL_TRY(const auto done, run_on_loop(log_in(options)));
   if (context.out.json) {
     context.out.object(done);
@@ -158,8 +206,13 @@ Result<> run(Context& context, Options& options) {
 }  // namespace
 
 void add_login(CLI::App& root, Context& context) {
-  CLI::App& app = add_command(root, context, "login", "sign in, and start the agent",
-                              "portolan login portolan.example --email you@example.com");
+  CLI::App& app =
+      add_command(root, context, "login", "sign in, and start the agent",
+                  "portolan login portolan.example                            on a page in your browser\n"
+                  "  portolan login portolan.example --email you@example.com    with a password, here\n\n"
+                  "With --email, --password, --password-file or PORTOLAN_PASSWORD, and where nobody sits at "
+                  "a terminal, it asks for the password itself; else it shows a code and opens the page "
+                  "where you approve it.");
   auto options = std::make_shared<Options>();
   app.add_option("address", options->address, "HOST[:PORT] of the control plane; the last one if it is not given");
   app.add_option("--email", options->email, "who signs in");
@@ -168,6 +221,9 @@ void add_login(CLI::App& root, Context& context) {
   app.add_option("--ca-sha256", options->ca_sha256, "its SHA-256 instead");
   app.add_option("--password-file", options->password_file,
                  "a file with the password, - for standard input; else PORTOLAN_PASSWORD or a question");
+  app.add_flag("--password", options->by_password, "with a password in this terminal, without a browser");
+  app.add_flag("--no-browser", options->no_browser,
+               "print the page's address and do not open it: for a terminal on another machine");
   app.add_flag("--no-agent", options->no_agent, "sign in only");
   on_chosen(app, context, options, run);
 }

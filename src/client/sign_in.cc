@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 
 #include "api/client.h"
@@ -9,6 +10,10 @@
 
 namespace portolan::client {
 namespace {
+
+// Whatever the control plane says.
+constexpr std::chrono::seconds kLongestWait = std::chrono::minutes(30);
+constexpr std::chrono::seconds kLongestPause = std::chrono::seconds(30);
 
 std::string device_name() {
   std::array<char, 256> name{};
@@ -40,25 +45,85 @@ net::Task<Result<std::string>> claimed_fingerprint(net::Endpoint control) {
   co_return chain.back().fingerprint();
 }
 
-net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstContact contact, std::string email,
-                                       Secret password) {
-  CO_TRY(const api::Trust trust, co_await trust_of(control, std::move(contact)));
+namespace {
+
+// The control plane on its public name, proven, with a new key for this installation.
+struct Applicant {
+  net::Endpoint control;
+  api::Trust trust;
+  std::unique_ptr<api::ControlClient> client;
+  crypto::PrivateKey key;
+  std::optional<std::string> device;
+};
+
+net::Task<Result<Applicant>> apply_to(Home home, net::Endpoint control, FirstContact contact) {
+  CO_TRY(api::Trust trust, co_await trust_of(control, std::move(contact)));
   CO_TRY(auto server_ca, crypto::Certificate::all_from_pem(trust.server_ca));
   api::ControlAddress address{control, std::move(server_ca), trust.control_name, std::nullopt, false};
-  CO_TRY(const auto client, api::ControlClient::make(std::move(address)));
-
-  const auto key = crypto::PrivateKey::generate();
+  CO_TRY(auto client, api::ControlClient::make(std::move(address)));
+  std::optional<std::string> device;
   const auto before = home.remembered();
-  api::SignInRequest request{std::move(email), std::move(password), key.public_key().pem(), device_name(),
-                             std::nullopt};
-  if (before && !before->device.empty() && before->organization == trust.organization) request.device = before->device;
-  CO_TRY(const auto answer, co_await client->post<api::SignedIn>("/v1/sign-ins", std::move(request)));
+  if (before && !before->device.empty() && before->organization == trust.organization) device = before->device;
+  co_return Applicant{std::move(control), std::move(trust), std::move(client), crypto::PrivateKey::generate(),
+                      std::move(device)};
+}
 
-  CO_TRY(const auto certificate, crypto::Certificate::from_pem(answer.certificate));
-  ClientState state{net::to_text(control), trust.control_name, trust.server_ca, answer.node_ca, answer.organization,
-                    answer.account,        answer.email,       answer.admin,    answer.device,  answer.ends};
-  CO_CHECK(home.save(state, certificate, key, answer.token));
-  co_return state;
+Result<ClientState> keep(const Home& home, const Applicant& applicant, const api::SignedIn& answer) {
+  PL_TRY(const auto certificate, crypto::Certificate::from_pem(answer.certificate));
+  ClientState state{net::to_text(applicant.control),
+                    applicant.trust.control_name,
+                    applicant.trust.server_ca,
+                    answer.node_ca,
+                    answer.organization,
+                    answer.account,
+                    answer.email,
+                    answer.admin,
+                    answer.device,
+                    answer.ends};
+  PL_CHECK(home.save(state, certificate, applicant.key, answer.token));
+  return state;
+}
+
+bool still_waits(const Error& error) { return error.reason == "authorization_pending" || error.reason == "slow_down"; }
+
+}  // namespace
+
+net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstContact contact, std::string email,
+                                       Secret password) {
+  CO_TRY(const Applicant applicant, co_await apply_to(home, std::move(control), std::move(contact)));
+  api::SignInRequest request{std::move(email), std::move(password), applicant.key.public_key().pem(), device_name(),
+                             applicant.device};
+  CO_TRY(const auto answer, co_await applicant.client->post<api::SignedIn>("/v1/sign-ins", std::move(request)));
+  co_return keep(home, applicant, answer);
+}
+
+net::Task<Result<ClientState>> sign_in_by_browser(Home home, net::Endpoint control, FirstContact contact,
+                                                  std::function<void(const api::DeviceCode&)> show) {
+  CO_TRY(const Applicant applicant, co_await apply_to(home, std::move(control), std::move(contact)));
+  api::DeviceCodeRequest request{applicant.key.public_key().pem(), device_name(), applicant.device};
+  auto code = co_await applicant.client->post<api::DeviceCode>("/v1/device-codes", std::move(request));
+  if (!code && code.error().code == Code::kNotFound)
+    co_return fail(Code::kUnavailable, "this control plane knows no sign-in by browser; use: portolan login --password",
+                   std::string(kNoBrowserSignIn));
+  if (!code) co_return std::unexpected(std::move(code).error());
+  show(*code);
+  const auto until = Clock::real().boot() + std::min(std::chrono::seconds(code->expires_in), kLongestWait);
+  auto pause = std::clamp(std::chrono::seconds(code->interval), std::chrono::seconds(1), kLongestPause);
+  for (;;) {
+    CO_CHECK(co_await net::sleep_for(pause));
+    auto answer = co_await applicant.client->post<api::SignedIn>("/v1/device-codes/token",
+                                                                 api::DeviceCodeQuestion{code->device_code});
+    if (answer) co_return keep(home, applicant, *answer);
+    const Error& why = answer.error();
+    if (why.reason == "access_denied") co_return fail(Code::kDenied, why.message, why.reason);
+    // A control plane that is away for a moment does not end the wait; one that has started anew knows the code no
+    // more.
+    const bool away = why.code == Code::kUnavailable || why.code == Code::kTimeout;
+    if (!still_waits(why) && !away) co_return std::unexpected(std::move(answer).error());
+    if (why.reason == "slow_down") pause = std::min(pause + std::chrono::seconds(5), kLongestPause);
+    if (Clock::real().boot() >= until)
+      co_return fail(Code::kTimeout, "nobody has approved the sign-in in time; begin again: portolan login");
+  }
 }
 
 net::Task<Result<>> sign_out(Home home) {

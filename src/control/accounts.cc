@@ -48,11 +48,15 @@ void Accounts::add_to(Routes& routes) {
   routes.add("DELETE /v1/accounts/{account}", [this](Exchange exchange) { return remove(std::move(exchange)); });
 }
 
-net::Task<Result<std::string>> Accounts::checked_hash(Secret password) {
+Result<> check_password(const Secret& password) {
   const auto size = password.reveal().size();
-  if (size < kPasswordLeast || size > kPasswordLimit)
-    co_return fail(Code::kInvalid,
-                   "password: " + std::to_string(kPasswordLeast) + " to " + std::to_string(kPasswordLimit) + " bytes");
+  if (size >= kPasswordLeast && size <= kPasswordLimit) return {};
+  return fail(Code::kInvalid,
+              "password: " + std::to_string(kPasswordLeast) + " to " + std::to_string(kPasswordLimit) + " bytes");
+}
+
+net::Task<Result<std::string>> Accounts::checked_hash(Secret password) {
+  CO_CHECK(check_password(password));
   co_return co_await core_.hash_password(std::move(password));
 }
 

@@ -8,6 +8,9 @@ namespace portolan::control {
 inline constexpr std::size_t kPasswordLimit = 1024;  // bytes; the hash costs the same for all
 inline constexpr std::size_t kPasswordLeast = 8;
 
+// Whether it may become a password.
+Result<> check_password(const Secret& password);
+
 class Accounts {
  public:
   explicit Accounts(Core& core) : core_(core) {}

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "control/accounts.h"
+#include "control/activate.h"
 #include "control/agents.h"
 #include "control/audit_lists.h"
 #include "control/devices.h"
@@ -42,6 +43,7 @@ struct ControlPlane::Parts {
   Health health;
   Agents agents;
   SignIns sign_ins;
+  Activation activation;
   Accounts accounts;
   Resources resources;
   JoinTokens join_tokens;
@@ -69,6 +71,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
               [this](const std::string& node) { nodes.call_for_health(node); }}),
       agents(*core, presence, health),
       sign_ins(*core),
+      activation(*core, sign_ins),
       accounts(*core),
       resources(*core),
       join_tokens(*core),
@@ -90,6 +93,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   health.add_to(routes);
   agents.add_to(routes);
   sign_ins.add_to(routes);
+  activation.add_to(routes);
   accounts.add_to(routes);
   add_roles(routes, *core);
   add_memberships(routes, *core);

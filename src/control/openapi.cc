@@ -132,10 +132,12 @@ object describe(const Operation& operation, const Permission& permission, json::
   if (operation.request)
     out["requestBody"] =
         object{{"required", true}, {"content", content("application/json", operation.request(schemas))}};
-  out["responses"] =
-      object{{std::to_string(success_status(operation)), success(operation, schemas)},
-             {"default", object{{"description", "what went wrong"},
-                                {"content", content("application/problem+json", schemas.of<net::http::Problem>())}}}};
+  object wrong = content("application/problem+json", schemas.of<net::http::Problem>());
+  if (operation.html) wrong["text/html"] = object{{"schema", object{{"type", "string"}}}};  // said on the page itself
+  out["responses"] = object{
+      {std::to_string(success_status(operation)), success(operation, schemas)},
+      {"default", object{{"description", "what went wrong"}, {"content", std::move(wrong)}}},
+  };
   return out;
 }
 

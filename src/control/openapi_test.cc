@@ -131,6 +131,25 @@ net::Task<> tour_of_objects(Tour& tour) {
     co_await tour.admin("DELETE /v1/" + gone);
 }
 
+// One page, by a browser that keeps its cookie and sends its form.
+net::Task<> tour_of_a_browser(Tour& tour, TestPlane& test) {
+  const api::DeviceCodeRequest request{crypto::PrivateKey::generate().public_key().pem(), "laptop", {}};
+  const auto code = co_await test.post<api::DeviceCode>("/v1/device-codes", request, {});
+  CO_ASSERT_OK(code);
+  const auto page = co_await test.call({"GET /activate", {{"code", code->user_code}}});
+  const std::string cookie(page.header("set-cookie").substr(0, page.header("set-cookie").find(';')));
+  const std::string mark = "name=\"csrf\" value=\"";
+  const auto begin = page.body.find(mark) + mark.size();
+  const std::string csrf = page.body.substr(begin, page.body.find('"', begin) - begin);
+  co_await tour.call({"POST /activate",
+                      {},
+                      "action=approve&csrf=" + csrf + "&code=" + code->user_code +
+                          "&email=ann%40example.com&password=correct+horse+battery",
+                      {{"content-type", "application/x-www-form-urlencoded"}, {"cookie", cookie}}},
+                     {});
+  co_await tour.call({"POST /v1/device-codes/token", {}, json::encode(api::DeviceCodeQuestion{code->device_code})}, {});
+}
+
 net::Task<> tour_of_people(Tour& tour, TestPlane& test) {
   for (const char* path : {"GET /", "GET /v1/health", "GET /v1/trust"}) co_await tour.call({path}, {});
   const auto ann = co_await test.sign_in("ann@example.com");
@@ -140,6 +159,8 @@ net::Task<> tour_of_people(Tour& tour, TestPlane& test) {
   const auto token = co_await tour.call({"POST /v1/tokens", {}, R"({"name":"script"})"}, ann->by_token, "id");
   co_await tour.call({"GET /v1/tokens/" + token}, ann->by_token);
   co_await tour.call({"DELETE /v1/tokens/" + token}, ann->by_token);
+  const api::PasswordChange same{Secret(TestPlane::kPassword), Secret(TestPlane::kPassword), false};
+  co_await tour.call({"POST /v1/whoami/password", {}, json::encode(same)}, ann->by_token);
   co_await tour.call({"DELETE /v1/sign-ins/current"}, ann->by_token);
   co_await tour.admin("GET /v1/devices/" + again->signed_in.device);
   co_await tour.admin("DELETE /v1/devices/" + again->signed_in.device);
@@ -188,6 +209,7 @@ CO_TEST(OpenApi, EveryOperationSucceedsAsDocumented) {
   CO_ASSERT_OK(co_await test.give("ann@example.com", "shop"));
   Tour tour(test);
   co_await tour_of_objects(tour);
+  co_await tour_of_a_browser(tour, test);
   co_await tour_of_people(tour, test);
   co_await tour_of_nodes(tour, test);
   for (const auto& operation : operations())

@@ -67,8 +67,20 @@ std::vector<Operation> first_contact() {
       show<json::Value>("GET /v1/openapi.json", "this document"),
       show<api::Trust>("GET /v1/trust", "the server CA; to be believed only after comparing its fingerprint"),
       take<api::SignInRequest, api::SignedIn>("POST /v1/sign-ins", "sign in by password, from a device with a key"),
+      take<api::DeviceCodeRequest, api::DeviceCode>("POST /v1/device-codes",
+                                                    "ask for a code that a person approves in a browser (RFC 8628)"),
+      take<api::DeviceCodeQuestion, api::SignedIn>("POST /v1/device-codes/token",
+                                                   "the sign-in, once the code has been approved"),
+      {.route = "GET /activate",
+       .summary = "the page where a person approves a device code",
+       .parameters = {{"code", "the code that the device shows"}},
+       .html = true},
+      {.route = "POST /activate", .summary = "the form of that page; taken from nowhere else", .html = true},
       remove("DELETE /v1/sign-ins/current", "sign out: ends every sign-in of this device"),
       show<api::AccountView>("GET /v1/whoami", "the caller's own account"),
+      {.route = "POST /v1/whoami/password",
+       .summary = "change one's own password, by the old one",
+       .request = schema_of<api::PasswordChange>},
       {.route = "GET /v1/agent",
        .summary = "what the agent may reach, and the way to it",
        .answer = schema_of<api::AgentView>,
@@ -205,7 +217,7 @@ int success_status(const Operation& operation) {
   constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions", "POST /v1/node/audit",
                                                  "POST /v1/node/health", "POST /v1/leases",
                                                  "POST /v1/resources/{resource}/checks"};
-  const bool makes = operation.route.starts_with("POST ") &&
+  const bool makes = operation.route.starts_with("POST ") && !operation.html &&
                      std::ranges::find(kAnswersAtOnce, operation.route) == std::end(kAnswersAtOnce);
   return makes ? 201 : 200;
 }

@@ -14,6 +14,11 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /v1/trust", Who::kAnyone},
     {"POST /v1/sign-ins", Who::kAnyone},
     {"DELETE /v1/sign-ins/current", Who::kSignedIn},
+    {"POST /v1/device-codes", Who::kAnyone},
+    {"POST /v1/device-codes/token", Who::kAnyone},
+    {"GET /activate", Who::kAnyone},
+    {"POST /activate", Who::kAnyone},
+    {"POST /v1/whoami/password", Who::kSignedIn},
     {"GET /v1/whoami", Who::kAccount},
     {"GET /v1/agent", Who::kSignedIn},
 

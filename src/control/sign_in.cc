@@ -37,6 +37,18 @@ Result<> end_sign_ins(store::Change& change, const std::string& account, const s
   return {};
 }
 
+// All of the account's but this one.
+Result<> end_other_sign_ins(store::Change& change, const std::string& account, const std::string& kept) {
+  std::vector<directory::SignIn> ended;
+  for (const auto& [id, sign_in] : change.now().sign_ins)
+    if (sign_in.account == account && id != kept && !sign_in.ended) ended.push_back(sign_in);
+  for (auto& sign_in : ended) {
+    sign_in.ended = true;
+    PL_CHECK(change.put(sign_in));
+  }
+  return {};
+}
+
 // Made from what was verified; nothing of it may have changed since.
 Core::Edit record(directory::Account verified, directory::Device device, directory::SignIn sign_in) {
   return [verified = std::move(verified), device = std::move(device),
@@ -108,10 +120,13 @@ SignIns::SignIns(Core& core)
 
 void SignIns::add_to(Routes& routes) {
   routes.add("POST /v1/sign-ins", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add("POST /v1/whoami/password", [this](Exchange exchange) { return change_password(std::move(exchange)); });
   routes.add("DELETE /v1/sign-ins/current", [this](Exchange exchange) { return end(std::move(exchange)); });
 }
 
-net::Task<Result<directory::Account>> SignIns::authenticate(std::string email, Secret password) {
+net::Task<Result<directory::Account>> SignIns::authenticate(std::string typed, Secret password) {
+  // No account has such an address; counted under one name, it costs as much as any other.
+  const std::string email = directory::normalize_email(typed).value_or("not an address");
   CO_CHECK(attempts_.begin(email));
   if (password.reveal().size() > kPasswordLimit) co_return wrong();
   const auto lookup = core_.lookup();
@@ -131,27 +146,35 @@ net::Task<Result<directory::Account>> SignIns::authenticate(std::string email, S
   co_return *account;
 }
 
+Result<SignIns::Installation> SignIns::check(const std::string& public_key, std::string name,
+                                             std::optional<std::string> device) {
+  PL_TRY(auto key, crypto::PublicKey::from_pem(public_key));
+  if (name.size() > kDeviceNameLimit)
+    return fail(Code::kInvalid, "device_name: at most " + std::to_string(kDeviceNameLimit) + " bytes");
+  return Installation{std::move(key), std::move(name), std::move(device)};
+}
+
 net::Task<Answer> SignIns::create(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::SignInRequest>());
-  CO_TRY(const auto key, crypto::PublicKey::from_pem(request.public_key));
-  if (request.device_name.size() > kDeviceNameLimit)
-    co_return fail(Code::kInvalid, "device_name: at most " + std::to_string(kDeviceNameLimit) + " bytes");
-  const auto email = directory::normalize_email(request.email);
-  // No account has such an address; counted under one name, it costs as much as any other.
-  CO_TRY(const auto account, co_await authenticate(email.value_or("not an address"), std::move(request.password)));
+  CO_TRY(auto installation, check(request.public_key, std::move(request.device_name), std::move(request.device)));
+  CO_TRY(auto account, co_await authenticate(std::move(request.email), std::move(request.password)));
+  CO_TRY(const auto signed_in, co_await sign_in(std::move(account), std::move(installation)));
+  co_return created(signed_in);
+}
 
+net::Task<Result<api::SignedIn>> SignIns::sign_in(directory::Account account, Installation installation) {
   const auto& authorities = core_.authorities;
   const WallTime now = core_.now();
   const auto life = std::chrono::duration_cast<std::chrono::seconds>(core_.options.sign_in_life);
-  directory::Device device{.id = device_id(core_.lookup()->snapshot(), request.device, account.id),
+  directory::Device device{.id = device_id(core_.lookup()->snapshot(), installation.device, account.id),
                            .account = account.id,
-                           .name = request.device_name,
-                           .public_key = key.pem(),
+                           .name = std::move(installation.name),
+                           .public_key = installation.key.pem(),
                            .created = now};
   CO_TRY(const auto certificate,
          authorities.user.issue(
              {.profile = crypto::Profile::kUser,
-              .key = key,
+              .key = installation.key,
               .common_name = account.email,
               .uris = {crypto::to_uri(crypto::UserIdentity{authorities.organization, account.id, device.id})},
               .life = life},
@@ -175,8 +198,8 @@ net::Task<Answer> SignIns::create(Exchange exchange) {
                              .server_ca = authorities.server.certificate().pem(),
                              .token = Secret(token),
                              .ends = sign_in.ends};
-  CO_CHECK(co_await core_.change(account.id, record(account, std::move(device), std::move(sign_in))));
-  co_return created(answer);
+  CO_CHECK(co_await core_.change(answer.account, record(std::move(account), std::move(device), std::move(sign_in))));
+  co_return answer;
 }
 
 // All of this device's sign-ins: who signs out wants nothing of it to go on.
@@ -184,6 +207,33 @@ net::Task<Answer> SignIns::end(Exchange exchange) {
   CO_CHECK(co_await core_.change(exchange.caller.actor(),
                                  [account = exchange.caller.account, device = exchange.caller.device](
                                      store::Change& change) { return end_sign_ins(change, account, device); }));
+  co_return no_content();
+}
+
+// By the old password, which counts towards the lock like any other: a sign-in that somebody has found open is not
+// enough.
+net::Task<Answer> SignIns::change_password(Exchange exchange) {
+  CO_TRY(auto request, exchange.body<api::PasswordChange>());
+  CO_CHECK(check_password(request.new_password));
+  const auto found = exchange.lookup->snapshot().accounts.find(exchange.caller.account);
+  auto verified = co_await authenticate(found->second.email, std::move(request.old_password));
+  // The caller is known, and stays so.
+  if (!verified && verified.error().reason == "wrong_password")
+    co_return fail(Code::kDenied, "the old password is wrong", "wrong_password");
+  if (!verified) co_return std::unexpected(std::move(verified).error());
+  CO_TRY(const auto hash, co_await core_.hash_password(std::move(request.new_password)));
+  CO_CHECK(co_await core_.change(
+      exchange.caller.actor(),
+      [verified = std::move(*verified), hash, sign_in = exchange.caller.sign_in,
+       others = request.sign_out_others.value_or(false)](store::Change& change) -> Result<> {
+        const auto account = change.now().accounts.find(verified.id);
+        if (account == change.now().accounts.end() || account->second.password_hash != verified.password_hash)
+          return fail(Code::kConflict, "the password has just been changed by somebody else; try again");
+        auto changed = account->second;
+        changed.password_hash = hash;
+        PL_CHECK(change.put(changed));
+        return others ? end_other_sign_ins(change, verified.id, sign_in) : Result<>{};
+      }));
   co_return no_content();
 }
 

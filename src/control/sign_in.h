@@ -42,11 +42,23 @@ class SignIns {
   explicit SignIns(Core& core);
   void add_to(Routes& routes);
 
+  // The account whose password this is; the same time and the same answer for one that does not exist. `email` as a
+  // person types it.
+  net::Task<Result<directory::Account>> authenticate(std::string email, Secret password);
+  // What signs in: checked before anybody is asked who they are.
+  struct Installation {
+    crypto::PublicKey key;
+    std::string name;
+    std::optional<std::string> device;  // of an earlier sign-in
+  };
+  static Result<Installation> check(const std::string& public_key, std::string name, std::optional<std::string> device);
+  // Signs the account in that was verified, if nothing of it has changed since.
+  net::Task<Result<api::SignedIn>> sign_in(directory::Account verified, Installation installation);
+
  private:
   net::Task<Answer> create(Exchange exchange);
   net::Task<Answer> end(Exchange exchange);
-  // The account whose password this is; the same time and the same answer for one that does not exist.
-  net::Task<Result<directory::Account>> authenticate(std::string email, Secret password);
+  net::Task<Answer> change_password(Exchange exchange);
 
   Core& core_;
   Attempts attempts_;

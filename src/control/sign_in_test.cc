@@ -168,6 +168,36 @@ CO_TEST(SignIn, EndsAtItsEnd) {
   EXPECT_EQ(test.plane->core().lookup()->snapshot().sign_ins.size(), 1U);
 }
 
+CO_TEST(SignIn, PeopleChangeTheirPasswordByTheOldOne) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  const auto laptop = co_await test.sign_in("ann@example.com");
+  const auto phone = co_await test.sign_in("ann@example.com");
+  CO_ASSERT_TRUE(laptop && phone);
+  const auto change = [&](std::string from, std::string to, std::optional<bool> others) {
+    return test.call({"POST /v1/whoami/password",
+                      {},
+                      json::encode(api::PasswordChange{Secret(std::move(from)), Secret(std::move(to)), others})},
+                     laptop->by_token);
+  };
+  const auto wrong = co_await change("wrong password", "another horse", {});
+  EXPECT_EQ(wrong.status, 403) << wrong.body;
+  const auto too_short = co_await change(TestPlane::kPassword, "short", {});
+  EXPECT_EQ(too_short.status, 400);
+  const auto done = co_await change(TestPlane::kPassword, "another horse", {});
+  EXPECT_EQ(done.status, 204) << done.body;
+  CO_ASSERT_OK(co_await test.get<api::AccountView>({"GET /v1/whoami"}, phone->by_token));
+  const auto old = co_await test.sign_in("ann@example.com");
+  EXPECT_EQ(reason(old), "wrong_password");
+  CO_ASSERT_OK(co_await test.sign_in("ann@example.com", "another horse"));
+  const auto alone = co_await change("another horse", "third horse", true);
+  EXPECT_EQ(alone.status, 204) << alone.body;
+  const auto ended = co_await test.get<api::AccountView>({"GET /v1/whoami"}, phone->by_token);
+  EXPECT_EQ(reason(ended), "signed_out");
+  CO_ASSERT_OK(co_await test.get<api::AccountView>({"GET /v1/whoami"}, laptop->by_token));
+}
+
 CO_TEST(SignIn, MalformedRequestsAreRefused) {
   TestPlane test(co_await net::this_executor());
   const auto good = json::encode(request_for("admin@example.com", "x"));
