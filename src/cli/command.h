@@ -52,6 +52,7 @@ void add_disconnect(CLI::App& root, Context& context);
 void add_psql(CLI::App& root, Context& context);
 void add_audit(CLI::App& root, Context& context);
 void add_admin(CLI::App& root, Context& context);
+void add_completion(CLI::App& root, Context& context);
 void add_passwd(CLI::App& root, Context& context);
 void add_version(CLI::App& root, Context& context);
 

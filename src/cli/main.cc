@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/complete.h"
 #include "cli/exit.h"
 
 namespace portolan::cli {
@@ -17,7 +18,7 @@ constexpr Command kCommands[] = {
     {"dev", add_dev},     {"login", add_login},     {"logout", add_logout},         {"status", add_status},
     {"ls", add_ls},       {"connect", add_connect}, {"disconnect", add_disconnect}, {"psql", add_psql},
     {"audit", add_audit}, {"admin", add_admin},     {"server", add_server},         {"node", add_node},
-    {"agent", add_agent}, {"passwd", add_passwd}, {"version", add_version},
+    {"agent", add_agent}, {"passwd", add_passwd},   {"completion", add_completion}, {"version", add_version},
 };
 
 int status(Exit exit) { return static_cast<int>(exit); }
@@ -69,6 +70,16 @@ std::vector<std::string> split_tail(std::vector<std::string> arguments, Context&
   return arguments;
 }
 
+// For the scripts of `portolan completion`: never a question, never an error that a prompt would show.
+int print_candidates(const CLI::App& root, const std::vector<std::string>& arguments) {
+  const std::vector<std::string> words(arguments.begin() + 1, arguments.end());
+  log::configure(log::Level::kError, log::Format::kText, "");
+  const Output out;
+  for (const Candidate& candidate : complete(root, words, names_from_agent))
+    out.line(candidate.value + "\t" + one_line(candidate.description));
+  return status(Exit::kDone);
+}
+
 int run(std::vector<std::string> arguments) {
   Context context;
   CLI::App root("Access to databases and servers without a VPN and without shared passwords.", "portolan");
@@ -77,6 +88,7 @@ int run(std::vector<std::string> arguments) {
   root.footer("Each command explains itself: portolan COMMAND --help");
   for (const Command& command : kCommands) command.add(root, context);
 
+  if (!arguments.empty() && arguments.front() == "__complete") return print_candidates(root, arguments);
   arguments = split_tail(std::move(arguments), context);
   if (arguments.empty()) {
     std::cerr << root.help();
