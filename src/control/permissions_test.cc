@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "api/token.h"
 #include "control/test_plane.h"
 
 namespace portolan::control {
@@ -27,7 +28,23 @@ struct NamedCaller {
   std::string name;
   As as;
   std::set<Who> may;
+  std::string only = {};  // an API token that has this permission alone
+
+  bool allowed(const Permission& row) const {
+    if (row.who == Who::kAnyone) return true;
+    const auto needed = needed_permission(row.route);
+    return may.contains(row.who) && (only.empty() || needed.empty() || needed == only);
+  }
 };
+
+// An API token of a service account, made by an admin who has signed in.
+net::Task<Result<As>> service(TestPlane& test, const As& admin, std::string email, std::string role) {
+  CO_CHECK(co_await test.get<api::AccountView>(
+      {"POST /v1/accounts", {}, R"({"kind":"service","email":")" + email + R"(","admin":)" + role + "}"}, admin));
+  CO_TRY(const auto made, co_await test.get<api::ApiTokenMade>(
+                              {"POST /v1/tokens", {}, R"({"name":"script","account":")" + email + R"("})"}, admin));
+  co_return As{.token = made.token->reveal()};
+}
 
 net::Task<Result<std::vector<NamedCaller>>> all_callers(TestPlane& test) {
   CO_CHECK(co_await test.set_up());
@@ -39,7 +56,18 @@ net::Task<Result<std::vector<NamedCaller>>> all_callers(TestPlane& test) {
   CO_TRY(const auto ann_agent, co_await test.sign_in("ann@example.com"));
   CO_TRY(const auto ann_token, co_await test.plane->make_api_token("ann@example.com", "script"));
   CO_TRY(const auto node, co_await test.join("relay", "relay-1"));
+  CO_TRY(const auto robot, co_await service(test, admin.by_token, "robot@example.com", "false"));
+  CO_TRY(const auto admin_robot, co_await service(test, admin.by_token, "admin-robot@example.com", "true"));
+  CO_TRY(const auto limited,
+         co_await test.get<api::ApiTokenMade>(
+             {"POST /v1/tokens", {}, R"({"name":"limited","permissions":["roles:read"]})"}, admin.by_token));
   std::vector<NamedCaller> callers = {
+      {"a service's token", robot, {Who::kAccount}},
+      {"an admin service's token", admin_robot, {Who::kAccount, Who::kAdmin}},
+      {"a token without the permission",
+       As{.token = limited.token->reveal()},
+       {Who::kAccount, Who::kAdmin},
+       "roles:read"},
       {"nobody", {}, {}},
       {"admin's API token", test.admin, {Who::kAccount, Who::kAdmin}},
       {"admin's sign-in", admin.by_token, {Who::kAccount, Who::kSignedIn, Who::kAdmin}},
@@ -49,7 +77,6 @@ net::Task<Result<std::vector<NamedCaller>>> all_callers(TestPlane& test) {
       {"user's certificate", ann_agent.by_certificate, {Who::kAccount, Who::kSignedIn}},
       {"node", node.by_certificate, {Who::kNode}},
   };
-  for (auto& caller : callers) caller.may.insert(Who::kAnyone);
   co_return callers;
 }
 
@@ -64,7 +91,7 @@ CO_TEST(Permissions, EveryRouteTimesEveryCaller) {
     for (const auto& caller : *callers) {
       const auto response = co_await test.call({concrete(row.route), {}, "{}"}, caller.as);
       const bool refused = response.status == 401 || response.status == 403;
-      EXPECT_EQ(refused, !caller.may.contains(row.who))
+      EXPECT_EQ(refused, !caller.allowed(row))
           << row.route << " by " << caller.name << ": " << response.status << response.body;
       if (refused)
         EXPECT_EQ(response.status, caller.name == "nobody" ? 401 : 403) << row.route << " by " << caller.name;
