@@ -13,7 +13,12 @@
 
 namespace portolan::net::testing {
 
+// The sanitizers make everything several times slower.
+#if __has_feature(thread_sanitizer) || __has_feature(address_sanitizer)
+inline constexpr std::chrono::seconds kTestLimit{60};
+#else
 inline constexpr std::chrono::seconds kTestLimit{10};
+#endif
 
 inline Task<> run_test_body(Task<> body, Loop& loop) {
   try {
