@@ -52,7 +52,11 @@ Result<> list(Context& context, const Options& options) {
   std::vector<api::NodeStatusView> nodes;
   const bool with_nodes = options.resource.empty() && options.state.empty() && options.node.empty();
   if (with_nodes) {
-    PL_TRY(nodes, call_list<api::NodeStatusView>("/v1/health/nodes"));
+    auto listed = call_list<api::NodeStatusView>("/v1/health/nodes");
+    if (!listed && listed.error().code == Code::kNotFound)
+      return fail(Code::kUnavailable,
+                  "this control plane is of an older version, which knows nothing of health; bring it up to date");
+    PL_TRY(nodes, std::move(listed));
   }
   PL_TRY(const auto resources, call_list<api::ResourceHealthView>("/v1/health/resources", query));
   if (context.out.json) {

@@ -181,10 +181,13 @@ bool Health::concerns(std::uint64_t since, const std::set<std::string>& resource
 }
 
 void Health::best_first(const std::string& resource, std::vector<const directory::Node*>& nodes) const {
-  std::ranges::sort(nodes, {}, [&](const directory::Node* node) {
+  const auto rank = [&](const directory::Node* node) {
     const auto* state = checks_.find({resource, node->id});
-    const bool fails = state && state->settled == Checks::Health::kUnhealthy;
-    return std::tuple(!presence_.up(node->id), fails, std::string_view(node->name));
+    if (!state || state->settled == Checks::Health::kUnknown) return 1;
+    return state->settled == Checks::Health::kHealthy ? 0 : 2;
+  };
+  std::ranges::sort(nodes, {}, [&](const directory::Node* node) {
+    return std::tuple(!presence_.up(node->id), rank(node), std::string_view(node->name));
   });
 }
 
