@@ -72,7 +72,7 @@ struct NodeEvent {
   std::optional<NodeView> view;
   std::optional<std::vector<std::string>> leases;
   std::optional<std::string> reason;
-  std::optional<std::vector<std::string>> sessions;
+  std::optional<std::vector<std::string>> sessions = {};
 };
 BOOST_DESCRIBE_STRUCT(NodeEvent, (), (kind, epoch, revision, view, leases, reason, sessions))
 

@@ -42,7 +42,14 @@ TEST(StatusChanges, AreNamed) {
   after.gateways[0].state = "down";
   after.paths.clear();
   after.resources[0].sessions = 2;
-  after.resources.push_back({"spare", "tcp", "127.0.0.1:15433", "failed", "port 15433 is held", 0,
+  after.resources.push_back({"spare",
+                             "tcp",
+                             "127.0.0.1:15433",
+                             "failed",
+                             "port 15433 is held",
+                             0,
+                             {},
+                             {},
                              api::LocalHolder{"mallory", true, "nc", 12}});
   EXPECT_EQ(text_of(changes_between(status(), after)),
             "control portolan.example:443: up -> down (timed out)\n"
