@@ -15,6 +15,11 @@
 
 namespace portolan::net {
 
+// Error::reason where the peer's certificate is by an authority that is not known here, and where ours is by one that
+// is not known there.
+inline constexpr std::string_view kUnknownAuthority = "tls_untrusted";
+inline constexpr std::string_view kRefusedAuthority = "tls_refused";
+
 // What a process shows of itself.
 struct TlsIdentity {
   std::vector<crypto::Certificate> chain;  // leaf first
@@ -30,6 +35,7 @@ struct TlsClientOptions {
   // The authorities that the peer's chain must end in. Empty with system_trust: the machine's own store.
   std::vector<crypto::Certificate> trust;
   bool system_trust = false;
+  bool tell_trust = false;   // names the authorities of `trust` to the server (RFC 8446 §4.2.4)
   bool verify_chain = true;  // false only for a resource whose settings say so
   std::string server_name;   // SNI; a host name, or empty
   std::string verify_host;   // the DNS name or IP address that the leaf must bear; empty: not checked
@@ -42,6 +48,8 @@ struct TlsServerPurpose {
   std::vector<std::string> alpn;  // protocols it serves; empty: for clients that offer none
   std::string server_name;        // empty: any
   TlsIdentity identity;
+  // Shown instead to a client that tells that it trusts their issuer: the first of which it does.
+  std::vector<TlsIdentity> for_telling_clients = {};
   bool require_client_certificate = false;
   std::vector<crypto::Certificate> client_trust;
   std::function<Result<>(const crypto::Certificate& leaf)> accept_peer;

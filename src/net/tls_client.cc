@@ -59,10 +59,20 @@ class Client : public TlsClient, public std::enable_shared_from_this<Client> {
     if (options_.trust.empty() && !options_.system_trust)
       return fail(Code::kInvalid, "tls client without any authority to trust");
     set_trust(context, options_.trust);
+    if (options_.tell_trust) tell_trust();
     if (options_.system_trust) SSL_CTX_set_default_verify_paths(&context);
     SSL_CTX_set_verify(&context, SSL_VERIFY_PEER, nullptr);
     set_accept_peer(context, options_.accept_peer);
     return set_up_host();
+  }
+
+  void tell_trust() {
+    auto* names = crypto::must(sk_X509_NAME_new_null(), "sk_X509_NAME_new_null");
+    for (const auto& authority : options_.trust) {
+      auto* name = crypto::must(X509_NAME_dup(X509_get_subject_name(authority.native())), "X509_NAME_dup");
+      crypto::must(sk_X509_NAME_push(names, name) > 0, "sk_X509_NAME_push");
+    }
+    SSL_CTX_set0_CA_list(context_.get(), names);
   }
 
   Result<> set_up_host() {

@@ -1,8 +1,12 @@
 #include "net/tls_error.h"
 
+#include <string_view>
+
 #include <openssl/err.h>
 #include <openssl/sslerr.h>
 #include <openssl/x509_vfy.h>
+
+#include "net/tls.h"
 
 namespace portolan::net {
 
@@ -21,7 +25,8 @@ Error explain_alert(int alert) {
     case SSL_AD_ACCESS_DENIED: code = Code::kDenied; break;
     default: break;
   }
-  return {code, std::string("the peer refused: ") + SSL_alert_desc_string_long(alert)};
+  return {code, std::string("the peer refused: ") + SSL_alert_desc_string_long(alert),
+          std::string(alert == SSL_AD_UNKNOWN_CA ? kRefusedAuthority : std::string_view())};
 }
 
 // What programs tell apart: what is to be done differs.
@@ -31,7 +36,7 @@ std::string_view certificate_reason(long why) {
     case X509_V_ERR_IP_ADDRESS_MISMATCH: return "tls_name";
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID: return "tls_expired";
-    default: return "tls_untrusted";
+    default: return kUnknownAuthority;
   }
 }
 

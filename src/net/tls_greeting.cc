@@ -33,4 +33,18 @@ bool read_server_name(ByteView extension, TlsGreeting& greeting) {
   return list.at_end() && type == 0 && !greeting.name.empty() && greeting.name.size() <= 253 && printable;
 }
 
+// RFC 8446 §4.2.4: a list of names, each with a length of two bytes.
+bool names_authority(ByteView extension, ByteView name) {
+  ByteReader all(extension);
+  const auto size = all.u16();
+  ByteReader names(all.take(size));
+  if (extension.empty() || !all.at_end()) return false;
+  bool found = false;
+  while (names.ok() && !names.rest().empty()) {
+    const auto length = names.u16();
+    found = std::ranges::equal(names.take(length), name) || found;
+  }
+  return names.ok() && found;
+}
+
 }  // namespace portolan::net

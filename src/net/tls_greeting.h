@@ -16,5 +16,8 @@ struct TlsGreeting {
 // From the bodies of the two extensions, each empty if the client did not send it; false if one is malformed.
 bool read_alpn(ByteView extension, TlsGreeting& greeting);
 bool read_server_name(ByteView extension, TlsGreeting& greeting);
+// Whether the body of the extension certificate_authorities names this authority (a distinguished name, DER); false
+// also for a malformed one, which is as good as none.
+bool names_authority(ByteView extension, ByteView name);
 
 }  // namespace portolan::net

@@ -61,5 +61,21 @@ TEST(TlsGreeting, ServerName) {
   EXPECT_FALSE(read_server_name(long_one, greeting));
 }
 
+TEST(TlsGreeting, Authorities) {
+  const auto wanted = from_hex("300a").value_or(Bytes());
+  const std::pair<const char*, bool> cases[] = {
+      {"", false},
+      {"00040002300a", true},
+      {"00080002300b0002300a", true},
+      {"00040002300b", false},
+      {"00040003300a", false},            // longer than the list
+      {"00040002300a00", false},          // something behind it
+      {"00090002300a0002300bff", false},  // half a length
+      {"0000", false},
+  };
+  for (const auto& [hex_text, found] : cases)
+    EXPECT_EQ(names_authority(from_hex(hex_text).value_or(Bytes()), wanted), found) << hex_text;
+}
+
 }  // namespace
 }  // namespace portolan::net

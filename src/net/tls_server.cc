@@ -31,10 +31,25 @@ bool serves_protocol(const TlsServerPurpose& purpose, const TlsGreeting& wish) {
 }
 
 struct Purpose {
+  struct Telling {
+    Bytes issuer;  // its name, DER
+    TlsContext context;
+  };
   TlsServerPurpose options;
   Bytes alpn;  // as on the wire, in our order of preference
   TlsContext context;
+  std::vector<Telling> for_telling_clients;
 };
+
+Bytes issuer_of(const TlsIdentity& identity) {
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_NAME(X509_get_issuer_name(identity.chain.front().native()), &der);
+  crypto::must(size > 0, "i2d_X509_NAME");
+  const auto bytes = std::as_bytes(std::span(der, static_cast<std::size_t>(size)));
+  Bytes out(bytes.begin(), bytes.end());
+  OPENSSL_free(der);
+  return out;
+}
 
 class Server : public TlsServer, public std::enable_shared_from_this<Server> {
  public:
@@ -66,10 +81,20 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
 
   Result<> set_up_purpose(Purpose& purpose) {
     const auto& options = purpose.options;
-    purpose.context = make_context(TLS_server_method(), TlsVersions::kOnly13);
-    auto& context = *purpose.context;
-    PL_CHECK(set_identity(context, options.identity));
     PL_TRY(purpose.alpn, alpn_list(options.alpn));
+    PL_TRY(purpose.context, make_purpose_context(purpose, options.identity));
+    for (const auto& identity : options.for_telling_clients) {
+      PL_TRY(auto context, make_purpose_context(purpose, identity));
+      purpose.for_telling_clients.push_back({issuer_of(identity), std::move(context)});
+    }
+    return {};
+  }
+
+  Result<TlsContext> make_purpose_context(Purpose& purpose, const TlsIdentity& identity) {
+    const auto& options = purpose.options;
+    TlsContext made = make_context(TLS_server_method(), TlsVersions::kOnly13);
+    auto& context = *made;
+    PL_CHECK(set_identity(context, identity));
     if (!options.alpn.empty()) SSL_CTX_set_alpn_select_cb(&context, choose_alpn, &purpose);
     if (options.require_client_certificate) {
       if (options.client_trust.empty())
@@ -80,7 +105,7 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
     const auto id = session_id(purpose);
     crypto::must(SSL_CTX_set_session_id_context(&context, crypto::native_bytes(id.data()), id.size()) == 1,
                  "session id");
-    return {};
+    return made;
   }
 
   // Different for each purpose, so that no session of one is ever taken for another's.
@@ -123,13 +148,20 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
       return SSL_CLIENT_HELLO_ERROR;
     }
     connection.set_server_name(std::string(wish.name));
-    enter(ssl, *purpose);
+    enter(ssl, *purpose, context_for(ssl, *purpose));
     return SSL_CLIENT_HELLO_SUCCESS;
   }
 
+  static SSL_CTX* context_for(SSL* ssl, const Purpose& purpose) {
+    const ByteView trusted = extension(ssl, TLSEXT_TYPE_certificate_authorities);
+    for (const auto& each : purpose.for_telling_clients)
+      if (names_authority(trusted, each.issuer)) return each.context.get();
+    return purpose.context.get();
+  }
+
   // What a connection took from the entrance when it was made is set again from the purpose.
-  static void enter(SSL* ssl, const Purpose& purpose) {
-    SSL_set_SSL_CTX(ssl, purpose.context.get());
+  static void enter(SSL* ssl, const Purpose& purpose, SSL_CTX* context) {
+    SSL_set_SSL_CTX(ssl, context);
     const auto id = session_id(purpose);
     SSL_set_session_id_context(ssl, crypto::native_bytes(id.data()), id.size());
     const bool ask = purpose.options.require_client_certificate;

@@ -10,6 +10,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using boost::asio::this_coro::executor;
+using crypto::Authority;
+using crypto::Certificate;
+using crypto::Profile;
 using testing::Pki;
 using testing::Shaken;
 
@@ -398,6 +401,41 @@ CO_TEST(TlsHandshake, SomethingElseThanTls) {
     if (accepted) co_return;
     const auto code = accepted.error().code;
     EXPECT_EQ(code, greeting.size() == 4 ? Code::kEof : Code::kProtocol) << accepted.error().message;
+  }
+}
+
+// While an authority is replaced: who says what they trust gets that; who says nothing, or nothing that is there, gets
+// what everybody knew before.
+CO_TEST(TlsVerify, AServerWithTwoAuthoritiesShowsTheOneThatIsTrusted) {
+  const Pki pki, next;
+  const Authority named_anew = Authority::create("nodes anew", Profile::kNode, pki.at, 24h);
+  auto wanted = Pki::request(Profile::kNode);
+  wanted.uris = {testing::kNode};
+  struct Case {
+    std::vector<Certificate> trust;
+    bool tell;
+    const Authority* shown;  // null: refused
+  };
+  const Case cases[] = {{{named_anew.certificate()}, true, &named_anew},
+                        {{pki.nodes.certificate()}, true, &pki.nodes},
+                        {{pki.nodes.certificate(), named_anew.certificate()}, true, &named_anew},
+                        {{pki.nodes.certificate()}, false, &pki.nodes},
+                        {{named_anew.certificate()}, false, nullptr},
+                        {{next.users.certificate()}, true, nullptr}};
+  for (const auto& each : cases) {
+    auto server = pki.server_options();
+    server.for_telling_clients = {pki.issue(named_anew, wanted), server.identity};
+    auto client = pki.client_options();
+    client.trust = each.trust;
+    client.tell_trust = each.tell;
+    Shaken shaken;
+    co_await testing::shake(std::move(client), one(std::move(server)), shaken);
+    CO_ASSERT_EQ(shaken.both(), each.shown != nullptr);
+    if (!each.shown) {
+      EXPECT_EQ(shaken.client.error().reason, kUnknownAuthority);
+      continue;
+    }
+    EXPECT_TRUE(crypto::is_issued_by(*(*shaken.client)->peer(), each.shown->certificate()));
   }
 }
 
