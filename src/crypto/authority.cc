@@ -12,7 +12,6 @@
 namespace portolan::crypto {
 namespace {
 
-constexpr std::chrono::minutes kBackdate{5};  // clocks may be this far off (architecture §10.12)
 constexpr std::chrono::years kRootLifeLimit{100};
 constexpr std::size_t kNameLimit = 64;  // common names, by RFC 5280's upper bounds
 constexpr std::size_t kUriLimit = 512;
@@ -204,6 +203,12 @@ Result<Certificate> Authority::issue(const CertificateRequest& request, WallTime
   // RFC 5280 §4.2.1.6: without a subject the names are critical.
   add(native.get(), NID_subject_alt_name, names.get(), request.common_name.empty() ? Critical::kYes : Critical::kNo);
   return finish(std::move(native), key_);
+}
+
+bool is_issued_by(const Certificate& leaf, const Certificate& root) {
+  const ErrorScope errors;
+  return X509_check_issued(root.native(), leaf.native()) == X509_V_OK &&
+         X509_verify(leaf.native(), root.public_key().native()) == 1;
 }
 
 Result<> verify_leaf(const Certificate& leaf, const Certificate& root, Profile profile, WallTime now) {

@@ -139,6 +139,11 @@ Result<std::string> Certificate::identity() const {
 WallTime Certificate::not_before() const { return read_time(X509_get0_notBefore(native())).value_or(WallTime::max()); }
 WallTime Certificate::not_after() const { return read_time(X509_get0_notAfter(native())).value_or(WallTime::min()); }
 
+WallTime Certificate::renewal() const {
+  const WallTime issued = not_before() + kBackdate;
+  return issued + (not_after() - issued) * 2 / 3;
+}
+
 PublicKey Certificate::public_key() const {
   const ErrorScope errors;
   return PublicKey(std::shared_ptr<EVP_PKEY>(OwnedPkey(X509_get_pubkey(native()))));

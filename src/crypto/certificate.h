@@ -47,6 +47,8 @@ class Certificate {
   Result<std::string> identity() const;
   WallTime not_before() const;
   WallTime not_after() const;
+  // When it is to be renewed: two thirds of its life after it was issued (its beginning is five minutes earlier).
+  WallTime renewal() const;
   PublicKey public_key() const;
   // Whether it bears exactly the usage of this profile, is no authority, and holds a P-256 key. Says nothing of its
   // signature.
@@ -68,6 +70,9 @@ struct CertificateRequest {
   std::vector<std::string> addresses = {};  // IPv4 or IPv6; at least one name of any kind is needed
   std::chrono::seconds life = std::chrono::hours(1);
 };
+
+// How long before the time of issue a certificate is valid: clocks may be this far off (architecture §10.12).
+inline constexpr std::chrono::minutes kBackdate{5};
 
 // A root that signs leaves of one profile. Value type.
 class Authority {
@@ -96,5 +101,7 @@ class Authority {
 // outside a TLS handshake. Code::kDenied if not. The caller has chosen `root`, by its own knowledge and never by the
 // peer's.
 Result<> verify_leaf(const Certificate& leaf, const Certificate& root, Profile profile, WallTime now);
+// Whether the root's key has signed the leaf; says nothing of time or profile.
+bool is_issued_by(const Certificate& leaf, const Certificate& root);
 
 }  // namespace portolan::crypto

@@ -28,6 +28,7 @@ struct Snapshot {
   std::map<std::string, Resource, std::less<>> resources;
   std::map<std::string, Node, std::less<>> nodes;
   std::map<std::string, JoinToken, std::less<>> join_tokens;
+  std::map<std::string, Authority, std::less<>> authorities;
 
   const Account* account_by_email(std::string_view email) const;
   const Resource* resource_by_name(std::string_view name) const;

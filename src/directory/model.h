@@ -37,6 +37,16 @@ struct Device {
 };
 BOOST_DESCRIBE_STRUCT(Device, (), (id, account, name, public_key, created, revision))
 
+// A certificate that was given to a node or for a sign-in. `state`: "current"; "pending", given out and not seen in use
+// yet; "replaced" by one that is in use. They are on record until they end, so that all of them can be denied.
+struct HeldCertificate {
+  std::string serial;
+  std::string authority;  // ca-…; empty: not known
+  WallTime ends{};
+  std::string state;
+};
+BOOST_DESCRIBE_STRUCT(HeldCertificate, (), (serial, authority, ends, state))
+
 // From signing in to signing out or the absolute end.
 struct SignIn {
   std::string id;  // si-…
@@ -47,8 +57,10 @@ struct SignIn {
   WallTime created{};
   WallTime ends{};
   bool ended = false;
+  std::vector<HeldCertificate> certificates = {};  // oldest first; directory/certificates.h
 };
-BOOST_DESCRIBE_STRUCT(SignIn, (), (id, account, device, token_hash, certificate_serial, created, ends, ended))
+BOOST_DESCRIBE_STRUCT(SignIn, (),
+                      (id, account, device, token_hash, certificate_serial, created, ends, ended, certificates))
 
 // How a script proves who it is: by a bearer token, or by a key of its own with which it signs each request.
 struct ApiToken {
@@ -124,8 +136,11 @@ struct Node {
   bool revoked = false;
   WallTime created{};
   std::uint64_t revision = 0;
+  std::vector<HeldCertificate> certificates = {};  // oldest first; directory/certificates.h
 };
-BOOST_DESCRIBE_STRUCT(Node, (), (id, name, kind, address, public_key, certificate_serial, revoked, created, revision))
+BOOST_DESCRIBE_STRUCT(Node, (),
+                      (id, name, kind, address, public_key, certificate_serial, revoked, created, revision,
+                       certificates))
 
 // Single use: makes one node.
 struct JoinToken {
@@ -139,6 +154,25 @@ struct JoinToken {
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(JoinToken, (), (id, kind, name, token_hash, created, ends, used_by, revision))
+
+// A certificate authority of the organisation. `state`: "announced", trusted beside the one that signs, so that all
+// know it before it signs; "signing", one for each purpose; "retiring", still trusted until its last leaves have ended.
+struct Authority {
+  std::string id;       // ca-…
+  std::string purpose;  // "user", "node", "server"
+  std::string state;
+  std::string certificate;  // PEM
+  std::string sealed_key;   // crypto/sealing.h, context "authority/ID/key"
+  WallTime created{};
+  std::optional<WallTime> signs_since;
+  std::optional<WallTime> activates;  // of an announced one: it signs from then on at the latest
+  std::optional<WallTime> retires;    // of a retiring one: it is not trusted any more from then on
+  std::uint64_t overlap_ms = 0;       // for how long the one before it stays trusted once it signs
+  std::uint64_t revision = 0;
+};
+BOOST_DESCRIBE_STRUCT(Authority, (),
+                      (id, purpose, state, certificate, sealed_key, created, signs_since, activates, retires,
+                       overlap_ms, revision))
 
 // A change, written in the same transaction as the change itself.
 struct Activity {

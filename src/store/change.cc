@@ -39,7 +39,7 @@ std::string shown(const Cell& cell) {
 }
 
 // Hashes and sealed secrets are of no use to a reader of activities, and of some to a thief.
-constexpr std::string_view kSecretMembers[] = {"password_hash", "sealed_password", "token_hash"};
+constexpr std::string_view kSecretMembers[] = {"password_hash", "sealed_password", "token_hash", "sealed_key"};
 
 template <class Object>
 std::string without_secrets(const Object& object, const Object* before) {
@@ -244,6 +244,65 @@ Result<> Change::note(std::string_view verb, const std::string& what, std::strin
       impl_.write_activity(verb.substr(0, dot), verb.substr(dot + 1), what, std::move(json), std::string())));
   impl_.apply([](Snapshot&) {});
   return {};
+}
+
+// A sealed value is a text member whose name begins with "sealed_", of whatever kind of object: none can be forgotten.
+template <class Object>
+Result<std::size_t> Change::Impl::reseal_kind(const Change::Again& again) {
+  constexpr std::string_view kPrefix = "sealed_";
+  std::size_t count = 0;
+  const auto objects = now().*kObjects<Object>;  // a copy: the snapshot changes below
+  for (const auto& [id, object] : objects) {
+    Object resealed = object;
+    Result<> result;
+    for_each_column<Object>([&](auto member) {
+      const std::string_view name = member.name;
+      if constexpr (std::is_same_v<std::remove_cvref_t<decltype(object.*member.pointer)>, std::string>) {
+        if (!result || !name.starts_with(kPrefix) || (object.*member.pointer).empty()) return;
+        const std::string context =
+            std::string(kKind<Object>.verb) + "/" + id + "/" + std::string(name.substr(kPrefix.size()));
+        auto value = again(context, object.*member.pointer);
+        if (!value) {
+          result = std::unexpected(std::move(value).error().within(context));
+          return;
+        }
+        resealed.*member.pointer = *value;
+        const auto written = database.run(
+            std::string("UPDATE ") + kKind<Object>.table + " SET \"" + std::string(name) + "\" = :value WHERE id = :id",
+            {text(*value), text(id)});
+        if (!written) result = std::unexpected(written.error());
+        ++count;
+      }
+    });
+    PL_CHECK(result);
+    if (to_cells(resealed) != to_cells(object)) assign(resealed);
+  }
+  return count;
+}
+
+Result<std::size_t> Change::reseal(const std::string& old_key, const std::string& new_key, const Again& again) {
+  PL_CHECK(impl_.failure);
+  std::size_t count = 0;
+#define PORTOLAN_STORE_RESEAL(Kind)                            \
+  {                                                            \
+    auto resealed = impl_.reseal_kind<directory::Kind>(again); \
+    if (!resealed) {                                           \
+      impl_.failure = std::unexpected(resealed.error());       \
+      return std::unexpected(std::move(resealed).error());     \
+    }                                                          \
+    count += *resealed;                                        \
+  }
+  PORTOLAN_STORE_KINDS(PORTOLAN_STORE_RESEAL)
+#undef PORTOLAN_STORE_RESEAL
+  const auto named = [](const std::string& id) { return json::print(boost::json::object{{"id", id}}); };
+  PL_CHECK(impl_.checked(impl_.write_activity("sealing_key", "replaced", new_key, named(old_key), named(new_key))));
+  return count;
+}
+
+Result<> Change::set_setting(std::string_view name, std::string_view value) {
+  PL_CHECK(impl_.failure);
+  auto written = impl_.database.run(kWriteSetting, {text(name), text(value)});
+  return impl_.checked(written ? Result<>() : std::unexpected(std::move(written).error()));
 }
 
 #define PORTOLAN_STORE_DEFINE(Kind)                                \

@@ -11,6 +11,9 @@
 
 namespace portolan::store {
 
+inline constexpr std::string_view kWriteSetting =
+    "INSERT INTO settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+
 struct Change::Impl {
   Database& database;
   Snapshots& snapshots;
@@ -40,6 +43,8 @@ struct Change::Impl {
   Error explain_conflict(const Object& object);
   template <class Object>
   Result<> remove_only(const Object& object);
+  template <class Object>
+  Result<std::size_t> reseal_kind(const Change::Again& again);
   void apply(Snapshots::Edit edit);
 };
 

@@ -239,4 +239,11 @@ Result<> Database::transaction(Access access, const std::function<Result<>()>& b
   return {};
 }
 
+Result<> Database::scrub() {
+  PL_CHECK(run("VACUUM"));
+  PL_TRY(const auto row, select_one("PRAGMA wal_checkpoint(TRUNCATE)", {}, "i"));
+  if (integer_in(row[0]) != 0) return fail(Code::kUnavailable, name_ + ": another process uses it");
+  return {};
+}
+
 }  // namespace portolan::store

@@ -62,6 +62,8 @@ class Database {
   // a transaction that begins by reading and then wants to write could fail half-way.
   enum class Access { kRead, kWrite };
   Result<> transaction(Access access, const std::function<Result<>()>& body);
+  // Rewrites the file without its free pages, and empties the log: what was overwritten is nowhere in them afterwards.
+  Result<> scrub();
 
  private:
   Database(std::unique_ptr<soci::session> session, std::string name);

@@ -9,6 +9,7 @@
 #include "store/kinds.h"
 #include "store/migrations/directory_001_initial.h"
 #include "store/migrations/directory_002_admin.h"
+#include "store/migrations/directory_003_keys.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -17,7 +18,8 @@ namespace {
 using directory::Snapshot;
 
 constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDirectory001},
-                                     {2, "directory: administration", migrations::kDirectory002}};
+                                     {2, "directory: administration", migrations::kDirectory002},
+                                     {3, "directory: keys", migrations::kDirectory003}};
 
 struct State {
   std::string epoch;
@@ -174,11 +176,13 @@ Result<std::optional<std::string>> DirectoryStore::setting(std::string_view name
 
 Result<> DirectoryStore::set_setting(std::string_view name, std::string_view value) {
   const std::lock_guard lock(impl_->writer);
-  PL_CHECK(
-      impl_->database->run("INSERT INTO settings (name, value) VALUES (:name, :value) ON CONFLICT (name) DO UPDATE SET "
-                           "value = excluded.value",
-                           {text(name), text(value)}));
+  PL_CHECK(impl_->database->run(kWriteSetting, {text(name), text(value)}));
   return {};
+}
+
+Result<> DirectoryStore::scrub() {
+  const std::lock_guard lock(impl_->writer);
+  return impl_->database->scrub();
 }
 
 Result<Listed<directory::Activity>> DirectoryStore::activities(Part part) {

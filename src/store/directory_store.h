@@ -48,6 +48,13 @@ class Change {
   // Writes an activity about something that is not an object of the directory: `verb` as "session.ended", `what` it was
   // done to, and that as JSON. It raises the revision as any change does.
   Result<> note(std::string_view verb, const std::string& what, std::string json);
+  // A setting of the store (DirectoryStore::setting), changed together with the objects.
+  Result<> set_setting(std::string_view name, std::string_view value);
+  // Every sealed value of every object through `again`, which gets what it is sealed for ("resource/rs-…/password") and
+  // the value, and gives the new one. No object's revision changes, and it is one activity, "sealing_key.replaced", for
+  // all. The number of values.
+  using Again = std::function<Result<std::string>(const std::string& context, const std::string& sealed)>;
+  Result<std::size_t> reseal(const std::string& old_key, const std::string& new_key, const Again& again);
 
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
@@ -90,6 +97,9 @@ class DirectoryStore {
   // Small values of the organisation: its name, sealed CA keys. Not part of the snapshot, no activity, no revision.
   Result<std::optional<std::string>> setting(std::string_view name);
   Result<> set_setting(std::string_view name, std::string_view value);
+  // Leaves nothing in the file of what was changed or removed: old values lie in free pages and in the log until then.
+  // Takes as long as copying the file.
+  Result<> scrub();
 
   // Who changed what.
   Result<Listed<directory::Activity>> activities(Part part);
@@ -101,7 +111,8 @@ class DirectoryStore {
 };
 
 #define PORTOLAN_STORE_KINDS(X) \
-  X(Account) X(Device) X(SignIn) X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken)
+  X(Account)                    \
+  X(Device) X(SignIn) X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken) X(Authority)
 #define PORTOLAN_STORE_EXTERN(Kind)                                       \
   extern template Result<> Change::put<directory::Kind>(directory::Kind); \
   extern template Result<> Change::remove<directory::Kind>(std::string_view);

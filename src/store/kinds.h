@@ -69,6 +69,8 @@ template <>
 inline constexpr KindInfo kKind<directory::Node> = {"node", "node", "n", "nodes", kByName, {}};
 template <>
 inline constexpr KindInfo kKind<directory::JoinToken> = {"join_token", "join token", "jt", "join_tokens", kByToken, {}};
+template <>
+inline constexpr KindInfo kKind<directory::Authority> = {"authority", "authority", "ca", "authorities", {}, {}};
 
 template <class Object>
 using Objects = std::map<std::string, Object, std::less<>>;
@@ -96,5 +98,7 @@ template <>
 inline constexpr auto kObjects<directory::Node> = &directory::Snapshot::nodes;
 template <>
 inline constexpr auto kObjects<directory::JoinToken> = &directory::Snapshot::join_tokens;
+template <>
+inline constexpr auto kObjects<directory::Authority> = &directory::Snapshot::authorities;
 
 }  // namespace portolan::store
