@@ -41,11 +41,17 @@ Result<std::string> checked_identity(const crypto::Certificate& leaf, crypto::Pr
   return name;
 }
 
-Hello our_hello() { return Hello{kOldestVersion, kNewestVersion, 0, "portolan " PORTOLAN_VERSION}; }
+enum class Succeeds { kNo, kYes };
+
+Hello our_hello(Succeeds succeeds) {
+  const std::uint64_t features = kContinues | (succeeds == Succeeds::kYes ? kSuccessor : 0);
+  return Hello{kOldestVersion, kNewestVersion, features, "portolan " PORTOLAN_VERSION};
+}
 
 // What both sides do once TLS stands; `deadline` is that of the whole handshake.
 net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpose purpose,
-                                      crypto::Profile peer_profile, std::chrono::steady_clock::time_point deadline) {
+                                      crypto::Profile peer_profile, Succeeds succeeds,
+                                      std::chrono::steady_clock::time_point deadline) {
   if (!tls->peer()) co_return fail(Code::kUnauthenticated, "the peer showed no certificate");
   AcceptedLink made{Link{purpose, {}, *tls->peer(), {}, {}, nullptr}, nullptr};
   CO_TRY(made.link.peer, checked_identity(made.link.certificate, peer_profile));
@@ -53,7 +59,7 @@ net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpo
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
   net::Reader reader(*tls);
   CO_TRY(made.link.agreed,
-         co_await exchange_hello(*tls, reader, our_hello(), std::max(left, std::chrono::milliseconds(1))));
+         co_await exchange_hello(*tls, reader, our_hello(succeeds), std::max(left, std::chrono::milliseconds(1))));
   Bytes rest = reader.take_rest();
   made.stream = std::move(tls);
   if (!rest.empty()) made.stream = net::prepend(std::move(rest), std::move(made.stream));
@@ -61,6 +67,14 @@ net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpo
 }
 
 }  // namespace
+
+bool succeeds(const crypto::Certificate& newer, const crypto::Certificate& older) {
+  return newer.not_before() > older.not_before() && newer.public_key() == older.public_key();
+}
+
+bool issued_by_any(const crypto::Certificate& leaf, const std::vector<crypto::Certificate>& authorities) {
+  return std::ranges::any_of(authorities, [&](const auto& authority) { return crypto::is_issued_by(leaf, authority); });
+}
 
 std::string_view alpn_of(Purpose purpose) { return rules_of(purpose).alpn; }
 
@@ -110,7 +124,8 @@ net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> 
   CO_TRY(auto stream, co_await tls->connect(std::move(path), options.handshake_limit));
   if (stream->alpn() != alpn_of(purpose))
     co_return fail(Code::kProtocol, "the peer chose another purpose for the link");
-  CO_TRY(auto made, co_await greet(std::move(stream), purpose, crypto::Profile::kNode, deadline));
+  CO_TRY(auto made, co_await greet(std::move(stream), purpose, crypto::Profile::kNode,
+                                   options.successor ? Succeeds::kYes : Succeeds::kNo, deadline));
   auto link = std::make_unique<Link>(std::move(made.link));
   link->mux = Mux::make(std::move(made.stream), rules_of(purpose).dialler_role, options.mux, std::move(on_incoming),
                         std::move(on_end));
@@ -124,7 +139,7 @@ net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
   const std::string alpn = stream->alpn();
   const auto rules = std::ranges::find(kRules, alpn, &PurposeRules::alpn);
   if (rules == kRules.end()) co_return fail(Code::kProtocol, "the peer asked for no purpose of ours");
-  co_return co_await greet(std::move(stream), rules->purpose, rules->dialler, deadline);
+  co_return co_await greet(std::move(stream), rules->purpose, rules->dialler, Succeeds::kYes, deadline);
 }
 
 std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming,

@@ -26,6 +26,12 @@ enum class Purpose {
 };
 std::string_view alpn_of(Purpose purpose);
 
+// Features of the hello (docs/wire.md, "Renewal"). kContinues: whoever accepts links lets an older one of the same name
+// and key go on when a newer one comes. kSuccessor: the dialler means this link to take the place of one that it has;
+// acceptors always set it.
+inline constexpr std::uint64_t kContinues = 1U << 0U;
+inline constexpr std::uint64_t kSuccessor = 1U << 1U;
+
 struct Link {
   Purpose purpose = Purpose::kUser;
   std::string peer;                 // the proven URI name
@@ -43,6 +49,13 @@ struct LinkIdentity {
   std::vector<crypto::Certificate> user_trust;  // the user CA; nodes only
 };
 
+// Whether `newer` was issued to the same key after `older`: who has proven it goes on, and so do older links of the
+// same name (docs/wire.md, "Renewal").
+bool succeeds(const crypto::Certificate& newer, const crypto::Certificate& older);
+
+// Whether one of the authorities has issued the leaf; says nothing of time.
+bool issued_by_any(const crypto::Certificate& leaf, const std::vector<crypto::Certificate>& authorities);
+
 // The dialler states which identity it wants ("spiffe://ORG/node/n-…") and takes no other.
 Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose,
                                                                std::string wanted_peer);
@@ -56,6 +69,7 @@ Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentit
 struct LinkOptions {
   std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);  // TLS and hello together
   MuxOptions mux = {};
+  bool successor = false;  // dialler only: kSuccessor
 };
 
 net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path,

@@ -1,0 +1,76 @@
+#include "tunnel/succession.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace portolan::tunnel {
+namespace {
+
+// Of a certificate's life that is left when waiting longer would be worse than a break.
+constexpr int kLastPart = 12;
+// The peer renews its own at two thirds.
+constexpr int kPeerPart = 6;
+
+WallTime before_end(const crypto::Certificate& certificate, int part) {
+  const WallTime end = certificate.not_after();
+  return end - (end - certificate.not_before() - crypto::kBackdate) / part;
+}
+
+}  // namespace
+
+Link* Succession::newest() const { return newest_ && !newest_->ended ? newest_->link.get() : nullptr; }
+
+net::Task<Result<>> Succession::dial(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
+                                     crypto::Certificate mine, Purpose purpose, LinkOptions options,
+                                     OnIncoming on_incoming) {
+  const auto held = std::make_shared<Held>(std::move(mine));
+  std::weak_ptr<Held> weak = held;
+  options.successor = up();
+  Mux::OnIncoming take;
+  if (on_incoming) take = std::move(on_incoming);
+  auto link = co_await dial_link(std::move(path), std::move(tls), purpose, options, std::move(take),
+                                 [this, weak](const Error& why) {
+                                   const auto ended = weak.lock();
+                                   if (!ended) return;
+                                   ended->ended = true;
+                                   if (newest_ == ended) on_end_(why);
+                                 });
+  if (!link) co_return std::unexpected(std::move(link).error());
+  held->link = std::move(*link);
+  if (auto before = std::exchange(newest_, held)) retire(std::move(before));
+  if (!held->ended) co_return Result<>{};
+  co_return fail(Code::kUnavailable, "the link has ended at once");
+}
+
+// Who opens streams says that no more will come. Of a reverse link that is the peer, who learns of the new link by
+// itself: said from here, it could cross a stream that is just being opened.
+void Succession::retire(std::shared_ptr<Held> held) {
+  tidy();
+  if (held->ended || !held->link) return;
+  if (held->link->purpose != Purpose::kReverse) held->link->mux->drain();
+  retired_.push_back(std::move(held));
+}
+
+bool Succession::due(const crypto::Certificate& mine, WallTime now) const {
+  const Link* link = newest();
+  if (!link) return false;
+  const bool wanted = mine.serial() != newest_->mine.serial() || now >= before_end(link->certificate, kPeerPart);
+  if (!wanted) return false;
+  if ((link->agreed.features & kContinues) != 0 || link->mux->open_streams() == 0) return true;
+  return now >= std::min(before_end(newest_->mine, kLastPart), before_end(link->certificate, kLastPart));
+}
+
+std::size_t Succession::retired() const {
+  return static_cast<std::size_t>(std::ranges::count_if(retired_, [](const auto& held) { return !held->ended; }));
+}
+
+void Succession::tidy() {
+  std::erase_if(retired_, [](const auto& held) { return held->ended; });
+}
+
+void Succession::clear() {
+  newest_.reset();
+  retired_.clear();
+}
+
+}  // namespace portolan::tunnel
