@@ -8,6 +8,7 @@
 
 #include <boost/describe.hpp>
 
+#include "api/keys.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 
@@ -56,15 +57,16 @@ struct AgentView {
 BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources, egresses))
 
 // One line of the agent's watch. `kind`: "view" (all of it, first and after every change that touches it), "heartbeat"
-// (every 5 s), "end" (the sign-in is over; `reason` says why).
+// (every 5 s), "end" (the sign-in is over; `reason` says why), "trust" (to who asks for it: api/keys.h).
 struct AgentEvent {
   std::string kind;
   std::string epoch;
   std::uint64_t revision = 0;
   std::optional<AgentView> view;
   std::optional<std::string> reason;
+  std::optional<TrustedAuthorities> trust = {};
 };
-BOOST_DESCRIBE_STRUCT(AgentEvent, (), (kind, epoch, revision, view, reason))
+BOOST_DESCRIBE_STRUCT(AgentEvent, (), (kind, epoch, revision, view, reason, trust))
 
 // ---- why sessions ended: a stream of the agent's link to the egress node (docs/wire.md, "Endings") ----
 struct SessionEnding {

@@ -3,6 +3,8 @@
 // one thing to the caller: the control plane could not be reached.
 #include "api/client.h"
 
+#include <algorithm>
+
 #include <arpa/inet.h>
 
 #include "base/clock.h"
@@ -49,6 +51,14 @@ std::unexpected<Error> unreachable(const net::Endpoint& endpoint, Error error) {
   if (error.code == Code::kCancelled) return std::unexpected(std::move(error));
   error.code = Code::kUnavailable;
   error.hop = Hop::kControlPlane;
+  if (error.reason == net::kUnknownAuthority || error.reason == net::kRefusedAuthority)
+    error.message += error.reason == net::kUnknownAuthority
+                         ? "; its server CA may have been replaced while this machine was away"
+                         : "; the authority of this machine's certificate may have been replaced while it was away";
+  if (error.reason == net::kUnknownAuthority || error.reason == net::kRefusedAuthority)
+    error.message +=
+        ": a node joins again with a new token (portolan admin nodes token create), a person signs in again with "
+        "--ca-sha256 (the operator sees it by `portolan admin keys list`)";
   return std::unexpected(std::move(error).within("could not reach the control plane at " + net::to_text(endpoint)));
 }
 
@@ -69,67 +79,6 @@ std::unexpected<Error> no_answer(Way& way, Error error) {
 
 Error refusal(const http::Response& response) { return http::error_from(response).at(Hop::kControlPlane); }
 
-class HttpControlClient final : public ControlClient {
- public:
-  HttpControlClient(std::shared_ptr<Way> way, std::string host, Secret token)
-      : way_(std::move(way)),
-        token_(std::move(token)),
-        http_([by = way_] { return connect_by(by); }, std::move(host),
-              http::Limits{.body_bytes = way_->limits.answer_bytes}) {}
-
-  Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query,
-                                 std::string body) override {
-    auto response = co_await http_.request(
-        request(std::move(method), std::move(path), std::move(query), std::move(body)), way_->limits.call);
-    if (!response) co_return no_answer(*way_, std::move(response).error());
-    if (response->status < 200 || response->status > 299) co_return std::unexpected(refusal(*response));
-    co_return std::move(response->body);
-  }
-
-  Task<Result<>> watch(std::string path, std::map<std::string, std::string> query,
-                       std::function<Result<>(std::string_view line)> on_line) override {
-    auto lines = co_await http_.open(request("GET", std::move(path), std::move(query), ""), way_->limits.call);
-    if (!lines) co_return no_answer(*way_, std::move(lines).error());
-    if ((*lines)->head().status != 200) co_return co_await refused_watch(std::move(*lines));
-    for (;;) {
-      auto line = co_await (*lines)->next(way_->limits.silence, way_->limits.line_bytes);
-      if (!line) co_return end_of_watch(std::move(line).error());
-      CO_CHECK(on_line(*line));
-    }
-  }
-
- private:
-  http::Request request(std::string method, std::string path, std::map<std::string, std::string> query,
-                        std::string body) const {
-    http::Request out{std::move(method), std::move(path), std::move(query), {}, std::move(body)};
-    out.headers["accept"] = "application/json";
-    out.headers["user-agent"] = "portolan/" PORTOLAN_VERSION;
-    if (!out.body.empty()) out.headers["content-type"] = "application/json";
-    if (!token_.empty()) out.headers["authorization"] = "Bearer " + token_.reveal();
-    return out;
-  }
-
-  Task<Result<>> refused_watch(std::unique_ptr<http::Lines> lines) {
-    http::Response response = lines->head();
-    while (response.body.size() < kProblemLimit) {
-      auto line = co_await lines->next(way_->limits.silence, kProblemLimit);
-      if (!line) break;
-      response.body += *line + "\n";
-    }
-    co_return std::unexpected(refusal(response));
-  }
-
-  std::unexpected<Error> end_of_watch(Error error) {
-    if (error.code == Code::kTimeout) error.message = "silent for " + format_duration(way_->limits.silence);
-    if (error.code == Code::kEof) error.message = "it ended the connection";
-    return no_answer(*way_, std::move(error));
-  }
-
-  const std::shared_ptr<Way> way_;
-  const Secret token_;
-  http::Client http_;
-};
-
 // A connection to the public name of an endpoint.
 net::TlsClientOptions public_name(const net::Endpoint& endpoint) {
   net::TlsClientOptions options;
@@ -138,17 +87,10 @@ net::TlsClientOptions public_name(const net::Endpoint& endpoint) {
   return options;
 }
 
-// For first contact only: shows what is there and proves nothing.
-net::TlsClientOptions unproven(const net::Endpoint& endpoint) {
-  net::TlsClientOptions options = public_name(endpoint);
-  options.verify_host.clear();
-  options.verify_chain = false;
-  return options;
-}
-
 Result<net::TlsClientOptions> options_for(const ControlAddress& address) {
   net::TlsClientOptions options = public_name(address.endpoint);
   options.trust = address.trust;
+  options.tell_trust = !address.trust.empty();
   if (address.identity) {
     if (address.control_name.empty())
       return fail(Code::kInvalid, "control plane: its internal name is not known; sign in or join again");
@@ -164,6 +106,92 @@ Result<net::TlsClientOptions> options_for(const ControlAddress& address) {
   return options;
 }
 
+class HttpControlClient final : public ControlClient {
+ public:
+  HttpControlClient(std::shared_ptr<Way> way, std::string host, Secret token)
+      : token_(std::move(token)), host_(std::move(host)) {
+    use(std::move(way));
+  }
+
+  Result<> renew(ControlAddress address) override {
+    PL_TRY(auto options, options_for(address));
+    PL_TRY(auto tls, net::TlsClient::make(std::move(options)));
+    use(std::make_shared<Way>(Way{std::move(tls), way_->endpoint, way_->limits}));
+    return {};
+  }
+
+  Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query,
+                                 std::string body) override {
+    const auto way = way_;  // both may be replaced meanwhile
+    const auto http = http_;
+    auto response = co_await http->request(
+        request(std::move(method), std::move(path), std::move(query), std::move(body)), way->limits.call);
+    if (!response) co_return no_answer(*way, std::move(response).error());
+    if (response->status < 200 || response->status > 299) co_return std::unexpected(refusal(*response));
+    co_return std::move(response->body);
+  }
+
+  Task<Result<>> watch(std::string path, std::map<std::string, std::string> query,
+                       std::function<Result<>(std::string_view line)> on_line) override {
+    const auto way = way_;
+    const auto http = http_;
+    auto lines = co_await http->open(request("GET", std::move(path), std::move(query), ""), way->limits.call);
+    if (!lines) co_return no_answer(*way, std::move(lines).error());
+    if ((*lines)->head().status != 200) co_return co_await refused_watch(std::move(*lines), way->limits.silence);
+    for (;;) {
+      auto line = co_await (*lines)->next(way->limits.silence, way->limits.line_bytes);
+      if (!line) co_return end_of_watch(*way, std::move(line).error());
+      CO_CHECK(on_line(*line));
+    }
+  }
+
+ private:
+  http::Request request(std::string method, std::string path, std::map<std::string, std::string> query,
+                        std::string body) const {
+    http::Request out{std::move(method), std::move(path), std::move(query), {}, std::move(body)};
+    out.headers["accept"] = "application/json";
+    out.headers["user-agent"] = "portolan/" PORTOLAN_VERSION;
+    if (!out.body.empty()) out.headers["content-type"] = "application/json";
+    if (!token_.empty()) out.headers["authorization"] = "Bearer " + token_.reveal();
+    return out;
+  }
+
+  Task<Result<>> refused_watch(std::unique_ptr<http::Lines> lines, std::chrono::milliseconds silence) {
+    http::Response response = lines->head();
+    while (response.body.size() < kProblemLimit) {
+      auto line = co_await lines->next(silence, kProblemLimit);
+      if (!line) break;
+      response.body += *line + "\n";
+    }
+    co_return std::unexpected(refusal(response));
+  }
+
+  static std::unexpected<Error> end_of_watch(Way& way, Error error) {
+    if (error.code == Code::kTimeout) error.message = "silent for " + format_duration(way.limits.silence);
+    if (error.code == Code::kEof) error.message = "it ended the connection";
+    return no_answer(way, std::move(error));
+  }
+
+  void use(std::shared_ptr<Way> way) {
+    way_ = std::move(way);
+    http_ = std::make_shared<http::Client>([by = way_] { return connect_by(by); }, std::string(host_),
+                                           http::Limits{.body_bytes = way_->limits.answer_bytes});
+  }
+
+  const Secret token_;
+  const std::string host_;
+  std::shared_ptr<Way> way_;
+  std::shared_ptr<http::Client> http_;
+};
+
+// For first contact only: shows what is there and proves nothing.
+net::TlsClientOptions unproven(const net::Endpoint& endpoint) {
+  net::TlsClientOptions options = public_name(endpoint);
+  options.verify_host.clear();
+  options.verify_chain = false;
+  return options;
+}
+
 Task<Result<Trust>> ask_for_trust(net::Endpoint endpoint, net::TlsClientOptions options) {
   CO_TRY(auto tls, net::TlsClient::make(std::move(options)));
   const auto way = std::make_shared<Way>(Way{std::move(tls), endpoint, {}});
@@ -171,15 +199,18 @@ Task<Result<Trust>> ask_for_trust(net::Endpoint endpoint, net::TlsClientOptions 
   co_return co_await client.get<Trust>("/v1/trust");
 }
 
-// The authority that the trust names, if it is the one with this fingerprint.
+// Of the authorities that the trust names (several while the server CA is rotated), the one with this fingerprint.
 Result<crypto::Certificate> authority_of(const Trust& trust, const std::string& ca_sha256,
                                          const net::Endpoint& endpoint) {
-  auto authority = crypto::Certificate::from_pem(trust.server_ca);
-  if (!authority || authority->fingerprint() != ca_sha256)
+  const auto all = crypto::Certificate::all_from_pem(trust.server_ca);
+  const auto authority = all ? std::ranges::find(*all, ca_sha256, &crypto::Certificate::fingerprint)
+                             : std::vector<crypto::Certificate>::const_iterator();
+  if (!all || authority == all->end())
     return fail(Code::kDenied,
                 "control plane at " + net::to_text(endpoint) +
                     ": its certificate authority is not the expected one (SHA-256 " + ca_sha256 +
-                    "); somebody may be in between, or the fingerprint is another control plane's",
+                    "); somebody may be in between, the fingerprint may be another control plane's, or the server CA "
+                    "was replaced: ask the operator for the one that `portolan admin keys` shows",
                 "untrusted_control_plane");
   return *authority;
 }
@@ -224,6 +255,7 @@ Task<Result<Trust>> fetch_trust(net::Endpoint endpoint, std::string ca_sha256) {
   CO_TRY(const crypto::Certificate authority, authority_of(hearsay, ca_sha256, endpoint));
   auto proven = public_name(endpoint);
   proven.trust = {authority};
+  proven.tell_trust = true;
   CO_TRY(Trust trust, co_await ask_for_trust(endpoint, std::move(proven)));
   CO_CHECK(authority_of(trust, ca_sha256, endpoint));
   trust.server_ca_sha256 = ca_sha256;

@@ -60,6 +60,10 @@ class ControlClient {
                                                      ControlLimits limits = {});
   virtual ~ControlClient() = default;
 
+  // Goes on as somebody with a renewed certificate, or with other authorities to trust: from the next connection on.
+  // Calls and watches under way are not disturbed.
+  virtual Result<> renew(ControlAddress) { return {}; }
+
   // The plain call under all others: JSON body in (empty for none), JSON body out.
   virtual net::Task<Result<std::string>> call(std::string method, std::string path,
                                               std::map<std::string, std::string> query, std::string body) = 0;

@@ -8,6 +8,7 @@
 
 #include <boost/describe.hpp>
 
+#include "api/keys.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 
@@ -63,8 +64,8 @@ struct NodeView {
 BOOST_DESCRIBE_STRUCT(NodeView, (), (nodes, accounts, denied_accounts, denied_devices, denied_serials))
 
 // `kind`: "view", "heartbeat" (every 5 s), "revoke" (end the sessions of these leases, and forget the leases), "health"
-// (report it now: there are checks to be made), "end" (these `sessions`, at an admin's word). A kind that is not known
-// is skipped.
+// (report it now: there are checks to be made), "end" (these `sessions`, at an admin's word), "trust" (to who asks for
+// it: api/keys.h). A kind that is not known is skipped.
 struct NodeEvent {
   std::string kind;
   std::string epoch;
@@ -73,7 +74,8 @@ struct NodeEvent {
   std::optional<std::vector<std::string>> leases;
   std::optional<std::string> reason;
   std::optional<std::vector<std::string>> sessions = {};
+  std::optional<TrustedAuthorities> trust = {};
 };
-BOOST_DESCRIBE_STRUCT(NodeEvent, (), (kind, epoch, revision, view, leases, reason, sessions))
+BOOST_DESCRIBE_STRUCT(NodeEvent, (), (kind, epoch, revision, view, leases, reason, sessions, trust))
 
 }  // namespace portolan::api

@@ -20,8 +20,10 @@ struct SignInRequest {
   std::string public_key;  // PEM of the device's key
   std::string device_name;
   std::optional<std::string> device;  // d-… of an earlier sign-in of this installation, to keep it
+  // That this client renews its certificate, which may then be a short one. Sent only where Trust::renews says so.
+  std::optional<bool> renews = {};
 };
-BOOST_DESCRIBE_STRUCT(SignInRequest, (), (email, password, public_key, device_name, device))
+BOOST_DESCRIBE_STRUCT(SignInRequest, (), (email, password, public_key, device_name, device, renews))
 
 struct SignedIn {
   std::string organization;
@@ -44,8 +46,9 @@ struct DeviceCodeRequest {
   std::string public_key;  // PEM of the device's key
   std::string device_name;
   std::optional<std::string> device;  // as in SignInRequest
+  std::optional<bool> renews = {};    // likewise
 };
-BOOST_DESCRIBE_STRUCT(DeviceCodeRequest, (), (public_key, device_name, device))
+BOOST_DESCRIBE_STRUCT(DeviceCodeRequest, (), (public_key, device_name, device, renews))
 
 struct DeviceCode {
   Secret device_code;                     // for the device alone
@@ -76,11 +79,12 @@ BOOST_DESCRIBE_STRUCT(PasswordChange, (), (old_password, new_password, sign_out_
 // GET /v1/trust, for anyone: what a client or node is to pin after comparing the fingerprint.
 struct Trust {
   std::string organization;
-  std::string server_ca;
-  std::string server_ca_sha256;
-  std::string control_name;  // the internal server name, for ALPN "portolan-control"
+  std::string server_ca;         // PEM; several while it is rotated
+  std::string server_ca_sha256;  // of the first
+  std::string control_name;      // the internal server name, for ALPN "portolan-control"
   std::string version;
+  std::optional<bool> renews = {};  // certificates can be renewed here
 };
-BOOST_DESCRIBE_STRUCT(Trust, (), (organization, server_ca, server_ca_sha256, control_name, version))
+BOOST_DESCRIBE_STRUCT(Trust, (), (organization, server_ca, server_ca_sha256, control_name, version, renews))
 
 }  // namespace portolan::api

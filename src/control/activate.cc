@@ -77,7 +77,7 @@ std::string Activation::csrf_of(const std::string& cookie, const std::string& us
 net::Task<Answer> Activation::create(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::DeviceCodeRequest>());
   CO_TRY(auto installation,
-         SignIns::check(request.public_key, std::move(request.device_name), std::move(request.device)));
+         SignIns::check(request.public_key, std::move(request.device_name), std::move(request.device), request.renews));
   CO_TRY(auto made, codes_.make(std::move(installation), exchange.call.connection->peer));
   const std::string page = "https://" + std::string(exchange.call.request.header("host")) + "/activate";
   const auto seconds = [](std::chrono::milliseconds time) { return static_cast<std::uint64_t>(time.count() / 1000); };

@@ -11,12 +11,23 @@ namespace {
 
 std::string event(std::string kind, const Lookup& lookup, std::optional<api::AgentView> view,
                   std::optional<std::string> reason) {
-  return json::encode(api::AgentEvent{std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision,
-                                      std::move(view), std::move(reason)});
+  return json::encode(api::AgentEvent{
+      std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision, std::move(view), std::move(reason), {}});
+}
+
+std::string trust_event(const Lookup& lookup, api::TrustedAuthorities trust) {
+  return json::encode(
+      api::AgentEvent{"trust", lookup.snapshot().epoch, lookup.snapshot().revision, {}, {}, std::move(trust)});
 }
 
 // The agent says itself what the person can do about it.
 std::string what_happened(std::string_view message) { return std::string(message.substr(0, message.find(';'))); }
+
+std::string reader_name(const Exchange& exchange) {
+  const auto& snapshot = exchange.lookup->snapshot();
+  const auto& device = snapshot.devices.find(exchange.caller.device)->second;
+  return "the agent of " + snapshot.accounts.find(exchange.caller.account)->second.email + " on " + device.name;
+}
 
 // Those that are up first, else by name.
 void up_first(std::vector<const directory::Node*>& nodes, const Presence& presence) {
@@ -69,6 +80,9 @@ api::AgentView Agents::view(const Lookup& lookup, const Caller& caller) const {
 }
 
 net::Task<Result<>> Agents::watch(Exchange exchange, Watch& watch, net::http::Sink& sink) {
+  CO_CHECK(co_await certificates_.take_into_use(exchange));
+  TrustReaders::Seat seat(readers_, TrustReaders::Kind::kAgent, exchange.caller.device, reader_name(exchange),
+                          exchange.call.request);
   LineSender lines(sink, core_.options.clock, core_.options.heartbeat);
   CO_CHECK(co_await lines.begin());
   std::string sent;
@@ -79,7 +93,12 @@ net::Task<Result<>> Agents::watch(Exchange exchange, Watch& watch, net::http::Si
   while (true) {
     const auto lookup = core_.lookup();
     const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
+    // Its newer certificate watches already.
+    if (!caller && caller.error().reason == "certificate_replaced") co_return fail(Code::kEof, "replaced");
     if (!caller) co_return co_await lines.send(event("end", *lookup, {}, what_happened(caller.error().message)));
+    if (auto trust = trust_of(core_.authorities); seat.must_hear(trust.version)) {
+      CO_CHECK(co_await lines.send(trust_event(*lookup, std::move(trust))));
+    }
     // The health of others' resources changes more often than that of one's own: it is no reason to look.
     const auto early = std::chrono::ceil<std::chrono::milliseconds>(look_again - core_.options.clock.boot());
     if (std::exchange(shown, lookup) == lookup && !health_.concerns(std::exchange(told, health_.told()), resources) &&

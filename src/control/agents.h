@@ -1,16 +1,18 @@
 // What a client is told: GET /v1/agent, once or as a watch, and GET /v1/whoami.
 #pragma once
 #include "api/agent.h"
+#include "control/certificates.h"
 #include "control/health.h"
 #include "control/presence.h"
 #include "control/routes.h"
+#include "control/trust.h"
 
 namespace portolan::control {
 
 class Agents {
  public:
-  Agents(Core& core, const Presence& presence, const Health& health)
-      : core_(core), presence_(presence), health_(health) {}
+  Agents(Core& core, const Presence& presence, const Health& health, TrustReaders& readers, Certificates& certificates)
+      : core_(core), presence_(presence), health_(health), readers_(readers), certificates_(certificates) {}
   void add_to(Routes& routes);
 
  private:
@@ -21,6 +23,8 @@ class Agents {
   Core& core_;
   const Presence& presence_;
   const Health& health_;
+  TrustReaders& readers_;
+  Certificates& certificates_;
 };
 
 }  // namespace portolan::control

@@ -5,6 +5,7 @@
 
 #include "crypto/hash.h"
 #include "crypto/identity.h"
+#include "directory/certificates.h"
 
 namespace portolan::control {
 namespace {
@@ -36,6 +37,19 @@ Result<> check_sign_in(const directory::SignIn* sign_in, WallTime now, Caller& c
   caller.sign_in = sign_in->id;
   caller.device = sign_in->device;
   return {};
+}
+
+// Its renewed certificate takes a certificate's place when it is seen in use.
+template <class Holder>
+Result<> check_standing(const Holder& holder, const std::string& serial, std::string_view remedy, Caller& caller) {
+  switch (directory::standing_of(holder, serial)) {
+    case directory::Standing::kCurrent: return {};
+    case directory::Standing::kPending: caller.pending_serial = serial; return {};
+    case directory::Standing::kReplaced:
+    case directory::Standing::kUnknown: break;
+  }
+  return unauthenticated("this certificate has been replaced by a newer one" + std::string(remedy),
+                         "certificate_replaced");
 }
 
 Result<Caller> identify_token(std::string_view header, const Lookup& lookup, WallTime now) {
@@ -74,6 +88,7 @@ Result<Caller> identify_user(const crypto::Certificate& certificate, const crypt
   const auto* sign_in = lookup.sign_in_by_serial(certificate.serial());
   if (sign_in && (sign_in->account != identity.account || sign_in->device != identity.device)) sign_in = nullptr;
   PL_CHECK(check_sign_in(sign_in, now, caller));
+  PL_CHECK(check_standing(*sign_in, certificate.serial(), kSignInAgain, caller));
   return caller;
 }
 
@@ -83,10 +98,9 @@ Result<Caller> identify_node(const crypto::Certificate& certificate, const crypt
   const auto node = nodes.find(identity.node);
   if (node == nodes.end() || node->second.revoked)
     return unauthenticated("this node has been revoked; join again with a new token", "node_revoked");
-  if (node->second.certificate_serial != certificate.serial())
-    return unauthenticated("this node's certificate has been replaced; join again with a new token",
-                           "certificate_replaced");
-  return Caller{.kind = Caller::Kind::kNode, .node = identity.node};
+  Caller caller{.kind = Caller::Kind::kNode, .node = identity.node};
+  PL_CHECK(check_standing(node->second, certificate.serial(), "; join again with a new token", caller));
+  return caller;
 }
 
 }  // namespace
@@ -98,13 +112,13 @@ Result<Caller> identify_certificate(const crypto::Certificate& certificate, cons
   PL_TRY(const auto uri, certificate.identity());
   // The authority that signed the leaf decides what it may say; the handshake has proven that one of the two did.
   if (certificate.has_profile(crypto::Profile::kUser)) {
-    PL_CHECK(crypto::verify_leaf(certificate, authorities.user.certificate(), crypto::Profile::kUser, now));
+    PL_CHECK(authorities.user.verify(certificate, now));
     PL_TRY(const auto identity, crypto::parse_user_identity(uri));
     if (identity.organization != authorities.organization)
       return unauthenticated("a certificate of another organization", "foreign");
     return identify_user(certificate, identity, lookup, now);
   }
-  PL_CHECK(crypto::verify_leaf(certificate, authorities.node.certificate(), crypto::Profile::kNode, now));
+  PL_CHECK(authorities.node.verify(certificate, now));
   PL_TRY(const auto identity, crypto::parse_node_identity(uri));
   if (identity.organization != authorities.organization)
     return unauthenticated("a certificate of another organization", "foreign");

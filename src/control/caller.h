@@ -34,6 +34,8 @@ struct Caller {
   std::string node = {};
   std::string token = {};                                    // id of the API token
   std::optional<std::vector<std::string>> permissions = {};  // of an API token that may not all that its account may
+  // Of a certificate that was given out to take the present one's place, and is seen for the first time.
+  std::string pending_serial = {};
 
   // For activities.
   const std::string& actor() const { return node.empty() ? account : node; }

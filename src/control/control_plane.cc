@@ -7,10 +7,12 @@
 #include "control/activate.h"
 #include "control/agents.h"
 #include "control/audit_lists.h"
+#include "control/certificates.h"
 #include "control/devices.h"
 #include "control/first_contact.h"
 #include "control/health.h"
 #include "control/join_tokens.h"
+#include "control/keys.h"
 #include "control/leases.h"
 #include "control/node_views.h"
 #include "control/nodes.h"
@@ -18,9 +20,11 @@
 #include "control/presence.h"
 #include "control/resources.h"
 #include "control/roles.h"
+#include "control/rotation.h"
 #include "control/sessions.h"
 #include "control/sign_in.h"
 #include "control/tokens.h"
+#include "control/trust.h"
 #include "net/loop.h"
 
 namespace portolan::control {
@@ -38,6 +42,8 @@ struct ControlPlane::Parts {
   std::unique_ptr<Core> core;
   Presence presence;
   NodeViews node_views;
+  TrustReaders readers;
+  Certificates certificates;
   Leases leases;
   Nodes nodes;
   Health health;
@@ -48,8 +54,11 @@ struct ControlPlane::Parts {
   Resources resources;
   JoinTokens join_tokens;
   Tokens tokens;
+  Rotation rotation;
+  Keys keys;
   AuditLists audit_lists;
   net::http::Router router;
+  std::function<void()> on_authorities;
 
  private:
   // Grants begin and end by themselves: what follows from the directory changes then as if somebody had changed it.
@@ -61,26 +70,30 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
     : core(std::move(opened)),
       presence(core->options.clock, [this](const std::string& node) { health.node_changed(node); }),
       node_views(core->options.clock, core->options.sign_in_life),
+      certificates(*core, readers),
       leases(core->options.clock, core->options.lease_life, core->sealing,
              [this](const std::string& node, const std::vector<std::string>& ids, const std::string& reason) {
                nodes.revoke(node, ids, reason);
              }),
-      nodes(*core, presence, leases, node_views),
+      nodes(*core, presence, leases, node_views, readers, certificates),
       health(*core, presence,
              {[this](const directory::Node& node, const Lookup& lookup) { return nodes.status(node, lookup); },
               [this](const std::string& node) { nodes.call_for_health(node); }}),
-      agents(*core, presence, health),
-      sign_ins(*core),
+      agents(*core, presence, health, readers, certificates),
+      sign_ins(*core, certificates),
       activation(*core, sign_ins),
       accounts(*core),
       resources(*core),
       join_tokens(*core),
       tokens(*core),
+      rotation(*core, readers),
+      keys(*core, readers, rotation),
       audit_lists(*core, presence),
       boundary_(core->executor) {
   node_views.update(core->lookup());
   core->hub.on_change([this] {
     const auto lookup = core->lookup();
+    if (core->refresh_authorities() && on_authorities) on_authorities();
     node_views.update(lookup);
     leases.reevaluate(*lookup);
     await_boundary();
@@ -103,6 +116,8 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   resources.add_to(routes);
   join_tokens.add_to(routes);
   tokens.add_to(routes);
+  certificates.add_to(routes);
+  keys.add_to(routes);
   audit_lists.add_to(routes);
   add_sessions(routes, *core, nodes);
 }
@@ -126,6 +141,8 @@ Result<std::unique_ptr<ControlPlane>> ControlPlane::open(net::Executor executor,
 
 const net::http::Router& ControlPlane::router() const { return parts_->router; }
 Core& ControlPlane::core() { return *parts_->core; }
+void ControlPlane::on_authorities(std::function<void()> listener) { parts_->on_authorities = std::move(listener); }
+Rotation& ControlPlane::rotation() { return parts_->rotation; }
 
 net::Task<Result<ControlPlane::Ensured>> ControlPlane::ensure_admin(std::string email, Secret password) {
   CO_TRY(const auto normal, directory::normalize_email(email));

@@ -1,10 +1,12 @@
 // The control plane without its sockets: the parts, put together behind one router. Tests call the router's handlers;
 // Server puts TLS before it.
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 
 #include "control/core.h"
+#include "control/rotation.h"
 #include "net/http/server.h"
 
 namespace portolan::control {
@@ -18,6 +20,10 @@ class ControlPlane {
 
   const net::http::Router& router() const;
   Core& core();
+  // Takes the steps of key rotations whose time has come; the server starts and stops it.
+  Rotation& rotation();
+  // Called when an authority has been added, begins to sign or is gone.
+  void on_authorities(std::function<void()> listener);
 
   enum class Ensured { kMade, kThere };
   // An admin with this e-mail address, made if there is no such account; one that is there is left as it is.

@@ -3,9 +3,20 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/log.h"
 #include "crypto/password.h"
 
 namespace portolan::control {
+namespace {
+
+// Changes whenever the authorities do.
+std::string version_of(const directory::Snapshot& snapshot) {
+  std::string version;
+  for (const auto& [id, authority] : snapshot.authorities) version += id + authority.state + authority.sealed_key;
+  return version;
+}
+
+}  // namespace
 
 Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<store::DirectoryStore> directory_store,
            std::unique_ptr<store::AuditStore> audit_store)
@@ -14,12 +25,14 @@ Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<
       first_start(opened.first_start),
       authorities(std::move(opened.authorities)),
       sealing(std::move(opened.sealing)),
+      sealing_since(opened.sealing_since),
       hub(executor),
       directory(std::move(directory_store)),
       audit(std::move(audit_store)),
       store_pool("store", 1),
       audit_pool("audit", 2),
       password_pool("password", 2, options.password_queue) {
+  authorities_version_ = version_of(*directory->snapshot());
   directory->on_change([this, notify = hub.notifier()](const auto& snapshot, const auto& touched) {
     changes.append(snapshot->revision, touched);
     notify();
@@ -40,6 +53,20 @@ Result<std::unique_ptr<Core>> Core::open(net::Executor executor, ServerOptions o
       new Core(std::move(executor), std::move(options), std::move(opened), std::move(*directory), std::move(*audit)));
   core->lock_.emplace(std::move(lock));
   return core;
+}
+
+bool Core::refresh_authorities() {
+  const auto snapshot = directory->snapshot();
+  std::string version = version_of(*snapshot);
+  if (version == authorities_version_) return false;
+  authorities_version_ = std::move(version);
+  auto read = authorities_of(*snapshot, sealing, authorities.organization);
+  if (!read) {
+    log::error("cannot read the authorities; going on with those from before", {{"why", read.error()}});
+    return false;
+  }
+  authorities = std::move(*read);
+  return true;
 }
 
 LookupPtr Core::lookup() {

@@ -39,12 +39,15 @@ class Core {
   net::Task<Result<std::string>> hash_password(Secret password);
 
   WallTime now() const { return options.clock.wall(); }
+  // After every change of the directory: brings `authorities` up to date. True if they have changed.
+  bool refresh_authorities();
 
   const ServerOptions options;
   const net::Executor executor;
   const bool first_start;
-  const Authorities authorities;
+  Authorities authorities;  // as of the newest revision that this loop has seen
   const crypto::SealingKey sealing;
+  const WallTime sealing_since;  // when it became the key of this store
   Hub hub;
   Changes changes;
   std::size_t requests = 0;  // that are being answered, watches apart
@@ -61,6 +64,7 @@ class Core {
   Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<store::DirectoryStore> directory_store,
        std::unique_ptr<store::AuditStore> audit_store);
   LookupPtr lookup_;
+  std::string authorities_version_;
 };
 
 }  // namespace portolan::control

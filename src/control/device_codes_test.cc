@@ -10,7 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 SignIns::Installation laptop() {
-  return *SignIns::check(crypto::PrivateKey::generate().public_key().pem(), "laptop", {});
+  return *SignIns::check(crypto::PrivateKey::generate().public_key().pem(), "laptop", {}, {});
 }
 
 std::string reason(const auto& result) { return result ? "none" : std::string(result.error().stable_code()); }

@@ -2,6 +2,7 @@
 
 #include "api/health.h"
 #include "api/sign_in.h"
+#include "control/trust.h"
 
 namespace portolan::control {
 namespace {
@@ -39,9 +40,10 @@ void add_first_contact(Routes& routes, Core& core) {
     return ok(api::ServerHealth{.version = PORTOLAN_VERSION, .organization = core.authorities.organization});
   });
   routes.add_at_once("GET /v1/trust", [&core](const Exchange&) -> Answer {
-    const auto& ca = core.authorities.server.certificate();
-    return ok(api::Trust{core.authorities.organization, ca.pem(), ca.fingerprint(), core.authorities.control_name,
-                         PORTOLAN_VERSION});
+    const auto& authorities = core.authorities;
+    return ok(api::Trust{authorities.organization, server_bundle_for_strangers(authorities),
+                         authorities.server.known_longest().authority.certificate().fingerprint(),
+                         authorities.control_name, PORTOLAN_VERSION, true});
   });
 }
 

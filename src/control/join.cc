@@ -5,6 +5,7 @@
 
 #include "base/id.h"
 #include "control/caller.h"
+#include "control/certificates.h"
 #include "crypto/identity.h"
 
 namespace portolan::control {
@@ -58,11 +59,15 @@ std::string make_join_token(const std::string& secret, const std::string& server
   return std::string(kPrefix) + secret + "." + server_ca_sha256;
 }
 
-Result<std::string> join_token_hash(const std::string& token, const std::string& server_ca_sha256) {
+Result<std::string> join_token_hash(const std::string& token, const Authorised& server) {
   const auto dot = token.find('.', kPrefix.size());
   if (!token.starts_with(kPrefix) || dot == std::string::npos || token.size() > 512)
     return refuse("this is not a join token; get one by `portolan admin nodes token`");
-  if (token.substr(dot + 1) != server_ca_sha256) return refuse("this join token is for another control plane");
+  const auto trusted = server.trusted();
+  if (std::ranges::find(trusted, token.substr(dot + 1), &crypto::Certificate::fingerprint) == trusted.end())
+    return refuse(
+        "this join token is for another control plane, or for a server CA that has been replaced since; get another "
+        "one by `portolan admin nodes token`");
   return token_hash(std::string_view(token).substr(0, dot));
 }
 
@@ -101,9 +106,9 @@ Result<> check_node_address(const std::string& kind, const std::string& address)
 net::Task<Result<api::Joined>> join(Core& core, api::JoinRequest request) {
   const auto& authorities = core.authorities;
   const WallTime now = core.now();
-  CO_TRY(auto hash, join_token_hash(request.token.reveal(), authorities.server.certificate().fingerprint()));
+  CO_TRY(auto hash, join_token_hash(request.token.reveal(), authorities.server));
   CO_TRY(const auto token, usable_token(core.lookup()->snapshot(), hash, now));
-  CO_TRY(const auto key, crypto::PublicKey::from_pem(request.public_key));
+  CO_CHECK(crypto::PublicKey::from_pem(request.public_key));
   CO_CHECK(check_node_address(token.kind, request.address));
   const std::string name = token.name.empty() ? request.name : token.name;
   CO_CHECK(check_node_name(name));
@@ -115,24 +120,21 @@ net::Task<Result<api::Joined>> join(Core& core, api::JoinRequest request) {
                        .public_key = request.public_key,
                        .certificate_serial = {},
                        .revoked = false,
-                       .created = now};
-  CO_TRY(const auto certificate,
-         authorities.node.issue({.profile = crypto::Profile::kNode,
-                                 .key = key,
-                                 .common_name = name,
-                                 .uris = {crypto::to_uri(crypto::NodeIdentity{authorities.organization, node.id})},
-                                 .life = std::chrono::duration_cast<std::chrono::seconds>(core.options.node_life)},
-                                now));
-  node.certificate_serial = certificate.serial();
+                       .created = now,
+                       .certificates = {}};
+  CO_TRY(auto issued, issue_for_node(core, node, core.options.node_life));
+  node.certificate_serial = issued.held.serial;
+  issued.held.state = "current";
+  node.certificates.push_back(std::move(issued.held));
   CO_CHECK(co_await core.change(node.id, make_node(node, std::move(hash), request.name, now)));
   co_return api::Joined{.organization = authorities.organization,
                         .node = node.id,
                         .name = name,
                         .kind = node.kind,
-                        .certificate = certificate.pem(),
-                        .node_ca = authorities.node.certificate().pem(),
-                        .user_ca = authorities.user.certificate().pem(),
-                        .server_ca = authorities.server.certificate().pem(),
+                        .certificate = issued.certificate.pem(),
+                        .node_ca = authorities.node.bundle(),
+                        .user_ca = authorities.user.bundle(),
+                        .server_ca = authorities.server.bundle(),
                         .control_name = authorities.control_name};
 }
 

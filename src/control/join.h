@@ -10,9 +10,9 @@ namespace portolan::control {
 // "pjt1.SECRET.SHA256-OF-THE-SERVER-CA": what a new node needs to find its control plane believable, and to be
 // believed.
 std::string make_join_token(const std::string& secret, const std::string& server_ca_sha256);
-// The hash by which the token is stored. Code::kDenied for anything that does not look like one, or is for another
-// server CA.
-Result<std::string> join_token_hash(const std::string& token, const std::string& server_ca_sha256);
+// The hash by which the token is stored. Code::kDenied for anything that does not look like one, or is for a server CA
+// that is none of these.
+Result<std::string> join_token_hash(const std::string& token, const Authorised& server);
 
 net::Task<Result<api::Joined>> join(Core& core, api::JoinRequest request);
 

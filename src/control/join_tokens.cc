@@ -67,8 +67,9 @@ net::Task<Answer> JoinTokens::create(Exchange exchange) {
   if (life <= std::chrono::milliseconds(0) || life > kLongestLife)
     co_return fail(Code::kInvalid, "life: must be at most 7d");
 
-  const std::string text = make_join_token(make_token(), core_.authorities.server.certificate().fingerprint());
-  CO_TRY(auto hash, join_token_hash(text, core_.authorities.server.certificate().fingerprint()));
+  const auto& server = core_.authorities.server;
+  const std::string text = make_join_token(make_token(), server.certificate().fingerprint());
+  CO_TRY(auto hash, join_token_hash(text, server));
   const WallTime now = core_.now();
   const directory::JoinToken token{.id = make_id("jt"),
                                    .kind = request.kind,

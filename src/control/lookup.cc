@@ -23,6 +23,7 @@ Lookup::Lookup(store::DirectoryStore::SnapshotPtr snapshot) : snapshot_(std::mov
   for (const auto& [id, sign_in] : snapshot_->sign_ins) {
     if (!sign_in.token_hash.empty()) by_token_[sign_in.token_hash] = &sign_in;
     if (!sign_in.certificate_serial.empty()) by_serial_[sign_in.certificate_serial] = &sign_in;
+    for (const auto& held : sign_in.certificates) by_serial_[held.serial] = &sign_in;
     if (!sign_in.ended) by_account_[sign_in.account].push_back(&sign_in);
   }
   for (const auto& [id, token] : snapshot_->api_tokens) api_tokens_[token.token_hash] = &token;

@@ -19,6 +19,7 @@ class Lookup {
   const directory::Snapshot& snapshot() const { return *snapshot_; }
   const directory::SignIn* sign_in_by_token(const std::string& hash) const;
   const directory::ApiToken* api_token(const std::string& hash) const;
+  // By any certificate that was given out for it.
   const directory::SignIn* sign_in_by_serial(const std::string& serial) const;
   // The sign-in of this device that goes on longest, if one goes on at `now`; of any device of the account if `device`
   // is empty.

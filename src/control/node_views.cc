@@ -4,6 +4,9 @@
 #include "control/node_views.h"
 
 #include <algorithm>
+#include <iterator>
+
+#include "directory/certificates.h"
 
 namespace portolan::control {
 namespace {
@@ -26,7 +29,8 @@ void NodeViews::note_deleted(const directory::Snapshot& before, const directory:
   note_missing(before.accounts, now.accounts, accounts_, until);
   note_missing(before.devices, now.devices, devices_, until);
   for (const auto& [id, sign_in] : before.sign_ins)
-    if (!now.sign_ins.contains(id) && sign_in.ends > clock_.wall()) serials_[sign_in.certificate_serial] = sign_in.ends;
+    if (!now.sign_ins.contains(id) && sign_in.ends > clock_.wall())
+      for (auto& serial : directory::live_serials(sign_in, clock_.wall())) serials_[std::move(serial)] = sign_in.ends;
   for (auto* tombstones : {&accounts_, &devices_, &serials_})
     std::erase_if(*tombstones, [&](const auto& entry) { return entry.second <= clock_.wall(); });
 }
@@ -40,9 +44,12 @@ const api::NodeView& NodeViews::shared(const Lookup& lookup) {
   shared_epoch_ = snapshot.epoch;
   shared_revision_ = snapshot.revision;
   shared_ = {};
+  const auto deny = [&](std::vector<std::string> serials) {
+    std::ranges::move(serials, std::back_inserter(shared_.denied_serials));
+  };
   for (const auto& [id, node] : snapshot.nodes) {
     if (node.revoked) {
-      shared_.denied_serials.push_back(node.certificate_serial);
+      deny(directory::live_serials(node, clock_.wall()));
     } else {
       shared_.nodes.push_back({node.id, node.name, node.kind, node.address});
     }
@@ -52,7 +59,7 @@ const api::NodeView& NodeViews::shared(const Lookup& lookup) {
   for (const auto& [id, account] : snapshot.accounts)
     if (account.suspended) shared_.denied_accounts.push_back(id);
   for (const auto& [id, sign_in] : snapshot.sign_ins)
-    if (sign_in.ended && sign_in.ends > clock_.wall()) shared_.denied_serials.push_back(sign_in.certificate_serial);
+    if (sign_in.ended && sign_in.ends > clock_.wall()) deny(directory::live_serials(sign_in, clock_.wall()));
   for (const auto& [id, until] : accounts_) shared_.denied_accounts.push_back(id);
   for (const auto& [id, until] : devices_) shared_.denied_devices.push_back(id);
   for (const auto& [serial, until] : serials_) shared_.denied_serials.push_back(serial);

@@ -155,7 +155,10 @@ net::Task<Result<>> Nodes::take_facts(const Exchange& exchange) {
 
 net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sink& sink) {
   const std::string id = exchange.caller.node;
+  CO_CHECK(co_await certificates_.take_into_use(exchange));
   CO_CHECK(co_await take_facts(exchange));
+  TrustReaders::Seat reader(readers_, TrustReaders::Kind::kNode, id,
+                            exchange.lookup->snapshot().nodes.find(id)->second.name, exchange.call.request);
   LineSender lines(sink, core_.options.clock, core_.options.heartbeat);
   CO_CHECK(co_await lines.begin());
   OpenMailbox mailbox(*this, id, watch);
@@ -183,6 +186,11 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
     }
     if (mail.health_wanted) {
       CO_CHECK(co_await lines.send(json::encode(event("health", *lookup))));
+    }
+    if (auto trust = trust_of(core_.authorities); reader.must_hear(trust.version)) {
+      auto told = event("trust", *lookup);
+      told.trust = std::move(trust);
+      CO_CHECK(co_await lines.send(json::encode(told)));
     }
     auto view = views_.of(*lookup, lookup->snapshot().nodes.find(id)->second);
     if (std::string text = json::encode(view); text != sent) {

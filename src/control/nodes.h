@@ -8,17 +8,25 @@
 
 #include "api/admin.h"
 #include "api/node.h"
+#include "control/certificates.h"
 #include "control/leases.h"
 #include "control/node_views.h"
 #include "control/presence.h"
 #include "control/routes.h"
+#include "control/trust.h"
 
 namespace portolan::control {
 
 class Nodes {
  public:
-  Nodes(Core& core, Presence& presence, Leases& leases, NodeViews& views)
-      : core_(core), presence_(presence), leases_(leases), views_(views) {}
+  Nodes(Core& core, Presence& presence, Leases& leases, NodeViews& views, TrustReaders& readers,
+        Certificates& certificates)
+      : core_(core),
+        presence_(presence),
+        leases_(leases),
+        views_(views),
+        readers_(readers),
+        certificates_(certificates) {}
   void add_to(Routes& routes);
   // Tells the node to end it; false if the node is not connected.
   bool end_session(const std::string& node, const std::string& session, const std::string& reason);
@@ -57,6 +65,8 @@ class Nodes {
   Presence& presence_;
   Leases& leases_;
   NodeViews& views_;
+  TrustReaders& readers_;
+  Certificates& certificates_;
   std::multimap<std::string, OpenMailbox*> mailboxes_;
 };
 

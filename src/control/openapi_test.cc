@@ -124,7 +124,7 @@ net::Task<> tour_of_objects(Tour& tour) {
   co_await tour.admin("GET /v1/grants/" + grant);
   for (const char* list : {"accounts", "roles", "memberships", "resources", "grants", "nodes", "join-tokens", "tokens",
                            "devices", "audit/sessions", "audit/queries", "audit/activities", "health/resources",
-                           "health/nodes", "openapi.json", "whoami"})
+                           "health/nodes", "openapi.json", "whoami", "keys"})
     co_await tour.admin(std::string("GET /v1/") + list);
   for (const std::string& gone : {"grants/" + grant, "memberships/" + membership, std::string("roles/dbas"),
                                   std::string("accounts/ci@example.com")})
@@ -159,6 +159,7 @@ net::Task<> tour_of_people(Tour& tour, TestPlane& test) {
   const auto token = co_await tour.call({"POST /v1/tokens", {}, R"({"name":"script"})"}, ann->by_token, "id");
   co_await tour.call({"GET /v1/tokens/" + token}, ann->by_token);
   co_await tour.call({"DELETE /v1/tokens/" + token}, ann->by_token);
+  co_await tour.call({"POST /v1/sign-ins/current/certificate"}, ann->by_certificate);
   const api::PasswordChange same{Secret(TestPlane::kPassword), Secret(TestPlane::kPassword), false};
   co_await tour.call({"POST /v1/whoami/password", {}, json::encode(same)}, ann->by_token);
   co_await tour.call({"DELETE /v1/sign-ins/current"}, ann->by_token);
@@ -175,6 +176,7 @@ net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   CO_ASSERT_TRUE(relay && ann);
   const auto by = relay->by_certificate;
   co_await tour.call({"GET /v1/node"}, by);
+  co_await tour.call({"POST /v1/node/certificate"}, by);
   co_await tour.call({"POST /v1/node/sessions", {}, R"({"sessions":[]})"}, by);
   api::AuditRecord started;
   started.kind = "session.started";
@@ -202,6 +204,12 @@ net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   co_await tour.admin("DELETE /v1/resources/shop");
 }
 
+net::Task<> tour_of_keys(Tour& tour) {
+  co_await tour.admin("POST /v1/keys/server/rotate", R"({"overlap":"1d"})");
+  co_await tour.admin("POST /v1/keys/server/activate");
+  co_await tour.admin("POST /v1/keys/server/finish", "{}");
+}
+
 CO_TEST(OpenApi, EveryOperationSucceedsAsDocumented) {
   TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
@@ -212,6 +220,7 @@ CO_TEST(OpenApi, EveryOperationSucceedsAsDocumented) {
   co_await tour_of_a_browser(tour, test);
   co_await tour_of_people(tour, test);
   co_await tour_of_nodes(tour, test);
+  co_await tour_of_keys(tour);
   for (const auto& operation : operations())
     EXPECT_TRUE(test.documented().succeeded().contains(std::string(operation.route))) << operation.route;
 }

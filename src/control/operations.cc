@@ -5,6 +5,7 @@
 #include "api/audit.h"
 #include "api/device.h"
 #include "api/health.h"
+#include "api/keys.h"
 #include "api/lease.h"
 #include "api/list.h"
 #include "api/node.h"
@@ -14,6 +15,7 @@
 namespace portolan::control {
 namespace {
 
+constexpr Parameter kTrust = {"trust", "version of the authorities that the caller has, or none: it is told of others"};
 constexpr Parameter kFilter = {"filter", "terms apart by spaces, all of which must hold: name~bill tags.env=prod"};
 constexpr Parameter kOrderBy = {"order_by", "a member, or \"MEMBER desc\""};
 constexpr Parameter kLimit = {"limit", "1 to 1000; 100 if absent"};
@@ -76,6 +78,9 @@ std::vector<Operation> first_contact() {
        .parameters = {{"code", "the code that the device shows"}},
        .html = true},
       {.route = "POST /activate", .summary = "the form of that page; taken from nowhere else", .html = true},
+      {.route = "POST /v1/sign-ins/current/certificate",
+       .summary = "the device's certificate anew, for the same key, until the sign-in ends",
+       .answer = schema_of<api::RenewedCertificate>},
       remove("DELETE /v1/sign-ins/current", "sign out: ends every sign-in of this device"),
       show<api::AccountView>("GET /v1/whoami", "the caller's own account"),
       {.route = "POST /v1/whoami/password",
@@ -95,7 +100,10 @@ std::vector<Operation> of_nodes() {
        .summary = "what the node must know",
        .answer = schema_of<api::NodeView>,
        .line = schema_of<api::NodeEvent>,
-       .parameters = {{"version", "what the node runs"}, {"address", "where a gateway is now"}}},
+       .parameters = {{"version", "what the node runs"}, {"address", "where a gateway is now"}, kTrust}},
+      {.route = "POST /v1/node/certificate",
+       .summary = "the node's certificate anew, for the same name and key",
+       .answer = schema_of<api::RenewedCertificate>},
       take<api::LiveSessions, api::LiveSessionsAnswer>("POST /v1/node/sessions", "which live sessions must end"),
       take<api::NodeHealth, api::NodeHealthAnswer>("POST /v1/node/health", "how the node is, and the checks to make"),
       take<api::AuditBatch, api::AuditAcknowledged>("POST /v1/node/audit", "hand over records"),
@@ -187,6 +195,22 @@ std::vector<Operation> of_infrastructure() {
   };
 }
 
+std::vector<Operation> of_keys() {
+  using Keys = api::Page<api::KeyView>;
+  return {
+      {.route = "GET /v1/keys",
+       .summary = "the certificate authorities, and the sealing key",
+       .answer = schema_of<Keys>,
+       .parameters = {kLimit,
+                      kCursor,
+                      {"purpose", "user, node, server or sealing"},
+                      {"state", "announced, signing or retiring"}}},
+      take<api::KeyRotate, Keys>("POST /v1/keys/{purpose}/rotate", "announce a new authority in place of this one"),
+      show<Keys>("POST /v1/keys/{purpose}/activate", "let the announced authority sign now"),
+      take<api::KeyFinish, Keys>("POST /v1/keys/{purpose}/finish", "trust the old authority no more"),
+  };
+}
+
 std::vector<Operation> of_audit() {
   return {
       audit_list<api::SessionEntry>("GET /v1/sessions", "sessions that go on", {{"session", "an id"}}),
@@ -200,7 +224,7 @@ std::vector<Operation> of_audit() {
 
 std::vector<Operation> all_operations() {
   std::vector<Operation> all;
-  for (auto part : {first_contact, of_nodes, of_accounts, of_access, of_infrastructure, of_audit})
+  for (auto part : {first_contact, of_nodes, of_accounts, of_access, of_infrastructure, of_keys, of_audit})
     for (auto& operation : part()) all.push_back(std::move(operation));
   return all;
 }
@@ -214,9 +238,14 @@ std::span<const Operation> operations() {
 
 int success_status(const Operation& operation) {
   if (!operation.answer && !operation.html) return 204;
-  constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions", "POST /v1/node/audit",
-                                                 "POST /v1/node/health", "POST /v1/leases",
-                                                 "POST /v1/resources/{resource}/checks"};
+  constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions",
+                                                 "POST /v1/node/audit",
+                                                 "POST /v1/node/health",
+                                                 "POST /v1/leases",
+                                                 "POST /v1/resources/{resource}/checks",
+                                                 "POST /v1/keys/{purpose}/rotate",
+                                                 "POST /v1/keys/{purpose}/activate",
+                                                 "POST /v1/keys/{purpose}/finish"};
   const bool makes = operation.route.starts_with("POST ") && !operation.html &&
                      std::ranges::find(kAnswersAtOnce, operation.route) == std::end(kAnswersAtOnce);
   return makes ? 201 : 200;

@@ -39,6 +39,8 @@ struct ServerOptions {
   // The operator's certificate chain and key for the public name, PEM; both or none. Read again every hour.
   std::optional<std::filesystem::path> certificate_file = {};
   std::optional<std::filesystem::path> key_file = {};
+  // Where the server CA is written as PEM when it changes.
+  std::optional<std::filesystem::path> ca_out = {};
   SealingSource sealing = SealingFile{};
   KeyBesideData key_beside_data = KeyBesideData::kRefuse;
   // Goes into identities, fixed by the first start. Empty: what the data folder says, "portolan" for a new one.
@@ -46,7 +48,11 @@ struct ServerOptions {
 
   std::chrono::milliseconds sign_in_life = std::chrono::hours(12);
   std::chrono::milliseconds lease_life = std::chrono::minutes(5);
-  std::chrono::milliseconds node_life = std::chrono::days(30);  // of a node's certificate
+  // Of certificates, which renew themselves at two thirds of it. A person's ends with the sign-in at the latest, and
+  // lasts as long where the agent, or a node that is up, is of a release that does not renew.
+  std::chrono::milliseconds certificate_life = std::chrono::hours(1);
+  std::chrono::milliseconds node_life = std::chrono::days(30);
+  std::chrono::milliseconds server_life = std::chrono::days(90);  // of the control plane's own
   std::chrono::milliseconds heartbeat = std::chrono::seconds(5);
   CheckRules checks = {};
   std::chrono::milliseconds lock_time = std::chrono::minutes(5);  // of an account after `lock_failures` wrong passwords

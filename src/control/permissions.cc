@@ -19,11 +19,13 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /activate", Who::kAnyone},
     {"POST /activate", Who::kAnyone},
     {"POST /v1/whoami/password", Who::kSignedIn},
+    {"POST /v1/sign-ins/current/certificate", Who::kSignedIn},
     {"GET /v1/whoami", Who::kAccount},
     {"GET /v1/agent", Who::kSignedIn},
 
     {"POST /v1/node/join", Who::kAnyone},
     {"GET /v1/node", Who::kNode},
+    {"POST /v1/node/certificate", Who::kNode},
     {"POST /v1/node/sessions", Who::kNode},
     {"POST /v1/node/audit", Who::kNode},
     {"POST /v1/node/health", Who::kNode},
@@ -73,6 +75,12 @@ constexpr auto kTable = std::to_array<Permission>({
     {"POST /v1/resources/{resource}/checks", Who::kAdmin},
     {"GET /v1/health/resources", Who::kAdmin},
     {"GET /v1/health/nodes", Who::kAdmin},
+
+    {"GET /v1/keys", Who::kAdmin},
+    {"POST /v1/keys/{purpose}/rotate", Who::kAdmin},
+    {"POST /v1/keys/{purpose}/activate", Who::kAdmin},
+    {"POST /v1/keys/{purpose}/finish", Who::kAdmin},
+
     {"GET /v1/access/explain", Who::kAdmin},
     {"GET /v1/sessions", Who::kAdmin},
     {"GET /v1/sessions/{session}", Who::kAdmin},

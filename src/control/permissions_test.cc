@@ -132,6 +132,8 @@ TEST(Permissions, WhatIsNotForAdmins) {
       {"DELETE /v1/tokens/{token}", Who::kAccount},
       {"GET /v1/whoami", Who::kAccount},
       {"GET /v1/node", Who::kNode},
+      {"POST /v1/node/certificate", Who::kNode},
+      {"POST /v1/sign-ins/current/certificate", Who::kSignedIn},
       {"POST /v1/node/sessions", Who::kNode},
       {"POST /v1/node/audit", Who::kNode},
       {"POST /v1/node/health", Who::kNode},

@@ -1,6 +1,8 @@
 #include "control/server.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <iterator>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -16,8 +18,7 @@
 namespace portolan::control {
 namespace {
 
-constexpr auto kServerLife = std::chrono::days(90);
-constexpr auto kRemake = std::chrono::hours(1);  // new leaves, the operator's files read again
+constexpr std::chrono::milliseconds kLook = std::chrono::seconds(2);  // whether a certificate must be made anew
 constexpr auto kStopLimit = std::chrono::seconds(2);
 constexpr std::size_t kPublicBody = 256 * 1024;
 constexpr std::size_t kInternalBody = 8 * 1024 * 1024;  // a batch of audit records
@@ -38,13 +39,14 @@ std::vector<std::string> public_names(const ServerOptions& options) {
   return names;
 }
 
-Result<net::TlsIdentity> own_identity(const Core& core, const std::vector<std::string>& names) {
+Result<net::TlsIdentity> own_identity(const Core& core, const crypto::Authority& authority,
+                                      const std::vector<std::string>& names) {
   auto key = std::make_shared<const crypto::PrivateKey>(crypto::PrivateKey::generate());
   crypto::CertificateRequest request{
       .profile = crypto::Profile::kServer, .key = key->public_key(), .common_name = names.front()};
   for (const auto& name : names) (is_address(name) ? request.addresses : request.dns_names).push_back(name);
-  request.life = kServerLife;
-  auto leaf = core.authorities.server.issue(request, core.now());
+  request.life = std::chrono::duration_cast<std::chrono::seconds>(core.options.server_life);
+  auto leaf = authority.issue(request, core.now());
   if (!leaf) return std::unexpected(std::move(leaf).error().within("server certificate"));
   return net::TlsIdentity{{std::move(*leaf)}, std::move(key)};
 }
@@ -65,15 +67,30 @@ Result<net::TlsIdentity> operator_identity(const std::filesystem::path& certific
   return identity;
 }
 
-Result<net::TlsIdentity> public_identity(const Core& core) {
+// While the server CA is rotated there is a leaf of each. A client that tells which it knows is shown one of those; any
+// other the one that all know (Authorised::known_longest).
+Result<> show_own(const Core& core, const std::vector<std::string>& names, net::TlsServerPurpose& purpose) {
+  const auto& server = core.authorities.server;
+  const auto& shown = server.known_longest();
+  for (const auto& one : server.all()) {
+    PL_TRY(auto identity, own_identity(core, one.authority, names));
+    if (one.id == shown.id) purpose.identity = identity;
+    purpose.for_telling_clients.push_back(std::move(identity));
+  }
+  return {};
+}
+
+Result<> show_public(const Core& core, net::TlsServerPurpose& purpose) {
   const auto& options = core.options;
   if (options.certificate_file.has_value() != options.key_file.has_value())
     return fail(Code::kInvalid, "a certificate file needs its key file, and the other way round");
-  PL_TRY(auto identity, options.certificate_file ? operator_identity(*options.certificate_file, *options.key_file)
-                                                 : own_identity(core, public_names(options)));
+  PL_CHECK(show_own(core, public_names(options), purpose));
+  if (options.certificate_file) {
+    PL_TRY(purpose.identity, operator_identity(*options.certificate_file, *options.key_file));
+  }
   // Last in the chain, for `portolan login`, which shows its fingerprint at first contact (client/sign_in.h).
-  identity.chain.push_back(core.authorities.server.certificate());
-  return identity;
+  purpose.identity.chain.push_back(core.authorities.server.known_longest().authority.certificate());
+  return {};
 }
 
 // In the handshake: a leaf is of the authority that its profile belongs to. Whether it is still good is asked for every
@@ -81,21 +98,22 @@ Result<net::TlsIdentity> public_identity(const Core& core) {
 Result<> check_peer(const Core& core, const crypto::Certificate& leaf) {
   const bool user = leaf.has_profile(crypto::Profile::kUser);
   const auto& authority = user ? core.authorities.user : core.authorities.node;
-  return crypto::verify_leaf(leaf, authority.certificate(), authority.profile(), core.now());
+  return authority.verify(leaf, core.now());
 }
 
 Result<std::shared_ptr<const net::TlsServer>> make_tls(const Core& core) {
   net::TlsServerPurpose internal;
   internal.alpn = {std::string(api::kControlAlpn)};
   internal.server_name = core.authorities.control_name;
-  PL_TRY(internal.identity, own_identity(core, {core.authorities.control_name}));
+  PL_CHECK(show_own(core, {core.authorities.control_name}, internal));
   internal.require_client_certificate = true;
-  internal.client_trust = {core.authorities.user.certificate(), core.authorities.node.certificate()};
+  internal.client_trust = core.authorities.user.trusted();
+  std::ranges::copy(core.authorities.node.trusted(), std::back_inserter(internal.client_trust));
   internal.accept_peer = [&core](const crypto::Certificate& leaf) { return check_peer(core, leaf); };
 
   net::TlsServerPurpose outside;
   outside.alpn = {"h2", "http/1.1"};
-  PL_TRY(outside.identity, public_identity(core));
+  PL_CHECK(show_public(core, outside));
   net::TlsServerPurpose plain = outside;  // clients that offer no ALPN
   plain.alpn.clear();
   return net::TlsServer::make({std::move(internal), std::move(outside), std::move(plain)});
@@ -133,24 +151,55 @@ struct Server::Impl {
     admission.emplace(executor, net::AdmissionLimits{.silence = plane->core().options.handshake_limit},
                       [this](std::unique_ptr<net::TcpStream> stream) { connections.add(std::move(stream)); });
   }
-  void schedule_remake();
+  // Makes new leaves when two thirds of the present ones' life are over or the authorities have changed, and reads the
+  // operator's files again when they have. Connections go on.
+  void remake();
+  void look_again();
+  void write_ca();
 
   std::unique_ptr<ControlPlane> plane;
   Connections connections;
   std::optional<net::Admission> admission;
   std::unique_ptr<net::Listener> listener;
   net::Timer remake_timer;
+  WallTime renewal{};
+  std::vector<std::filesystem::file_time_type> operator_files;
 };
 
-void Server::Impl::schedule_remake() {
-  remake_timer.schedule(kRemake, [this] {
-    auto tls = make_tls(plane->core());
-    if (tls) {
-      connections.use(std::move(*tls));
-    } else {
-      log::error("keeping the old server certificate", {{"error", tls.error()}});
-    }
-    schedule_remake();
+// When the operator's files were last written.
+static std::vector<std::filesystem::file_time_type> written(const ServerOptions& options) {
+  std::vector<std::filesystem::file_time_type> times;
+  std::error_code ignored;
+  for (const auto* path : {&options.certificate_file, &options.key_file})
+    if (*path) times.push_back(std::filesystem::last_write_time(**path, ignored));
+  return times;
+}
+
+void Server::Impl::remake() {
+  Core& core = plane->core();
+  renewal = core.now() + core.options.server_life * 2 / 3;
+  operator_files = written(core.options);
+  auto tls = make_tls(core);
+  if (tls) {
+    connections.use(std::move(*tls));
+    log::info("new server certificates");
+  } else {
+    log::error("keeping the old server certificate", {{"error", tls.error()}});
+  }
+}
+
+void Server::Impl::write_ca() {
+  const Core& core = plane->core();
+  if (!core.options.ca_out) return;
+  if (auto written = write_file(*core.options.ca_out, core.authorities.server.bundle(), Privacy::kPublic); !written)
+    log::error("cannot write the server CA", {{"error", written.error()}});
+}
+
+void Server::Impl::look_again() {
+  remake_timer.schedule(kLook, [this] {
+    const Core& core = plane->core();
+    if (core.now() >= renewal || written(core.options) != operator_files) remake();
+    look_again();
   });
 }
 
@@ -167,7 +216,14 @@ net::Task<Result<std::unique_ptr<Server>>> Server::start(net::Loop& loop, Server
   CO_TRY(impl->listener, net::listen_tcp(executor, at, [self = impl.get()](std::unique_ptr<net::TcpStream> stream) {
            if (self->admission) self->admission->add(std::move(stream));
          }));
-  impl->schedule_remake();
+  impl->renewal = impl->plane->core().now() + impl->plane->core().options.server_life * 2 / 3;
+  impl->operator_files = written(impl->plane->core().options);
+  impl->look_again();
+  impl->plane->on_authorities([self = impl.get()] {
+    self->remake();
+    self->write_ca();
+  });
+  impl->plane->rotation().start();
   co_return std::unique_ptr<Server>(new Server(std::move(impl)));
 }
 
@@ -177,7 +233,7 @@ const std::string& Server::control_name() const { return impl_->plane->core().au
 std::string Server::server_ca_sha256() const {
   return impl_->plane->core().authorities.server.certificate().fingerprint();
 }
-std::string Server::server_ca() const { return impl_->plane->core().authorities.server.certificate().pem(); }
+std::string Server::server_ca() const { return impl_->plane->core().authorities.server.bundle(); }
 bool Server::first_start() const { return impl_->plane->core().first_start; }
 
 net::Task<Result<Server::Ensured>> Server::ensure_admin(std::string email, Secret password) {
@@ -193,6 +249,7 @@ net::Task<> Server::stop() {
   impl_->listener.reset();
   impl_->admission.reset();
   impl_->remake_timer.cancel();
+  co_await impl_->plane->rotation().stop();
   Core& core = impl_->plane->core();
   impl_->connections.drain();
   core.hub.close();

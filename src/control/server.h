@@ -1,9 +1,9 @@
 // The control plane as a server: one port, one event loop given by the caller, threads of its own for what blocks.
 //
 // Two names on the port (architecture §5). The public one, for browsers, scripts, sign-in and joining: any server name,
-// ALPN "h2", "http/1.1" or none, no client certificate; the operator's certificate or one of our server CA. The internal
-// one, for agents and nodes: server name Authorities::control_name, ALPN "portolan-control", always our server CA,
-// certificates of the user or node CA.
+// ALPN "h2", "http/1.1" or none, no client certificate; the operator's certificate or one of our server CA. The
+// internal one, for agents and nodes: server name Authorities::control_name, ALPN "portolan-control", always our server
+// CA, certificates of the user or node CA.
 #pragma once
 #include <memory>
 #include <string>
@@ -26,7 +26,8 @@ class Server {
   net::Endpoint local() const;
   const std::string& organization() const;
   const std::string& control_name() const;
-  // What the operator compares and joining nodes pin, and the certificate itself as PEM.
+  // What the operator compares and joining nodes pin, and the certificate itself as PEM;
+  // several while it is rotated, the one that signs first.
   std::string server_ca_sha256() const;
   std::string server_ca() const;
   // Whether this start has made the authorities.

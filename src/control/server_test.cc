@@ -128,6 +128,39 @@ net::Task<> first_contact(ServerTest& test) {
 }
 TEST_F(ServerTest, FirstContactByFingerprint) { run(first_contact); }
 
+// Pins of the old server authority and of the new one both do while it is replaced; afterwards the old one does not,
+// and it is said what to do.
+net::Task<> first_contact_while_rotated(ServerTest& test) {
+  const auto key = crypto::PrivateKey::generate();
+  const auto signed_in = co_await test.sign_in(key);
+  CO_ASSERT_OK(signed_in);
+  const std::string old_pin = test.server->server_ca_sha256();
+  auto by_token = test.client(signed_in->token);
+  CO_ASSERT_OK(by_token);
+  CO_ASSERT_OK(
+      co_await (*by_token)->post<api::Page<api::KeyView>>("/v1/keys/server/rotate", api::KeyRotate{{}, {}, true}));
+  const std::string new_pin = test.server->server_ca_sha256();
+  EXPECT_NE(new_pin, old_pin);
+  for (const auto& pin : {old_pin, new_pin}) {
+    CO_ASSERT_OK(co_await api::fetch_trust(test.server->local(), pin));
+  }
+  // What an agent has pinned: the old one alone, on the internal name.
+  auto by_certificate = test.internal(signed_in->certificate, key);
+  CO_ASSERT_OK(by_certificate);
+  CO_ASSERT_OK(co_await (*by_certificate)->get<api::AccountView>("/v1/whoami"));
+  CO_ASSERT_OK(co_await (*by_token)->post<api::Page<api::KeyView>>("/v1/keys/server/finish", api::KeyFinish{true}));
+  const auto refused = co_await api::fetch_trust(test.server->local(), old_pin);
+  CO_ASSERT_ERROR(refused, Code::kDenied);
+  EXPECT_NE(refused.error().message.find("replaced"), std::string::npos) << refused.error().message;
+  CO_ASSERT_OK(co_await api::fetch_trust(test.server->local(), new_pin));
+  auto again = test.internal(signed_in->certificate, key);
+  CO_ASSERT_OK(again);
+  const auto lost = co_await (*again)->get<api::AccountView>("/v1/whoami");
+  CO_ASSERT_ERROR(lost, Code::kUnavailable);
+  EXPECT_NE(lost.error().message.find("portolan admin keys list"), std::string::npos) << lost.error().message;
+}
+TEST_F(ServerTest, FirstContactWhileTheServerAuthorityIsRotated) { run(first_contact_while_rotated); }
+
 net::Task<> join_and_watch(ServerTest& test) {
   const auto admin_key = crypto::PrivateKey::generate();
   const auto signed_in = co_await test.sign_in(admin_key);

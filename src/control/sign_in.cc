@@ -113,8 +113,10 @@ void Attempts::make_room() {
   if (entries_.size() > kLimit) entries_.clear();
 }
 
-SignIns::SignIns(Core& core)
-    : core_(core), attempts_(core.options.clock, core.options.lock_failures, core.options.lock_time) {
+SignIns::SignIns(Core& core, const Certificates& certificates)
+    : core_(core),
+      certificates_(certificates),
+      attempts_(core.options.clock, core.options.lock_failures, core.options.lock_time) {
   dummy_hash_ = crypto::hash_password(Secret(make_token())).value_or("");
 }
 
@@ -147,16 +149,17 @@ net::Task<Result<directory::Account>> SignIns::authenticate(std::string typed, S
 }
 
 Result<SignIns::Installation> SignIns::check(const std::string& public_key, std::string name,
-                                             std::optional<std::string> device) {
+                                             std::optional<std::string> device, std::optional<bool> renews) {
   PL_TRY(auto key, crypto::PublicKey::from_pem(public_key));
   if (name.size() > kDeviceNameLimit)
     return fail(Code::kInvalid, "device_name: at most " + std::to_string(kDeviceNameLimit) + " bytes");
-  return Installation{std::move(key), std::move(name), std::move(device)};
+  return Installation{std::move(key), std::move(name), std::move(device), renews.value_or(false)};
 }
 
 net::Task<Answer> SignIns::create(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::SignInRequest>());
-  CO_TRY(auto installation, check(request.public_key, std::move(request.device_name), std::move(request.device)));
+  CO_TRY(auto installation,
+         check(request.public_key, std::move(request.device_name), std::move(request.device), request.renews));
   CO_TRY(auto account, co_await authenticate(std::move(request.email), std::move(request.password)));
   CO_TRY(const auto signed_in, co_await sign_in(std::move(account), std::move(installation)));
   co_return created(signed_in);
@@ -165,20 +168,17 @@ net::Task<Answer> SignIns::create(Exchange exchange) {
 net::Task<Result<api::SignedIn>> SignIns::sign_in(directory::Account account, Installation installation) {
   const auto& authorities = core_.authorities;
   const WallTime now = core_.now();
-  const auto life = std::chrono::duration_cast<std::chrono::seconds>(core_.options.sign_in_life);
+  const std::chrono::milliseconds life = core_.options.sign_in_life;
   directory::Device device{.id = device_id(core_.lookup()->snapshot(), installation.device, account.id),
                            .account = account.id,
                            .name = std::move(installation.name),
                            .public_key = installation.key.pem(),
                            .created = now};
-  CO_TRY(const auto certificate,
-         authorities.user.issue(
-             {.profile = crypto::Profile::kUser,
-              .key = installation.key,
-              .common_name = account.email,
-              .uris = {crypto::to_uri(crypto::UserIdentity{authorities.organization, account.id, device.id})},
-              .life = life},
-             now));
+  // An agent of an older release does not renew: its certificate lasts as long as the sign-in.
+  const auto certificate_life = installation.renews ? certificates_.life_for_people() : life;
+  CO_TRY(auto issued, issue_for_device(core_, device, account.email, now + life, certificate_life));
+  const auto& certificate = issued.certificate;
+  issued.held.state = "current";
   const std::string token = "pst1." + make_token();
   directory::SignIn sign_in{.id = make_id("si"),
                             .account = account.id,
@@ -187,15 +187,16 @@ net::Task<Result<api::SignedIn>> SignIns::sign_in(directory::Account account, In
                             .certificate_serial = certificate.serial(),
                             .created = now,
                             .ends = now + life,
-                            .ended = false};
+                            .ended = false,
+                            .certificates = {std::move(issued.held)}};
   const api::SignedIn answer{.organization = authorities.organization,
                              .account = account.id,
                              .email = account.email,
                              .admin = account.admin,
                              .device = device.id,
                              .certificate = certificate.pem(),
-                             .node_ca = authorities.node.certificate().pem(),
-                             .server_ca = authorities.server.certificate().pem(),
+                             .node_ca = authorities.node.bundle(),
+                             .server_ca = authorities.server.bundle(),
                              .token = Secret(token),
                              .ends = sign_in.ends};
   CO_CHECK(co_await core_.change(answer.account, record(std::move(account), std::move(device), std::move(sign_in))));

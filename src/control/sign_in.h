@@ -6,6 +6,7 @@
 #include <string>
 
 #include "api/sign_in.h"
+#include "control/certificates.h"
 #include "control/routes.h"
 
 namespace portolan::control {
@@ -39,7 +40,7 @@ class Attempts {
 
 class SignIns {
  public:
-  explicit SignIns(Core& core);
+  SignIns(Core& core, const Certificates& certificates);
   void add_to(Routes& routes);
 
   // The account whose password this is; the same time and the same answer for one that does not exist. `email` as a
@@ -50,8 +51,10 @@ class SignIns {
     crypto::PublicKey key;
     std::string name;
     std::optional<std::string> device;  // of an earlier sign-in
+    bool renews = false;                // its certificate by itself
   };
-  static Result<Installation> check(const std::string& public_key, std::string name, std::optional<std::string> device);
+  static Result<Installation> check(const std::string& public_key, std::string name, std::optional<std::string> device,
+                                    std::optional<bool> renews);
   // Signs the account in that was verified, if nothing of it has changed since.
   net::Task<Result<api::SignedIn>> sign_in(directory::Account verified, Installation installation);
 
@@ -61,6 +64,7 @@ class SignIns {
   net::Task<Answer> change_password(Exchange exchange);
 
   Core& core_;
+  const Certificates& certificates_;
   Attempts attempts_;
   std::string dummy_hash_;  // of a password that nobody knows
 };
