@@ -20,6 +20,8 @@ class Acceptor {
   // An end-to-end link over a path that a gateway has opened: proven with the same care, without waiting for its first
   // byte.
   void add_path(std::unique_ptr<net::Stream> path) { begin(std::move(path)); }
+  // For handshakes from now on.
+  void use(std::shared_ptr<const net::TlsServer> tls) { tls_ = std::move(tls); }
   net::Task<> stop();
   std::size_t unproven() const { return admission_.waiting() + tasks_.size(); }
 

@@ -40,7 +40,12 @@ ControlWatch::ControlWatch(const net::Executor& executor, api::ControlClient& cl
       down_since_(clock.boot()),
       tasks_(executor) {
   facts_["watch"] = "1";
-  tasks_.spawn("control-watch", follow());
+  tasks_.spawn("control-watch", follow(newest_));
+}
+
+void ControlWatch::begin_anew(std::string trust_version) {
+  facts_["trust"] = std::move(trust_version);
+  tasks_.spawn("control-watch", follow(++newest_));
 }
 
 std::optional<std::chrono::milliseconds> ControlWatch::away() const {
@@ -48,29 +53,36 @@ std::optional<std::chrono::milliseconds> ControlWatch::away() const {
   return std::chrono::duration_cast<std::chrono::milliseconds>(clock_.boot() - *down_since_);
 }
 
-net::Task<> ControlWatch::follow() {
+net::Task<> ControlWatch::follow(std::uint64_t generation) {
   net::Backoff backoff;
   for (;;) {
-    fresh_ = true;
-    const auto ended =
-        co_await client_.watch("/v1/node", facts_, [this](std::string_view line) { return take_line(line); });
+    bool first = true;
+    const auto ended = co_await client_.watch("/v1/node", facts_, [this, generation, &first](std::string_view line) {
+      return take_line(generation, first, line);
+    });
     if (!ended && ended.error().code == Code::kCancelled) co_return;
-    if (!fresh_) backoff.reset();
+    if (generation != newest_) co_return;
+    if (!first) backoff.reset();
     if (!down_since_) down_since_ = clock_.boot();
     log::warn("control plane is away", {{"why", ended ? std::string("watch ended") : ended.error().message}});
     const auto slept = co_await net::sleep_for(backoff.next());
     if (!slept) co_return;
+    if (generation != newest_) co_return;
   }
 }
 
-Result<> ControlWatch::take_line(std::string_view line) {
+Result<> ControlWatch::take_line(std::uint64_t generation, bool& first, std::string_view line) {
+  if (generation < talking_) return fail(Code::kEof, "a newer watch has begun");
+  talking_ = generation;
   PL_TRY(auto event, json::decode<api::NodeEvent>(line, json::Unknown::kIgnore));
-  const bool first = std::exchange(fresh_, false);
+  const bool begins = std::exchange(first, false);
   if (down_since_) {
     down_since_.reset();
     log::info("control plane is there");
   }
-  if (event.kind == "view" && event.view) {
+  if (event.kind == "trust" && event.trust) {
+    if (listeners_.on_trust) listeners_.on_trust(*event.trust);
+  } else if (event.kind == "view" && event.view) {
     view_.emplace(std::move(*event.view));
     listeners_.on_view();
   } else if (event.kind == "revoke" && event.leases) {
@@ -80,7 +92,7 @@ Result<> ControlWatch::take_line(std::string_view line) {
   } else if (event.kind == "health") {
     listeners_.on_health_wanted();
   }
-  if (first) listeners_.on_connected();
+  if (begins) listeners_.on_connected();
   return {};
 }
 

@@ -48,11 +48,16 @@ class ControlWatch {
     std::function<void()> on_health_wanted = [] {};
     std::function<void(const std::string& session, const std::string& reason)> on_end =
         [](const std::string&, const std::string&) {};  // an admin ends it
+    std::function<void(const api::TrustedAuthorities& trust)> on_trust = {};
   };
 
   // Starts following. `client` outlives it. `facts` are the query of the watch: the node's address and version.
   ControlWatch(const net::Executor& executor, api::ControlClient& client, const Clock& clock,
                std::map<std::string, std::string> facts, Listeners listeners);
+
+  // Watches anew, by the client's present certificate, and says which authorities this node knows by now. The watch
+  // that runs goes on until the new one has begun.
+  void begin_anew(std::string trust_version);
 
   const IndexedView* view() const { return view_ ? &*view_ : nullptr; }
   // None while the watch is up.
@@ -60,8 +65,8 @@ class ControlWatch {
   net::TaskGroup& tasks() { return tasks_; }
 
  private:
-  net::Task<> follow();
-  Result<> take_line(std::string_view line);
+  net::Task<> follow(std::uint64_t generation);
+  Result<> take_line(std::uint64_t generation, bool& first, std::string_view line);
 
   api::ControlClient& client_;
   const Clock& clock_;
@@ -69,7 +74,8 @@ class ControlWatch {
   Listeners listeners_;
   std::optional<IndexedView> view_;
   std::optional<BootTime> down_since_;
-  bool fresh_ = true;  // no line has come on this connection yet
+  std::uint64_t newest_ = 0;   // generation of watches
+  std::uint64_t talking_ = 0;  // the newest of which a line has come: older ones end
   net::TaskGroup tasks_;
 };
 

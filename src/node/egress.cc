@@ -46,6 +46,13 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
     log::warn("too many end-to-end links of one account", {{"account", user->account}});
     return;
   }
+  // A newer certificate for the same device and key: its older links go on with it (docs/wire.md, "Renewal").
+  const crypto::Certificate& newer = accepted.link.certificate;
+  for (const auto& older : links_)
+    if (older->user == *user && tunnel::succeeds(newer, older->certificate)) {
+      older->certificate = newer;
+      older->ends.reset();
+    }
   const auto client =
       std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
   ++counters_.links;
@@ -189,9 +196,17 @@ void Egress::end_denied() {
     if (!expired && !denied) continue;
     if (!client->ends) client->ends = parts_.clock.boot() + kGoodbye;
     if (parts_.clock.boot() >= *client->ends)
-      client->link->mux->close(Error{Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
+      client->link->mux->close(Error{Code::kDenied,
+                                     expired ? "the person's certificate has ended" : "access was taken away",
                                      expired ? "sign_in_ended" : "revoked", Hop::kEgress});
   }
+}
+
+void Egress::end_untrusted(const std::vector<crypto::Certificate>& user_trust) {
+  for (const auto& client : std::list(links_))
+    if (!tunnel::issued_by_any(client->certificate, user_trust))
+      client->link->mux->close(
+          Error{Code::kDenied, "the authority of its certificate is not trusted any more", "revoked", Hop::kEgress});
 }
 
 net::Task<> Egress::stop(Error reason) {

@@ -39,6 +39,8 @@ class Egress {
   void serve(tunnel::AcceptedLink accepted);
   // Ends links of people whose certificate has been taken back or has run out.
   void end_denied();
+  // Ends links by certificates of authorities that are not trusted any more.
+  void end_untrusted(const std::vector<crypto::Certificate>& user_trust);
   net::Task<> stop(Error reason);
   const EgressCounters& counters() const { return counters_; }
   std::size_t links() const { return links_.size(); }

@@ -37,16 +37,24 @@ net::Task<> echo(std::unique_ptr<net::Stream> stream) {
   }
 }
 
+// The machine's clocks, moved: certificates and TLS know the real time.
+class MovedClock : public Clock {
+ public:
+  WallTime wall() const override { return Clock::real().wall() + moved; }
+  BootTime boot() const override { return Clock::real().boot() + moved; }
+  std::chrono::milliseconds moved{0};
+};
+
 struct Rig {
   explicit Rig(const net::Executor& on, EgressLimits limits = {})
       : executor(on),
         control([this](const std::string&, const std::string&) { return lease_answer(); }),
-        leases(on, control, Clock::real(), kNode.node),
-        watch(on, control, Clock::real(), {}, {[] {}, [] {}, [](const auto&, const auto&) {}}),
-        egress(on, kNode.node, {spool, leases, cancels, Clock::real(), 5s}, watch, limits),
+        leases(on, control, clock, kNode.node),
+        watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&) {}}),
+        egress(on, kNode.node, {spool, leases, cancels, clock, 5s}, watch, limits),
         tasks(on) {
     const auto now = Clock::real().wall();
-    const auto user_ca = crypto::Authority::create("users", crypto::Profile::kUser, now, 1h);
+    const auto user_ca = crypto::Authority::create("users", crypto::Profile::kUser, now, 24h);
     const auto node_ca = crypto::Authority::create("nodes", crypto::Profile::kNode, now, 1h);
     const auto certify = [&](const crypto::Authority& ca, const crypto::PrivateKey& key, crypto::Profile profile,
                              std::string uri) {
@@ -57,6 +65,9 @@ struct Rig {
            {node_ca.certificate()},
            {user_ca.certificate()}};
     user = {certify(user_ca, user_key, crypto::Profile::kUser, crypto::to_uri(kAnn)), {node_ca.certificate()}, {}};
+    renewed = user;
+    renewed.identity.chain = {*user_ca.issue(
+        {crypto::Profile::kUser, user_key.public_key(), "x", {crypto::to_uri(kAnn)}, {}, {}, 3h}, now + 1s)};
     server = *net::listen_tcp(on, {"127.0.0.1", 0}, [this](std::unique_ptr<net::TcpStream> stream) {
       tasks.spawn("echo", echo(std::move(stream)));
     });
@@ -113,6 +124,7 @@ struct Rig {
   }
 
   net::Executor executor;
+  MovedClock clock;
   std::optional<Error> denial;
   testing::FakeControl control;
   MemorySpool spool;
@@ -122,6 +134,7 @@ struct Rig {
   Egress egress;
   crypto::PrivateKey user_key = crypto::PrivateKey::generate();
   tunnel::LinkIdentity own, user;
+  tunnel::LinkIdentity renewed;  // of the user: the same key, a longer life
   std::unique_ptr<net::Listener> server;
   net::TaskGroup tasks;
 };
@@ -279,6 +292,49 @@ CO_TEST(Egress, TellsTheAgentWhichSessionsItEndsAndWhy) {
   co_await rig.stop();
   const auto end = co_await net::read(**told);
   EXPECT_TRUE(!end || end->empty());
+}
+
+// A link lives as long as the newest certificate that its owner has proven here, on whatever link.
+CO_TEST(Egress, AnOlderLinkGoesOnWithARenewedCertificate) {
+  for (const bool renews : {true, false}) {
+    Rig rig(co_await net::this_executor());
+    const auto older = co_await rig.connect();
+    CO_ASSERT_OK(older);
+    if (renews) rig.user = rig.renewed;
+    const auto newer = co_await rig.connect();
+    CO_ASSERT_OK(newer);
+    for (int i = 0; i < 50 && rig.egress.links() < 2; ++i) co_await net::yield_to_loop();
+    CO_ASSERT_EQ(rig.egress.links(), 2U);
+    const auto sweep = [&](std::chrono::milliseconds at) {
+      rig.clock.moved = at;
+      rig.egress.end_denied();
+      rig.clock.moved = at + kGoodbye;
+      rig.egress.end_denied();
+    };
+    sweep(2h);
+    for (int i = 0; i < 200; ++i) co_await net::yield_to_loop();
+    EXPECT_EQ(rig.egress.links(), renews ? 2U : 0U);
+    sweep(4h);
+    for (int i = 0; i < 200; ++i) co_await net::yield_to_loop();
+    EXPECT_EQ(rig.egress.links(), 0U);
+    co_await rig.stop();
+  }
+}
+
+// The authority of a stolen key is taken away: its people's links end.
+CO_TEST(Egress, LinksOfAnAuthorityThatIsNotTrustedAnyMoreEnd) {
+  Rig rig(co_await net::this_executor());
+  const auto link = co_await rig.connect();
+  CO_ASSERT_OK(link);
+  for (int i = 0; i < 50 && rig.egress.links() < 1; ++i) co_await net::yield_to_loop();
+  rig.egress.end_untrusted(rig.own.user_trust);
+  for (int i = 0; i < 200; ++i) co_await net::yield_to_loop();
+  EXPECT_EQ(rig.egress.links(), 1U);
+  const auto other = crypto::Authority::create("users", crypto::Profile::kUser, Clock::real().wall(), 1h);
+  rig.egress.end_untrusted({other.certificate()});
+  for (int i = 0; i < 200; ++i) co_await net::yield_to_loop();
+  EXPECT_EQ(rig.egress.links(), 0U);
+  co_await rig.stop();
 }
 
 }  // namespace

@@ -36,6 +36,11 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
     log::warn("too many links of one account", {{"account", identity->account}});
     return;
   }
+  for (const auto& older : users_)
+    if (older->identity == *identity && tunnel::succeeds(accepted.link.certificate, older->certificate)) {
+      older->certificate = accepted.link.certificate;
+      older->ends.reset();
+    }
   const auto user = std::make_shared<User>(User{*identity, accepted.link.certificate, nullptr});
   ++counters_.links;
   users_.push_back(user);
@@ -66,7 +71,7 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
       log::warn("a second link for a node came with another key and was refused", {{"node", identity->node}});
       return;
     }
-    known->second->link->mux->close(refusal(Code::kConflict, "replaced by a newer link of the same node", "replaced"));
+    retire(known->second, accepted.link);
   }
   const auto relay = std::make_shared<Relay>(Relay{identity->node, accepted.link.certificate, nullptr});
   ++counters_.links;
@@ -76,10 +81,7 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
   relay->link = tunnel::start_mux(std::move(accepted), {}, nullptr, [this, weak](const Error& why) {
     log::info("relay link ended", {{"why", why}});
     net::post(tasks_.executor(), [this, weak] {
-      const auto ended = weak.lock();
-      if (!ended) return;
-      const auto found = relays_.find(ended->node);
-      if (found != relays_.end() && found->second == ended) relays_.erase(found);
+      if (const auto ended = weak.lock()) remove(ended);
     });
   });
   tasks_.spawn("measure relay", measure(relay));
@@ -107,6 +109,24 @@ std::vector<api::NodeLink> Gateway::health() const {
     links.push_back(std::move(link));
   }
   return links;
+}
+
+void Gateway::retire(std::shared_ptr<Relay> older, const tunnel::Link& newer) {
+  if ((newer.agreed.features & tunnel::kSuccessor) == 0) {
+    older->link->mux->close(refusal(Code::kConflict, "replaced by a newer link of the same node", "replaced"));
+    return;
+  }
+  retired_.push_back(std::move(older));
+  for (const auto& each : retired_)
+    if (each->node == retired_.back()->node && tunnel::succeeds(newer.certificate, each->certificate))
+      each->certificate = newer.certificate;
+  retired_.back()->link->mux->drain();
+}
+
+void Gateway::remove(const std::shared_ptr<Relay>& relay) {
+  const auto found = relays_.find(relay->node);
+  if (found != relays_.end() && found->second == relay) relays_.erase(found);
+  retired_.remove(relay);
 }
 
 Result<std::unique_ptr<tunnel::MuxStream>> Gateway::open_way(const crypto::UserIdentity& user,
@@ -160,7 +180,7 @@ void Gateway::end_denied() {
       user->link->mux->close(refusal(Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
                                      expired ? "sign_in_ended" : "revoked"));
   }
-  for (const auto& [node, relay] : std::map(relays_)) {
+  for (const auto& relay : all_relays()) {
     const bool expired = now >= relay->certificate.not_after();
     if (expired || (view && view->denies_serial(relay->certificate.serial())))
       relay->link->mux->close(
@@ -168,11 +188,26 @@ void Gateway::end_denied() {
   }
 }
 
+void Gateway::end_untrusted(const tunnel::LinkIdentity& trust) {
+  const Error why = refusal(Code::kDenied, "the authority of its certificate is not trusted any more", "revoked");
+  for (const auto& user : std::list(users_))
+    if (!tunnel::issued_by_any(user->certificate, trust.user_trust)) user->link->mux->close(why);
+  for (const auto& relay : all_relays())
+    if (!tunnel::issued_by_any(relay->certificate, trust.node_trust)) relay->link->mux->close(why);
+}
+
+std::list<std::shared_ptr<Gateway::Relay>> Gateway::all_relays() const {
+  auto all = retired_;
+  for (const auto& [node, relay] : relays_) all.push_back(relay);
+  return all;
+}
+
 net::Task<> Gateway::stop() {
   tasks_.cancel();
   co_await tasks_.join();
   users_.clear();
   relays_.clear();
+  retired_.clear();
 }
 
 }  // namespace portolan::node

@@ -27,10 +27,12 @@ class Gateway {
           std::size_t streams_per_account);
   // A client's link: Purpose::kUser.
   void serve_user(tunnel::AcceptedLink accepted);
-  // A relay's link: Purpose::kReverse. A second one for the same node replaces the first if it has the same key, else
-  // is refused.
+  // A relay's link: Purpose::kReverse. A second one for the same node must have the same key, else it is refused. If it
+  // is meant to succeed the first, that one goes on with what runs on it; else it is ended.
   void serve_reverse(tunnel::AcceptedLink accepted);
   void end_denied();
+  // Ends links by certificates of authorities that are not trusted any more.
+  void end_untrusted(const tunnel::LinkIdentity& trust);
   net::Task<> stop();
   const GatewayCounters& counters() const { return counters_; }
   std::size_t user_links() const { return users_.size(); }
@@ -53,6 +55,9 @@ class Gateway {
     std::optional<std::chrono::microseconds> round_trip = {};
   };
   static net::Task<> measure(std::weak_ptr<Relay> weak);
+  void retire(std::shared_ptr<Relay> older, const tunnel::Link& newer);
+  void remove(const std::shared_ptr<Relay>& relay);
+  std::list<std::shared_ptr<Relay>> all_relays() const;
   net::Task<> forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming);
   Result<std::unique_ptr<tunnel::MuxStream>> open_way(const crypto::UserIdentity& user,
                                                       const tunnel::OpenRequest& request);
@@ -64,6 +69,7 @@ class Gateway {
   GatewayCounters counters_;
   std::list<std::shared_ptr<User>> users_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;
+  std::list<std::shared_ptr<Relay>> retired_;  // relays' older links
   net::TaskGroup tasks_;
 };
 

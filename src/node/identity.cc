@@ -25,9 +25,11 @@ struct Stored {
   std::string node_ca;
   std::string user_ca;
   std::string server_ca;
+  std::optional<std::string> trust_version = {};  // older releases have none
 };
 BOOST_DESCRIBE_STRUCT(Stored, (),
-                      (organization, node, name, kind, control_name, certificate, node_ca, user_ca, server_ca))
+                      (organization, node, name, kind, control_name, certificate, node_ca, user_ca, server_ca,
+                       trust_version))
 
 Result<Identity> from_stored(const Stored& stored, crypto::PrivateKey key) {
   PL_TRY(auto certificate, crypto::Certificate::from_pem(stored.certificate));
@@ -36,8 +38,17 @@ Result<Identity> from_stored(const Stored& stored, crypto::PrivateKey key) {
   PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(stored.server_ca));
   if (!(certificate.public_key() == key.public_key()))
     return fail(Code::kInvalid, "the certificate belongs to another key");
-  return Identity{stored.organization,    stored.node,    stored.name,        stored.kind,        stored.control_name,
-                  std::move(certificate), std::move(key), std::move(node_ca), std::move(user_ca), std::move(server_ca)};
+  return Identity{stored.organization,
+                  stored.node,
+                  stored.name,
+                  stored.kind,
+                  stored.control_name,
+                  std::move(certificate),
+                  std::move(key),
+                  std::move(node_ca),
+                  std::move(user_ca),
+                  std::move(server_ca),
+                  stored.trust_version.value_or("none")};
 }
 
 Result<Identity> load(const std::filesystem::path& data) {
@@ -90,8 +101,8 @@ net::Task<Result<Identity>> join(const NodeOptions& options, std::string address
     joined = co_await ask_to_join(options, address, key.public_key());
   }
   if (!joined) co_return std::unexpected(std::move(joined).error().within("join " + net::to_text(options.control)));
-  const Stored stored{joined->organization, joined->node,    joined->name,    joined->kind,     joined->control_name,
-                      joined->certificate,  joined->node_ca, joined->user_ca, joined->server_ca};
+  const Stored stored{joined->organization, joined->node,    joined->name,    joined->kind,      joined->control_name,
+                      joined->certificate,  joined->node_ca, joined->user_ca, joined->server_ca, std::nullopt};
   CO_TRY(auto identity, from_stored(stored, key));
   CO_CHECK(write_file(options.data / "node.json", json::encode(stored), Privacy::kPublic));
   log::info("joined", {{"node", identity.node}, {"name", identity.name}, {"kind", identity.kind}});
@@ -113,6 +124,31 @@ net::Task<Result<Identity>> load_or_join(const NodeOptions& options, std::string
         "this node has not joined yet: give it --join-token-file with a token from: portolan admin nodes token create");
   auto joined = co_await join(options, std::move(address));
   co_return joined;
+}
+
+Result<> take_trust(Identity& identity, const api::TrustedAuthorities& trust) {
+  PL_TRY(auto node_ca, crypto::Certificate::all_from_pem(trust.node_ca));
+  PL_TRY(auto user_ca, crypto::Certificate::all_from_pem(trust.user_ca));
+  PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(trust.server_ca));
+  identity.node_ca = std::move(node_ca);
+  identity.user_ca = std::move(user_ca);
+  identity.server_ca = std::move(server_ca);
+  identity.trust_version = trust.version;
+  return {};
+}
+
+Result<> save(const Identity& identity, const std::filesystem::path& data) {
+  const Stored stored{identity.organization,
+                      identity.node,
+                      identity.name,
+                      identity.kind,
+                      identity.control_name,
+                      identity.certificate.pem(),
+                      crypto::to_pem(identity.node_ca),
+                      crypto::to_pem(identity.user_ca),
+                      crypto::to_pem(identity.server_ca),
+                      identity.trust_version};
+  return write_file(data / "node.json", json::encode(stored), Privacy::kPublic);
 }
 
 tunnel::LinkIdentity link_identity(const Identity& identity) {

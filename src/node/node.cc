@@ -10,6 +10,7 @@
 #include "node/gateway.h"
 #include "node/health.h"
 #include "node/identity.h"
+#include "node/renewal.h"
 #include "node/reporter.h"
 #include "node/shipper.h"
 #include "node/uplinks.h"
@@ -18,6 +19,8 @@ namespace portolan::node {
 namespace {
 
 constexpr std::chrono::milliseconds kSweep = std::chrono::seconds(1);
+// Between the end of an authority and that of links by certificates of it.
+constexpr std::chrono::milliseconds kRelinkTime = std::chrono::seconds(30);
 constexpr std::chrono::milliseconds kReportEvery = std::chrono::seconds(60);
 
 class NodeImpl final : public Node {
@@ -39,6 +42,10 @@ class NodeImpl final : public Node {
  private:
   std::string advertised() const;
   Result<> make_acceptors();
+  Result<std::shared_ptr<const net::TlsServer>> acceptor_tls();
+  void start_renewal();
+  void renewed();
+  void end_untrusted();
   void take_link(tunnel::AcceptedLink accepted);
   void start_watch();
   // Soon, if the node has come so far.
@@ -69,7 +76,9 @@ class NodeImpl final : public Node {
   std::unique_ptr<Acceptor> inner_acceptor_;  // a relay's paths
   std::unique_ptr<Shipper> shipper_;
   std::unique_ptr<Reporter> reporter_;
+  std::unique_ptr<Renewal> renewal_;
   std::unique_ptr<Health> health_;
+  std::optional<BootTime> end_untrusted_at_;
   bool stopping_ = false;
   bool reporting_ = false;  // report_soon() runs
   bool report_wanted_ = false;
@@ -114,13 +123,13 @@ net::Task<Result<>> NodeImpl::begin() {
   reporter_ = std::make_unique<Reporter>(executor_, std::move(reporting_client), clock_, options_.dial_limit,
                                          [this](api::NodeHealth& health) { fill_health(health); });
   shipper_ = std::make_unique<Shipper>(executor_, *spool_, std::move(shipping_client));
+  start_renewal();
   tasks_.spawn("sweep", sweep());
   tasks_.spawn("report-sessions", report_often());
   co_return Result<>{};
 }
 
-Result<> NodeImpl::make_acceptors() {
-  const tunnel::LinkIdentity own = link_identity(*identity_);
+Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls() {
   // A relay's gateway has let the path through, but who is at its end is proven here all the same.
   const tunnel::Admit admit = [this](const crypto::Certificate& leaf) -> Result<> {
     const IndexedView* view = watch_->view();
@@ -132,21 +141,50 @@ Result<> NodeImpl::make_acceptors() {
     if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
     return {};
   };
+  std::vector<tunnel::Purpose> purposes = {tunnel::Purpose::kInner};
+  if (options_.listen) purposes = {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner};
+  return tunnel::make_link_server(link_identity(*identity_), std::move(purposes), admit);
+}
+
+Result<> NodeImpl::make_acceptors() {
   const auto on_link = [this](tunnel::AcceptedLink accepted) { take_link(std::move(accepted)); };
+  PL_TRY(auto tls, acceptor_tls());
   if (options_.listen) {
     gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account);
-    PL_TRY(auto tls, tunnel::make_link_server(
-                         own, {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner}, admit));
     acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
     return {};
   }
-  PL_TRY(auto tls, tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit));
   inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
   uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, [this](std::unique_ptr<net::Stream> path) {
     inner_acceptor_->add_path(std::move(path));
   });
   uplinks_->on_change([this] { report_health(); });
   return {};
+}
+
+void NodeImpl::start_renewal() {
+  renewal_ = std::make_unique<Renewal>(
+      executor_, Renewal::Parts{options_.data, *identity_, *control_, clock_, [this](Renewed) { renewed(); }});
+}
+
+// The identity on the disk, and here, is another one. What runs goes on; what is new is done with it.
+void NodeImpl::renewed() {
+  if (stopping_) return;
+  const auto address = control_address(*identity_, options_.control);
+  for (const auto& used : {control_->renew(address), shipper_->renew(address), reporter_->renew(address)})
+    if (!used) log::error("cannot use the renewed certificate", {{"why", used.error()}});
+  auto tls = acceptor_tls();
+  if (!tls) {
+    log::error("cannot use the renewed certificate for links", {{"why", tls.error()}});
+  } else if (acceptor_) {
+    acceptor_->use(*tls);
+  } else {
+    inner_acceptor_->use(*tls);
+  }
+  if (uplinks_) uplinks_->renewed();
+  // Whoever has renewed is making links anew just now.
+  end_untrusted_at_ = clock_.boot() + kRelinkTime;
+  watch_->begin_anew(identity_->trust_version);
 }
 
 void NodeImpl::take_link(tunnel::AcceptedLink accepted) {
@@ -181,9 +219,13 @@ void NodeImpl::start_watch() {
     leases_->end_session(session, reason);
   };
   listeners.on_health_wanted = [this] { report_health(); };
+  listeners.on_trust = [this](const api::TrustedAuthorities& trust) {
+    if (renewal_ && !stopping_) renewal_->take(trust);
+  };
   watch_ = std::make_unique<ControlWatch>(
       executor_, *control_, clock_,
-      std::map<std::string, std::string>{{"address", advertised()}, {"version", PORTOLAN_VERSION}},
+      std::map<std::string, std::string>{
+          {"address", advertised()}, {"version", PORTOLAN_VERSION}, {"trust", identity_->trust_version}},
       std::move(listeners));
 }
 
@@ -194,7 +236,15 @@ net::Task<> NodeImpl::sweep() {
     leases_->sweep(watch_->away());
     egress_->end_denied();
     if (gateway_) gateway_->end_denied();
+    if (end_untrusted_at_ && clock_.boot() >= *end_untrusted_at_) end_untrusted();
   }
+}
+
+void NodeImpl::end_untrusted() {
+  end_untrusted_at_.reset();
+  const auto trust = link_identity(*identity_);
+  if (gateway_) gateway_->end_untrusted(trust);
+  egress_->end_untrusted(trust.user_trust);
 }
 
 net::Task<> NodeImpl::report_often() {
@@ -279,6 +329,7 @@ void NodeImpl::fill_health(api::NodeHealth& health) const {
 net::Task<> NodeImpl::stop() {
   stopping_ = true;
   listener_.reset();
+  if (renewal_) co_await renewal_->stop();
   tasks_.cancel();
   co_await tasks_.join();
   if (reporter_) co_await reporter_->stop();

@@ -36,6 +36,8 @@ class Reporter {
            std::chrono::milliseconds dial_limit, Facts facts, Checks::Find find = protocols::find_protocol);
   // Reports soon: something has changed, or there are checks to be fetched.
   void poke();
+  // The node's certificate has been renewed.
+  Result<> renew(const api::ControlAddress& address) { return client_->renew(address); }
   net::Task<> stop();
 
  private:

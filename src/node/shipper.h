@@ -11,6 +11,8 @@ class Shipper {
  public:
   // `client` is its own connection: a slow hand-over must not hold up leases.
   Shipper(const net::Executor& executor, audit::Spool& spool, std::unique_ptr<api::ControlClient> client);
+  // The node's certificate has been renewed.
+  Result<> renew(const api::ControlAddress& address) { return client_->renew(address); }
   // Waits until the spool is empty, at most `limit`, then stops.
   net::Task<> stop(std::chrono::milliseconds limit);
 

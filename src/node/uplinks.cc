@@ -9,12 +9,31 @@ namespace {
 
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
 
 }  // namespace
 
 Uplinks::Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options,
                  std::function<void(std::unique_ptr<net::Stream>)> on_path)
     : identity_(identity), options_(options), on_path_(std::move(on_path)), tasks_(executor) {}
+
+Uplinks::Gateway::Gateway(const net::Executor& executor, std::string its_id, std::string its_address,
+                          std::function<void()> changed)
+    : id(std::move(its_id)),
+      address(std::move(its_address)),
+      on_change(std::move(changed)),
+      ended(executor),
+      links([this](const Error& why) {
+        log::warn("link to gateway ended", {{"gateway", address}, {"why", why}});
+        reason = why.message;
+        ended.set();
+        on_change();
+      }),
+      tasks(executor) {}
+
+void Uplinks::renewed() {
+  for (const auto& [id, gateway] : gateways_) gateway->ended.set();
+}
 
 void Uplinks::follow(const api::NodeView& view) {
   std::map<std::string, std::string> wanted;
@@ -31,9 +50,7 @@ void Uplinks::follow(const api::NodeView& view) {
     }
   }
   for (const auto& [id, address] : wanted) {
-    auto gateway = std::make_unique<Gateway>(tasks_.executor());
-    gateway->id = id;
-    gateway->address = address;
+    auto gateway = std::make_unique<Gateway>(tasks_.executor(), id, address, [this] { changed_(); });
     Gateway& kept = *gateway;
     gateways_[id] = std::move(gateway);
     kept.tasks.spawn("uplink " + address, keep(kept));
@@ -48,9 +65,8 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
       log::info("linked to gateway", {{"gateway", gateway.address}});
       backoff.reset();
       changed_();
-      const auto measured = co_await measure_until_end(gateway);
-      if (!measured) co_return;
-      gateway.link.reset();
+      const auto stayed = co_await stay(gateway);
+      if (!stayed) co_return;
       gateway.round_trip.reset();
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
@@ -63,22 +79,48 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
   }
 }
 
-// Fails with the task only.
-net::Task<Result<>> Uplinks::measure_until_end(Gateway& gateway) {
-  while (gateway.up) {
-    const auto measured = co_await gateway.link->mux->ping(kPingLimit);
-    if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
-    if (!gateway.up) break;
-    const auto ended = co_await gateway.ended.wait(kMeasureEvery);
-    if (!ended && ended.error().code == Code::kCancelled) co_return ended;
+// Until the newest link has ended; meanwhile it is measured, and made anew when a certificate has been renewed. Fails
+// with the task only.
+net::Task<Result<>> Uplinks::stay(Gateway& gateway) {
+  net::Backoff backoff(kLook, std::chrono::minutes(1));
+  auto measure = std::chrono::steady_clock::now();
+  auto renewal = measure;
+  while (gateway.links.up()) {
+    gateway.links.tidy();
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= renewal && gateway.links.due(identity_.certificate, Clock::real().wall())) {
+      renewal = now + backoff.next();
+      CO_CHECK(co_await renew_link(gateway));
+      continue;
+    }
+    if (now >= measure) {
+      measure = now + kMeasureEvery;
+      const auto measured = co_await gateway.links.newest()->mux->ping(kPingLimit);
+      if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
+      if (!gateway.links.up()) break;
+    }
+    const auto woken = co_await gateway.ended.wait(kLook);
+    if (!woken && woken.error().code == Code::kCancelled) co_return woken;
   }
   co_return Result<>{};
+}
+
+// Beside the one that there is, which goes on for what runs on it. Fails with the task only.
+net::Task<Result<>> Uplinks::renew_link(Gateway& gateway) {
+  auto linked = co_await link_once(gateway);
+  if (linked) {
+    log::info("link to gateway renewed", {{"gateway", gateway.address}, {"older", gateway.links.retired()}});
+  } else if (linked.error().code != Code::kCancelled) {
+    log::warn("cannot renew the link to a gateway yet", {{"gateway", gateway.address}, {"why", linked.error()}});
+    linked = {};
+  }
+  co_return linked;
 }
 
 std::vector<api::NodeLink> Uplinks::health() const {
   std::vector<api::NodeLink> links;
   for (const auto& [id, gateway] : gateways_) {
-    const bool up = gateway->up && gateway->link;
+    const bool up = gateway->links.up();
     api::NodeLink link{id, gateway->address, up ? "up" : "down", {}, {}};
     if (up && gateway->round_trip) link.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
     if (!up) link.reason = gateway->reason;
@@ -91,24 +133,12 @@ net::Task<Result<>> Uplinks::link_once(Gateway& gateway) {
   CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.address, 5000));
   CO_TRY(auto tls, tunnel::make_link_client(link_identity(identity_), tunnel::Purpose::kReverse,
                                             crypto::to_uri(crypto::NodeIdentity{identity_.organization, gateway.id})));
+  crypto::Certificate mine = identity_.certificate;
   CO_TRY(auto path, co_await net::dial_tcp(endpoint, options_.dial_limit));
-  gateway.up = true;
-  auto link = co_await tunnel::dial_link(
-      std::move(path), std::move(tls), tunnel::Purpose::kReverse, {.handshake_limit = options_.handshake_limit},
-      [this](std::unique_ptr<tunnel::Incoming> incoming) { take_path(std::move(incoming)); },
-      [this, &gateway](const Error& why) {
-        log::warn("link to gateway ended", {{"gateway", gateway.address}, {"why", why}});
-        gateway.up = false;
-        gateway.reason = why.message;
-        gateway.ended.set();
-        changed_();
-      });
-  if (!link) {
-    gateway.up = false;
-    co_return std::unexpected(std::move(link).error());
-  }
-  gateway.link = std::move(*link);
-  co_return Result<>{};
+  co_return co_await gateway.links.dial(
+      std::move(path), std::move(tls), std::move(mine), tunnel::Purpose::kReverse,
+      {.handshake_limit = options_.handshake_limit},
+      [this](std::unique_ptr<tunnel::Incoming> incoming) { take_path(std::move(incoming)); });
 }
 
 void Uplinks::take_path(std::unique_ptr<tunnel::Incoming> incoming) {
@@ -121,7 +151,7 @@ void Uplinks::take_path(std::unique_ptr<tunnel::Incoming> incoming) {
 
 std::size_t Uplinks::linked() const {
   std::size_t count = 0;
-  for (const auto& [id, gateway] : gateways_) count += gateway->up && gateway->link ? 1 : 0;
+  for (const auto& [id, gateway] : gateways_) count += gateway->links.up() ? 1 : 0;
   return count;
 }
 

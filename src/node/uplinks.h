@@ -11,7 +11,7 @@
 #include "net/event.h"
 #include "node/control_watch.h"
 #include "node/identity.h"
-#include "tunnel/link.h"
+#include "tunnel/succession.h"
 
 namespace portolan::node {
 
@@ -23,6 +23,8 @@ class Uplinks {
           std::function<void(std::unique_ptr<net::Stream>)> on_path);
   // Dials what is new, drops what is gone. Called with every view.
   void follow(const api::NodeView& view);
+  // The identity has changed: newer links are made beside those that there are.
+  void renewed();
   // Called when a link has come or gone.
   void on_change(std::function<void()> listener) { changed_ = std::move(listener); }
   std::vector<api::NodeLink> health() const;
@@ -32,19 +34,20 @@ class Uplinks {
 
  private:
   struct Gateway {
-    explicit Gateway(const net::Executor& executor) : ended(executor), tasks(executor) {}
+    Gateway(const net::Executor& executor, std::string its_id, std::string its_address, std::function<void()> changed);
     std::string id;
     std::string address;
-    std::unique_ptr<tunnel::Link> link;
-    bool up = false;
     std::string reason = "not tried yet";  // why it is down
     std::optional<std::chrono::microseconds> round_trip = {};
+    std::function<void()> on_change;
     net::Event ended;
+    tunnel::Succession links;
     net::TaskGroup tasks;
   };
   net::Task<> keep(Gateway& gateway);
-  net::Task<Result<>> measure_until_end(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
+  net::Task<Result<>> stay(Gateway& gateway);
+  net::Task<Result<>> renew_link(Gateway& gateway);
   void take_path(std::unique_ptr<tunnel::Incoming> incoming);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);
 
