@@ -21,15 +21,15 @@ constexpr std::chrono::milliseconds kFollowAtLeast = std::chrono::seconds(1);
 Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Executor& executor,
                                                                const AgentOptions& options, Credentials credentials,
                                                                Changes& changes) {
-  PL_TRY(auto endpoint, net::parse_endpoint(credentials.state.control, 443));
-  PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(credentials.state.server_ca));
-  net::TlsIdentity identity{{credentials.certificate}, std::make_shared<crypto::PrivateKey>(credentials.key)};
-  PL_TRY(auto control, api::ControlClient::make({std::move(endpoint), std::move(server_ca),
-                                                 credentials.state.control_name, std::move(identity), false}));
+  PL_TRY(auto address, control_address(credentials));
+  PL_TRY(auto control, api::ControlClient::make(std::move(address)));
   std::unique_ptr<SignedInAccount> account(
       new SignedInAccount(executor, options, std::move(credentials), std::move(control), changes));
   account->load_routes();
-  account->following_.spawn("follow-control-plane", account->follow());
+  account->renewal_ =
+      std::make_unique<Renewal>(executor, Renewal::Parts{options.home, account->credentials_, *account->control_,
+                                                         Clock::real(), [self = account.get()] { self->renewed(); }});
+  account->following_.spawn("follow-control-plane", account->follow(account->newest_watch_));
   account->tasks_.spawn("retry-ports", account->retry_failed());
   return account;
 }
@@ -60,16 +60,29 @@ void SignedInAccount::load_routes() {
   apply();
 }
 
-net::Task<> SignedInAccount::follow() {
+// The watch that runs goes on until a newer one, by the new certificate, has begun.
+void SignedInAccount::renewed() {
+  gateways_.renewed();
+  if (!restarting_) following_.spawn("follow-control-plane", follow(++newest_watch_));
+}
+
+net::Task<> SignedInAccount::follow(std::uint64_t generation) {
   net::Backoff backoff;
   for (;;) {
-    fresh_ = true;
-    const auto ended = co_await control_->watch("/v1/agent", {{"watch", "1"}},
-                                                [this](std::string_view line) { return take_line(line); });
+    // Ended before it began, by reconnect() or a newer one.
+    if (generation != newest_watch_) co_return;
+    bool first = true;
+    const auto ended = co_await control_->watch(
+        "/v1/agent", {{"watch", "1"}, {"trust", credentials_.state.trust_version.value_or("none")}},
+        [this, generation, &first](std::string_view line) { return take_line(generation, first, line); });
     if (!ended && ended.error().code == Code::kCancelled) co_return;
-    if (!fresh_) backoff.reset();
+    if (generation != newest_watch_) co_return;
+    if (!first) backoff.reset();
     control_down_ = ended ? "the control plane ended the watch" : ended.error().message;
-    if (!ended && ended.error().code == Code::kUnauthenticated) ended_ = "the sign-in has ended; run: portolan login";
+    // A certificate that has ended while the machine slept is renewed by the sign-in's token.
+    const bool slept_long = Clock::real().wall() >= credentials_.certificate.not_after();
+    if (!ended && ended.error().code == Code::kUnauthenticated && !slept_long)
+      ended_ = "the sign-in has ended; run: portolan login";
     log::warn("control plane is away", {{"why", *control_down_}});
     if (ended_) apply();
     settled_ = true;
@@ -80,12 +93,16 @@ net::Task<> SignedInAccount::follow() {
   }
 }
 
-Result<> SignedInAccount::take_line(std::string_view line) {
+Result<> SignedInAccount::take_line(std::uint64_t generation, bool& first, std::string_view line) {
+  if (generation < talking_watch_) return fail(Code::kEof, "a newer watch has begun");
+  talking_watch_ = generation;
   PL_TRY(auto event, json::decode<api::AgentEvent>(line, json::Unknown::kIgnore));
-  fresh_ = false;
+  first = false;
   if (control_down_) log::info("control plane is there");
   if (std::exchange(control_down_, std::nullopt)) changes_.note();
+  if (event.kind == "trust" && event.trust) renewal_->take(*event.trust);
   if (event.kind == "end") {
+    if (generation != newest_watch_) return {};  // of the certificate that has been replaced
     ended_ = event.reason.value_or("the sign-in has ended") + "; run: portolan login";
     apply();
     return {};
@@ -217,10 +234,12 @@ net::Task<> SignedInAccount::reconnect() {
     const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::real().boot() - followed_);
     if (since < kFollowAtLeast)
       if (const auto slept = co_await net::sleep_for(kFollowAtLeast - since); !slept) co_return;
+    restarting_ = true;  // nobody else begins a watch, which join() would wait for
     following_.cancel();
     co_await following_.join();
+    restarting_ = false;
     followed_ = Clock::real().boot();
-    following_.spawn("follow-control-plane", follow());
+    following_.spawn("follow-control-plane", follow(++newest_watch_));
   }
   reconnecting_ = false;
 }
@@ -336,6 +355,7 @@ void SignedInAccount::fill(api::AgentStatus& status) const {
 net::Task<> SignedInAccount::drop(std::unique_ptr<ResourcePort> port) { co_await port->stop(); }
 
 net::Task<> SignedInAccount::stop() {
+  co_await renewal_->stop();
   tasks_.cancel();  // first: what the control plane says meanwhile would change the ports
   co_await tasks_.join();
   following_.cancel();

@@ -14,6 +14,7 @@
 #include "client/gateways.h"
 #include "client/paths.h"
 #include "client/ports.h"
+#include "client/renewal.h"
 #include "net/event.h"
 #include "net/network_watch.h"
 
@@ -43,8 +44,10 @@ class SignedInAccount {
  private:
   SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
                   std::unique_ptr<api::ControlClient> control, Changes& changes);
-  net::Task<> follow();
-  Result<> take_line(std::string_view line);
+  net::Task<> follow(std::uint64_t generation);
+  Result<> take_line(std::uint64_t generation, bool& first, std::string_view line);
+  // The certificate or the authorities have changed.
+  void renewed();
   void load_routes();
   // Brings listeners in line with the view and what is connected.
   void apply();
@@ -66,9 +69,11 @@ class SignedInAccount {
   Endings endings_;
   Gateways gateways_;
   Paths paths_;
+  std::unique_ptr<Renewal> renewal_;
   api::AgentView view_;
   bool has_view_ = false;
-  bool fresh_ = true;
+  std::uint64_t newest_watch_ = 0;   // generations; older watches end when a newer one has begun
+  std::uint64_t talking_watch_ = 0;  // the newest of which a line has come
   std::optional<std::string> control_down_ = "not reached yet";
   std::optional<std::string> ended_;                            // the sign-in is over
   std::set<std::string> connected_;                             // names
@@ -78,9 +83,10 @@ class SignedInAccount {
   bool settled_ = false;
   bool reconnecting_ = false;
   bool reconnect_again_ = false;
-  BootTime followed_{};  // when follow() was last begun
+  bool restarting_ = false;  // reconnect() waits for the watch to end
+  BootTime followed_{};      // when reconnect() last began the watch
   net::Event settling_;
-  net::TaskGroup following_;  // follow() alone
+  net::TaskGroup following_;  // follow() alone, of one generation or two
   net::TaskGroup tasks_;
 };
 

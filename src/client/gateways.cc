@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
+constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 // After a change of the network. A link that is this slow is made anew; people wait.
 constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(1);
@@ -27,6 +28,18 @@ tunnel::LinkIdentity link_identity(const Credentials& credentials) {
 std::string node_uri(const Credentials& credentials, const std::string& node) {
   return crypto::to_uri(crypto::NodeIdentity{credentials.state.organization, node});
 }
+
+Gateways::Gateway::Gateway(const net::Executor& executor, api::AgentGateway its, Changes& changes)
+    : what(std::move(its)),
+      links([this, &changes](const Error& why) {
+        log::warn("link to gateway ended", {{"gateway", what.address}, {"why", why}});
+        reason = why.message;
+        ended.set();
+        changes.note();
+      }),
+      ended(executor),
+      tasks(executor),
+      probes(executor) {}
 
 Gateways::Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes)
     : credentials_(credentials), changes_(changes), changed_(executor), tasks_(executor) {}
@@ -46,8 +59,7 @@ void Gateways::follow(const std::vector<api::AgentGateway>& wanted) {
     }
   }
   for (const auto& [id, what] : missing) {
-    auto gateway = std::make_unique<Gateway>(tasks_.executor());
-    gateway->what = what;
+    auto gateway = std::make_unique<Gateway>(tasks_.executor(), what, changes_);
     Gateway& kept = *gateway;
     gateways_[id] = std::move(gateway);
     kept.tasks.spawn("gateway " + what.address, keep(kept));
@@ -66,7 +78,6 @@ net::Task<> Gateways::keep(Gateway& gateway) {
       changed_.set();
       changes_.note();
       co_await measure_until_end(gateway);
-      gateway.link.reset();
       gateway.round_trip.reset();
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
@@ -84,33 +95,49 @@ net::Task<Result<>> Gateways::link_once(Gateway& gateway) {
   CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.what.address, 5000));
   CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kUser,
                                             node_uri(credentials_, gateway.what.id)));
+  crypto::Certificate mine = credentials_.certificate;
   CO_TRY(auto path, co_await net::dial_tcp(endpoint, kDialLimit));
-  gateway.up = true;
-  auto link = co_await tunnel::dial_link(
-      std::move(path), std::move(tls), tunnel::Purpose::kUser, {}, nullptr, [this, &gateway](const Error& why) {
-        log::warn("link to gateway ended", {{"gateway", gateway.what.address}, {"why", why}});
-        gateway.up = false;
-        gateway.reason = why.message;
-        gateway.ended.set();
-        changes_.note();
-      });
-  if (!link) {
-    gateway.up = false;
-    co_return std::unexpected(std::move(link).error());
+  co_return co_await gateway.links.dial(std::move(path), std::move(tls), std::move(mine), tunnel::Purpose::kUser, {},
+                                        nullptr);
+}
+
+void Gateways::renewed() {
+  for (const auto& [id, gateway] : gateways_) gateway->ended.set();
+}
+
+// Beside the one that there is, which goes on for what runs on it.
+net::Task<Result<>> Gateways::renew_link(Gateway& gateway) {
+  auto linked = co_await link_once(gateway);
+  if (linked) {
+    log::info("link to gateway renewed", {{"gateway", gateway.what.name}, {"older", gateway.links.retired()}});
+  } else if (linked.error().code != Code::kCancelled) {
+    log::warn("cannot renew the link to a gateway yet", {{"gateway", gateway.what.name}, {"why", linked.error()}});
   }
-  gateway.link = std::move(*link);
-  co_return Result<>{};
+  co_return linked;
 }
 
 net::Task<> Gateways::measure_until_end(Gateway& gateway) {
-  while (gateway.up) {
-    const auto measured = co_await gateway.link->mux->ping(kPingLimit);
-    if (measured) {
-      // A smoothed value, so that one slow answer does not move sessions about.
-      gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
+  net::Backoff backoff(kLook, std::chrono::minutes(1));
+  auto measure = std::chrono::steady_clock::now();
+  auto renewal = measure;
+  while (gateway.links.up()) {
+    const auto now = std::chrono::steady_clock::now();
+    if (now >= renewal && gateway.links.due(credentials_.certificate, Clock::real().wall())) {
+      renewal = now + backoff.next();
+      const auto linked = co_await renew_link(gateway);
+      if (!linked && linked.error().code == Code::kCancelled) co_return;
+      if (linked) backoff.reset();
+      continue;
     }
-    if (!gateway.up) co_return;
-    const auto ended = co_await gateway.ended.wait(kMeasureEvery);
+    if (now >= measure) {
+      measure = now + kMeasureEvery;
+      const auto measured = co_await gateway.links.newest()->mux->ping(kPingLimit);
+      // A smoothed value, so that one slow answer does not move sessions about.
+      if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
+      if (!gateway.links.up()) co_return;
+    }
+    gateway.links.tidy();
+    const auto ended = co_await gateway.ended.wait(kLook);
     if (!ended && ended.error().code == Code::kCancelled) co_return;
   }
 }
@@ -118,13 +145,14 @@ net::Task<> Gateways::measure_until_end(Gateway& gateway) {
 std::vector<Gateways::Linked> Gateways::linked_now() const {
   std::vector<const Gateway*> up;
   for (const auto& [id, gateway] : gateways_)
-    if (gateway->up && gateway->link) up.push_back(gateway.get());
+    if (gateway->links.up()) up.push_back(gateway.get());
   const auto round_trip = [](const Gateway* gateway) {
     return gateway->round_trip.value_or(std::chrono::microseconds::max());
   };
   std::ranges::sort(up, {}, round_trip);
   std::vector<Linked> linked;
-  for (const Gateway* gateway : up) linked.push_back({gateway->what.id, gateway->what.name, gateway->link->mux.get()});
+  for (const Gateway* gateway : up)
+    linked.push_back({gateway->what.id, gateway->what.name, gateway->links.newest()->mux.get()});
   return linked;
 }
 
@@ -161,7 +189,7 @@ std::string Gateways::name_of(const std::string& id) const {
 std::vector<api::LocalGateway> Gateways::status() const {
   std::vector<api::LocalGateway> list;
   for (const auto& [id, gateway] : gateways_) {
-    const bool linked = gateway->up && gateway->link;
+    const bool linked = gateway->links.up();
     api::LocalGateway entry{gateway->what.name, gateway->what.address, linked ? "linked" : "down", std::nullopt,
                             std::nullopt};
     if (gateway->round_trip) entry.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
@@ -180,27 +208,29 @@ void Gateways::probe() {
 
 // The gateway stays: its end waits for this task.
 net::Task<> Gateways::probe_one(Gateway& gateway) {
+  const Error why{Code::kUnavailable, "the network has changed, and the gateway does not answer", "network_changed",
+                  Hop::kAgent};
   while (std::exchange(gateway.probe_again, false)) {
-    if (gateway.up && gateway.link) {
-      const auto answered = co_await gateway.link->mux->ping(kProbeLimit);
+    if (gateway.links.up()) {
+      const auto answered = co_await gateway.links.probe_newest(kProbeLimit, why);
       if (!answered && answered.error().code == Code::kCancelled) co_return;
-      if (answered) continue;
     } else if (gateway.trying) {
       // A network that changes all the time must not end every attempt before it can succeed.
       const auto tried = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::real().boot() - *gateway.trying);
       if (tried < kProbeLimit)
         if (const auto slept = co_await net::sleep_for(kProbeLimit - tried); !slept) co_return;
-      if (gateway.up && gateway.link) continue;
     }
-    gateway.tasks.cancel();
-    co_await gateway.tasks.join();
-    gateway.trying.reset();
-    gateway.up = false;
-    gateway.link.reset();
-    gateway.round_trip.reset();
-    gateway.reason = "the network has changed; connecting anew";
-    changes_.note();
-    gateway.tasks.spawn("gateway " + gateway.what.address, keep(gateway));
+    if (!gateway.links.up()) {
+      gateway.tasks.cancel();
+      co_await gateway.tasks.join();
+      gateway.trying.reset();
+      gateway.round_trip.reset();
+      gateway.reason = "the network has changed; connecting anew";
+      changes_.note();
+      gateway.tasks.spawn("gateway " + gateway.what.address, keep(gateway));
+    }
+    const auto retired = co_await gateway.links.probe_retired(kProbeLimit, why);
+    if (!retired) co_return;
   }
 }
 

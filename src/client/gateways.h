@@ -12,7 +12,7 @@
 #include "client/changes.h"
 #include "client/home.h"
 #include "net/event.h"
-#include "tunnel/link.h"
+#include "tunnel/succession.h"
 
 namespace portolan::client {
 
@@ -37,14 +37,15 @@ class Gateways {
   // The network has changed, or the machine has slept: a link that does not answer at once is made anew, and what is
   // being tried or waited for begins again now.
   void probe();
+  // The certificate or the authorities have changed: newer links are made beside those that there are.
+  void renewed();
   net::Task<> stop();
 
  private:
   struct Gateway {
-    explicit Gateway(const net::Executor& executor) : ended(executor), tasks(executor), probes(executor) {}
+    Gateway(const net::Executor& executor, api::AgentGateway its, Changes& changes);
     api::AgentGateway what;
-    std::unique_ptr<tunnel::Link> link;
-    bool up = false;
+    tunnel::Succession links;
     std::optional<std::chrono::microseconds> round_trip;
     std::string reason = "not tried yet";
     net::Event ended;
@@ -56,6 +57,7 @@ class Gateways {
   net::Task<> keep(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
   net::Task<> measure_until_end(Gateway& gateway);
+  net::Task<Result<>> renew_link(Gateway& gateway);
   net::Task<> probe_one(Gateway& gateway);
   static net::Task<> stop_one(Gateway& gateway);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);

@@ -76,6 +76,16 @@ Result<> Home::save(const ClientState& state, const crypto::Certificate& certifi
   return write_file(folder_ / "client.json", json::encode(state), Privacy::kPrivate);
 }
 
+// The key stays: whatever of the two files is there after a crash, it fits.
+Result<> Home::save_renewed(const ClientState& state, const crypto::Certificate& certificate) const {
+  PL_TRY(const auto there, credentials());
+  if (there.state.account != state.account || there.state.device != state.device ||
+      !(there.key.public_key() == certificate.public_key()))
+    return fail(Code::kConflict, "somebody has signed in anew in " + folder_.string());
+  PL_CHECK(write_file(folder_ / "certificate.pem", certificate.pem(), Privacy::kPublic));
+  return write_file(folder_ / "client.json", json::encode(state), Privacy::kPrivate);
+}
+
 Result<> Home::sign_out() const {
   PL_TRY(ClientState state, this->state());
   state.account.clear();

@@ -33,10 +33,12 @@ struct ClientState {
   bool admin = false;
   std::string device;
   WallTime sign_in_ends{};
+  std::optional<std::string> user_ca = {};        // PEM; from the control plane's word on its authorities
+  std::optional<std::string> trust_version = {};  // of that word
 };
 BOOST_DESCRIBE_STRUCT(ClientState, (),
                       (control, control_name, server_ca, node_ca, organization, account, email, admin, device,
-                       sign_in_ends))
+                       sign_in_ends, user_ca, trust_version))
 
 struct Credentials {
   ClientState state;
@@ -61,6 +63,9 @@ class Home {
   // All or nothing, as far as a file system allows: client.json is written last.
   Result<> save(const ClientState& state, const crypto::Certificate& certificate, const crypto::PrivateKey& key,
                 const Secret& token) const;
+  // In place of what save() has written for the same device and key. Code::kConflict if another sign-in is there by
+  // now.
+  Result<> save_renewed(const ClientState& state, const crypto::Certificate& certificate) const;
   // Forgets the sign-in; keeps the pinned CA, the control plane's address and the device id for the next login.
   Result<> sign_out() const;
   // What the last sign-in left behind, if any: the address, pin and device to use again.

@@ -13,6 +13,7 @@ constexpr std::chrono::milliseconds kGatewayWait = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kRenewalRetry = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
 constexpr std::chrono::milliseconds kShortestRenewal = std::chrono::milliseconds(500);
 // After a change of the network, as for gateways.
 constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(1);
@@ -22,7 +23,45 @@ constexpr std::size_t kEndingLine = 16 * 1024;
 
 Paths::Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways,
              Changes& changes)
-    : credentials_(credentials), clock_(clock), gateways_(gateways), changes_(changes), tasks_(executor) {}
+    : credentials_(credentials), clock_(clock), gateways_(gateways), changes_(changes), tasks_(executor) {
+  tasks_.spawn("renew-links", keep_fresh());
+}
+
+Paths::Path::Path(std::string egress, Changes& changes)
+    : links([this, egress = std::move(egress), &changes](const Error& why) {
+        log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
+        ended = why;
+        changes.note();
+      }) {}
+
+Paths::Path& Paths::path_to(const std::string& egress) {
+  auto& path = paths_[egress];
+  if (!path) path = std::make_unique<Path>(egress, changes_);
+  return *path;
+}
+
+net::Task<> Paths::keep_fresh() {
+  for (;;) {
+    const auto slept = co_await net::sleep_for(kLook);
+    if (!slept) co_return;
+    for (const auto& [egress, path] : paths_) {
+      path->links.tidy();
+      if (path->renewing || clock_.boot() < path->next_renewal) continue;
+      if (!path->links.due(credentials_.certificate, clock_.wall())) continue;
+      path->renewing = true;
+      tasks_.spawn("renew-link", renew_link(egress));
+    }
+  }
+}
+
+net::Task<> Paths::renew_link(std::string egress) {
+  Path& path = path_to(egress);
+  const auto made = co_await make_link(egress);
+  if (!made && made.error().code != Code::kCancelled)
+    log::warn("cannot renew the link to an egress yet", {{"egress", egress}, {"why", made.error()}});
+  path.next_renewal = clock_.boot() + kRenewalRetry;
+  path.renewing = false;
+}
 
 net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::string operation, std::string trace) {
   std::vector<std::string> candidates;
@@ -45,35 +84,41 @@ net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::st
 net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std::string egress, std::string operation,
                                                std::string trace) {
   CO_CHECK(co_await ensure(egress));
-  Path& path = paths_[egress];
-  if (!path.up || !path.link) co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
+  Path& path = path_to(egress);
+  const tunnel::Link* link = path.links.newest();
+  if (!link) co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
   if (operation == "open" && !std::exchange(path.tells_endings, true))
     tasks_.spawn("follow-endings", follow_endings(resource, egress));
-  const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource.id, egress,
-                                             path.link->binding, clock_.wall());
-  CO_TRY(auto stream, path.link->mux->open({resource.id,
-                                            {{"portolan-assertion", api::sign_assertion(assertion, credentials_.key)},
-                                             {"portolan-operation", std::move(operation)},
-                                             {"portolan-trace", std::move(trace)}}}));
+  CO_TRY(auto stream, open_on(*link, resource.id, egress, std::move(operation), std::move(trace)));
   co_return OpenedStream{std::move(stream), std::move(egress)};
+}
+
+Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& link, const std::string& resource,
+                                                          const std::string& egress, std::string operation,
+                                                          std::string trace) {
+  const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource, egress,
+                                             link.binding, clock_.wall());
+  return link.mux->open({resource,
+                         {{"portolan-assertion", api::sign_assertion(assertion, credentials_.key)},
+                          {"portolan-operation", std::move(operation)},
+                          {"portolan-trace", std::move(trace)}}});
 }
 
 // One task makes the link; others that want it meanwhile wait for its outcome.
 net::Task<Result<>> Paths::ensure(std::string egress) {
   for (;;) {
-    Path& path = paths_[egress];
-    if (path.up && path.link) co_return Result<>{};
+    Path& path = path_to(egress);
+    if (path.links.up()) co_return Result<>{};
     if (!path.opening) break;
     const auto opening = path.opening;
     const auto waited = co_await opening->wait(kGatewayWait + kAnswerLimit);
     if (!waited) co_return std::unexpected(waited.error());
-    Path& again = paths_[egress];
-    if (!(again.up && again.link) && !again.opening) break;
+    if (!path.links.up() && !path.opening) break;
   }
   const auto opening = std::make_shared<net::Event>(tasks_.executor());
-  paths_[egress].opening = opening;
+  path_to(egress).opening = opening;
   auto made = co_await make_link(egress);
-  paths_[egress].opening.reset();
+  path_to(egress).opening.reset();
   opening->set();
   co_return made;
 }
@@ -116,24 +161,12 @@ net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::s
                                      std::string kind) {
   CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
                                             node_uri(credentials_, egress)));
-  Path& before = paths_[egress];
-  before.link.reset();
-  before.up = true;
-  before.ended.reset();
-  before.tells_endings = false;
-  auto link = co_await tunnel::dial_link(std::move(stream), std::move(tls), tunnel::Purpose::kInner, {}, nullptr,
-                                         [this, egress](const Error& why) {
-                                           log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
-                                           paths_[egress].up = false;
-                                           paths_[egress].ended = why;
-                                           changes_.note();
-                                         });
-  Path& path = paths_[egress];
-  if (!link) {
-    path.up = false;
-    co_return std::unexpected(std::move(link).error().at(Hop::kEgress));
-  }
-  path.link = std::move(*link);
+  Path& path = path_to(egress);
+  auto linked = co_await path.links.dial(std::move(stream), std::move(tls), credentials_.certificate,
+                                         tunnel::Purpose::kInner, {}, nullptr);
+  if (!linked) co_return std::unexpected(std::move(linked).error().at(Hop::kEgress));
+  path.ended.reset();
+  path.tells_endings = false;
   path.gateway = std::move(gateway);
   path.kind = std::move(kind);
   ++path.handshakes;
@@ -161,24 +194,36 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
 
 Result<> Paths::standing(const std::string& egress) const {
   const auto path = paths_.find(egress);
-  if (path != paths_.end() && path->second.up && path->second.link) return {};
-  if (path != paths_.end() && path->second.ended) return std::unexpected(*path->second.ended);
+  if (path != paths_.end() && path->second->links.up()) return {};
+  if (path != paths_.end() && path->second->ended) return std::unexpected(*path->second->ended);
   return fail(Code::kUnavailable, "the link to the egress node has ended");
 }
 
-// An egress node that does not know the operation says so, and sessions end there without a word to us.
+// One stream for each link. An egress node that does not know the operation says so, and sessions end there without a
+// word to us.
 net::Task<> Paths::follow_endings(api::AgentResource resource, std::string egress) {
-  auto opened = co_await open_at(std::move(resource), egress, "endings", make_id("t"));
-  const auto answered =
-      opened ? co_await opened->stream->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
+  const tunnel::Succession& links = path_to(egress).links;
+  const tunnel::Link* link = links.newest();
+  if (!link) co_return;
+  auto opened = open_on(*link, resource.id, egress, "endings", make_id("t"));
+  const auto answered = opened ? co_await (*opened)->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
   if (!answered) {
     log::debug("the egress node does not tell why sessions end", {{"egress", egress}, {"why", answered.error()}});
     co_return;
   }
   std::string pending;
-  for (;;) {
-    const auto more = co_await net::read(*opened->stream);
+  for (bool alone = false;;) {
+    const auto more = co_await net::with_timeout(net::read(**opened), kLook);
+    const auto standing = links.standing(link);
+    if (!more && more.error().code == Code::kTimeout && standing != tunnel::Succession::Standing::kEnded) {
+      // A link that has retired ends with its last stream, which must not be this one. The last session's line may
+      // still be under way when it ends.
+      const bool last = standing == tunnel::Succession::Standing::kRetired && link->mux->open_streams() <= 1;
+      if (std::exchange(alone, last) && last) co_return;
+      continue;
+    }
     if (!more || more->empty()) co_return;
+    alone = false;
     pending += as_text(more->data());
     for (auto end = pending.find('\n'); end != pending.npos; end = pending.find('\n')) {
       auto ending = json::decode<api::SessionEnding>(pending.substr(0, end), json::Unknown::kIgnore);
@@ -192,24 +237,20 @@ net::Task<> Paths::follow_endings(api::AgentResource resource, std::string egres
 
 void Paths::probe() {
   for (const auto& [egress, path] : paths_)
-    if (path.up && path.link) tasks_.spawn("probe-path", probe_one(egress));
+    if (path->links.up() || path->links.retired() > 0) tasks_.spawn("probe-path", probe_one(egress));
 }
 
 net::Task<> Paths::probe_one(std::string egress) {
-  const auto link_of = [&]() -> tunnel::Link* {
-    Path& path = paths_[egress];
-    return path.up ? path.link.get() : nullptr;
-  };
-  tunnel::Link* const probed = link_of();
-  if (!probed) co_return;
-  const auto answered = co_await probed->mux->ping(kProbeLimit);
-  // Another link may have taken its place meanwhile.
-  if (answered || answered.error().code == Code::kCancelled || link_of() != probed) co_return;
+  Path& path = path_to(egress);
   const Error why{Code::kUnavailable, "the network has changed, and the egress node does not answer", "network_changed",
                   Hop::kAgent};
-  paths_[egress].up = false;  // at once: who needs the link makes another
-  paths_[egress].ended = why;
-  probed->mux->close(why);
+  const auto answered = co_await path.links.probe_newest(kProbeLimit, why);
+  if (!answered && answered.error().code == Code::kCancelled) co_return;
+  if (!answered) {
+    path.ended = why;
+    changes_.note();
+  }
+  [[maybe_unused]] const auto retired = co_await path.links.probe_retired(kProbeLimit, why);
 }
 
 // While sessions live, a fresh assertion every half life: without it the control plane renews no lease.
@@ -237,11 +278,11 @@ net::Task<> Paths::keep_renewed(UseKey key) {
 std::vector<api::LocalPath> Paths::status() const {
   std::vector<api::LocalPath> list;
   for (const auto& [egress, path] : paths_) {
-    if (!path.up || !path.link) continue;
+    if (!path->links.up()) continue;
     std::uint64_t sessions = 0;
     for (const auto& [key, use] : uses_)
       if (key.second == egress) sessions += use.sessions;
-    list.push_back({egress, path.gateway, path.kind, sessions, path.handshakes, {}});
+    list.push_back({egress, path->gateway, path->kind, sessions, path->handshakes, {}});
   }
   return list;
 }

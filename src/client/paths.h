@@ -12,7 +12,7 @@
 #include "api/local.h"
 #include "client/endings.h"
 #include "client/gateways.h"
-#include "tunnel/link.h"
+#include "tunnel/succession.h"
 
 namespace portolan::client {
 
@@ -49,13 +49,15 @@ class Paths {
 
  private:
   struct Path {
-    std::unique_ptr<tunnel::Link> link;
+    Path(std::string egress, Changes& changes);
+    tunnel::Succession links;
     std::string gateway;  // name
     std::string kind;
-    bool up = false;
+    bool renewing = false;
+    BootTime next_renewal{};
     std::uint64_t handshakes = 0;
-    std::optional<Error> ended;
-    bool tells_endings = false;           // asked for, on this link
+    std::optional<Error> ended;           // of the newest link
+    bool tells_endings = false;           // asked for, on the newest link
     std::shared_ptr<net::Event> opening;  // set while one task makes the link
   };
   struct Use {
@@ -66,12 +68,19 @@ class Paths {
   };
   using UseKey = std::pair<std::string, std::string>;  // resource, egress
 
+  Path& path_to(const std::string& egress);
+  // Links whose certificate, here or there, is to be replaced are made anew, beside those that there are.
+  net::Task<> keep_fresh();
+  net::Task<> renew_link(std::string egress);
   net::Task<Result<>> ensure(std::string egress);
   net::Task<Result<>> make_link(std::string egress);
   net::Task<Result<>> link_over(std::unique_ptr<net::Stream> path, std::string egress, std::string gateway,
                                 std::string kind);
   net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,
                                           std::string trace);
+  Result<std::unique_ptr<tunnel::MuxStream>> open_on(const tunnel::Link& link, const std::string& resource,
+                                                     const std::string& egress, std::string operation,
+                                                     std::string trace);
   net::Task<> keep_renewed(UseKey key);
   net::Task<> follow_endings(api::AgentResource resource, std::string egress);
   net::Task<> probe_one(std::string egress);
@@ -81,7 +90,7 @@ class Paths {
   Gateways& gateways_;
   Changes& changes_;
   std::function<void(api::SessionEnding)> tell_ending_;
-  std::map<std::string, Path> paths_;
+  std::map<std::string, std::unique_ptr<Path>> paths_;  // by egress; none ever goes
   std::map<UseKey, Use> uses_;
   net::TaskGroup tasks_;
 };

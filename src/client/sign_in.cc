@@ -23,16 +23,21 @@ std::string device_name() {
 
 // The server CA that this contact makes us believe, and what else the control plane says of itself.
 net::Task<Result<api::Trust>> trust_of(net::Endpoint control, FirstContact contact) {
-  std::string fingerprint;
+  std::vector<std::string> fingerprints;
   if (contact.ca_pem) {
-    CO_TRY(const auto ca, crypto::Certificate::from_pem(*contact.ca_pem));
-    fingerprint = ca.fingerprint();
+    // Several while the server CA is rotated: any of them will do.
+    CO_TRY(const auto all, crypto::Certificate::all_from_pem(*contact.ca_pem));
+    for (const auto& ca : all) fingerprints.push_back(ca.fingerprint());
   } else if (contact.ca_sha256) {
-    fingerprint = *contact.ca_sha256;
+    fingerprints.push_back(*contact.ca_sha256);
   } else {
     co_return fail(Code::kInvalid, "nothing says which control plane to believe; give --ca-file or --ca-sha256");
   }
-  auto trust = co_await api::fetch_trust(std::move(control), std::move(fingerprint));
+  Result<api::Trust> trust = fail(Code::kInternal, "not asked");
+  for (const std::string& fingerprint : fingerprints) {
+    trust = co_await api::fetch_trust(control, fingerprint);
+    if (trust || trust.error().reason != "untrusted_control_plane") break;
+  }
   co_return trust;
 }
 
@@ -54,6 +59,7 @@ struct Applicant {
   std::unique_ptr<api::ControlClient> client;
   crypto::PrivateKey key;
   std::optional<std::string> device;
+  std::optional<bool> renews;  // as the request says it: an older control plane is not told
 };
 
 net::Task<Result<Applicant>> apply_to(Home home, net::Endpoint control, FirstContact contact) {
@@ -64,15 +70,18 @@ net::Task<Result<Applicant>> apply_to(Home home, net::Endpoint control, FirstCon
   std::optional<std::string> device;
   const auto before = home.remembered();
   if (before && !before->device.empty() && before->organization == trust.organization) device = before->device;
-  co_return Applicant{std::move(control), std::move(trust), std::move(client), crypto::PrivateKey::generate(),
-                      std::move(device)};
+  std::optional<bool> renews;
+  if (trust.renews.value_or(false)) renews = true;
+  co_return Applicant{std::move(control), std::move(trust),
+                      std::move(client),  crypto::PrivateKey::generate(),
+                      std::move(device),  renews};
 }
 
 Result<ClientState> keep(const Home& home, const Applicant& applicant, const api::SignedIn& answer) {
   PL_TRY(const auto certificate, crypto::Certificate::from_pem(answer.certificate));
   ClientState state{net::to_text(applicant.control),
                     applicant.trust.control_name,
-                    applicant.trust.server_ca,
+                    answer.server_ca,
                     answer.node_ca,
                     answer.organization,
                     answer.account,
@@ -91,8 +100,8 @@ bool still_waits(const Error& error) { return error.reason == "authorization_pen
 net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstContact contact, std::string email,
                                        Secret password) {
   CO_TRY(const Applicant applicant, co_await apply_to(home, std::move(control), std::move(contact)));
-  api::SignInRequest request{std::move(email), std::move(password), applicant.key.public_key().pem(), device_name(),
-                             applicant.device};
+  api::SignInRequest request{std::move(email), std::move(password), applicant.key.public_key().pem(),
+                             device_name(),    applicant.device,    applicant.renews};
   CO_TRY(const auto answer, co_await applicant.client->post<api::SignedIn>("/v1/sign-ins", std::move(request)));
   co_return keep(home, applicant, answer);
 }
@@ -100,7 +109,7 @@ net::Task<Result<ClientState>> sign_in(Home home, net::Endpoint control, FirstCo
 net::Task<Result<ClientState>> sign_in_by_browser(Home home, net::Endpoint control, FirstContact contact,
                                                   std::function<void(const api::DeviceCode&)> show) {
   CO_TRY(const Applicant applicant, co_await apply_to(home, std::move(control), std::move(contact)));
-  api::DeviceCodeRequest request{applicant.key.public_key().pem(), device_name(), applicant.device};
+  api::DeviceCodeRequest request{applicant.key.public_key().pem(), device_name(), applicant.device, applicant.renews};
   auto code = co_await applicant.client->post<api::DeviceCode>("/v1/device-codes", std::move(request));
   if (!code && code.error().code == Code::kNotFound)
     co_return fail(Code::kUnavailable, "this control plane knows no sign-in by browser; use: portolan login --password",

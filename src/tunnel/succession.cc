@@ -18,7 +18,7 @@ WallTime before_end(const crypto::Certificate& certificate, int part) {
 
 }  // namespace
 
-Link* Succession::newest() const { return newest_ && !newest_->ended ? newest_->link.get() : nullptr; }
+Link* Succession::newest() const { return newest_ && newest_->up() ? newest_->link.get() : nullptr; }
 
 net::Task<Result<>> Succession::dial(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
                                      crypto::Certificate mine, Purpose purpose, LinkOptions options,
@@ -62,6 +62,35 @@ bool Succession::due(const crypto::Certificate& mine, WallTime now) const {
 
 std::size_t Succession::retired() const {
   return static_cast<std::size_t>(std::ranges::count_if(retired_, [](const auto& held) { return !held->ended; }));
+}
+
+Succession::Standing Succession::standing(const Link* link) const {
+  if (newest_ && newest_->link.get() == link) return newest_->up() ? Standing::kNewest : Standing::kEnded;
+  const bool lives =
+      std::ranges::any_of(retired_, [&](const auto& held) { return held->link.get() == link && held->up(); });
+  return lives ? Standing::kRetired : Standing::kEnded;
+}
+
+net::Task<Result<>> Succession::probe_newest(std::chrono::milliseconds limit, Error why) {
+  const auto probed = newest_;
+  if (!probed || !probed->up()) co_return Result<>{};
+  const auto answered = co_await probed->link->mux->ping(limit);
+  if (answered) co_return Result<>{};
+  if (answered.error().code == Code::kCancelled) co_return std::unexpected(answered.error());
+  probed->link->mux->close(why);
+  if (newest_ != probed) co_return Result<>{};
+  co_return std::unexpected(std::move(why));
+}
+
+net::Task<Result<>> Succession::probe_retired(std::chrono::milliseconds limit, Error why) {
+  for (const auto& probed : std::list(retired_)) {
+    if (!probed->up()) continue;
+    const auto answered = co_await probed->link->mux->ping(limit);
+    if (answered) continue;
+    if (answered.error().code == Code::kCancelled && probed->up()) co_return std::unexpected(answered.error());
+    probed->link->mux->close(why);
+  }
+  co_return Result<>{};
 }
 
 void Succession::tidy() {

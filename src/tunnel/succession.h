@@ -33,6 +33,14 @@ class Succession {
   // while nothing runs on it, or when it cannot wait longer.
   bool due(const crypto::Certificate& mine, WallTime now) const;
   std::size_t retired() const;
+  // What has become of a link that was the newest once; it may be gone, and is not touched.
+  enum class Standing { kNewest, kRetired, kEnded };
+  Standing standing(const Link* link) const;
+  // After a change of the network. A link that does not answer a ping within `limit` ends with `why`; it takes no
+  // streams from then on. Of the newest that is also the answer, unless another has taken its place meanwhile. Not
+  // destroyed while these run.
+  net::Task<Result<>> probe_newest(std::chrono::milliseconds limit, Error why);
+  net::Task<Result<>> probe_retired(std::chrono::milliseconds limit, Error why);  // fails only with Code::kCancelled
   // Forgets retired links that have ended.
   void tidy();
   void clear();
@@ -43,6 +51,7 @@ class Succession {
     crypto::Certificate mine;
     std::unique_ptr<Link> link;
     bool ended = false;
+    bool up() const { return !ended && link && !link->mux->ended(); }
   };
   void retire(std::shared_ptr<Held> held);
 

@@ -48,6 +48,7 @@ struct World {
     auto link = co_await accept_link(std::move(path), std::move(tls), {});
     EXPECT_TRUE(link.has_value());
     if (!link) co_return;
+    if (mute) co_return silent.push_back(std::move(*link));
     accepted.push_back(start_mux(
         std::move(*link), {}, [this](std::unique_ptr<Incoming> incoming) { take(std::move(incoming)); },
         [](const Error&) {}));
@@ -68,6 +69,8 @@ struct World {
   crypto::PrivateKey gateway_key = crypto::PrivateKey::generate();
   std::vector<Error> ended;
   std::vector<std::unique_ptr<Link>> accepted;
+  bool mute = false;                 // peers behind a network that has changed: nothing comes back
+  std::vector<AcceptedLink> silent;  // their links
   std::vector<std::unique_ptr<MuxStream>> streams;
   Succession succession;
   net::Event arrived;
@@ -143,6 +146,52 @@ CO_TEST(Succession, TheEndOfTheNewestIsTold) {
   CO_ASSERT_EQ(world.ended.size(), 1U);
   EXPECT_FALSE(world.succession.up());
   EXPECT_FALSE(world.succession.due(world.client(Purpose::kUser).identity.chain.front(), world.now));
+}
+
+const Error kChanged{Code::kUnavailable, "the network has changed", "network_changed", Hop::kAgent};
+
+CO_TEST(Succession, ANewestThatDoesNotAnswerEnds) {
+  World world(co_await net::this_executor());
+  CO_ASSERT_OK(co_await world.succession.probe_newest(kSoon, kChanged));
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  CO_ASSERT_OK(co_await world.succession.probe_newest(kSoon, kChanged));
+  world.mute = true;
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  const Link* silent = world.succession.newest();
+  EXPECT_EQ(world.succession.standing(silent), Succession::Standing::kNewest);
+  const auto answered = co_await world.succession.probe_newest(20ms, kChanged);
+  CO_ASSERT_TRUE(!answered);
+  EXPECT_EQ(answered.error().reason, "network_changed");
+  EXPECT_FALSE(world.succession.up());
+  EXPECT_EQ(world.succession.standing(silent), Succession::Standing::kEnded);
+  world.succession.clear();
+}
+
+CO_TEST(Succession, RetiredLinksThatDoNotAnswerEndToo) {
+  World world(co_await net::this_executor());
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  const auto kept = world.succession.newest()->mux->open({"n-1"});
+  CO_ASSERT_OK(kept);
+  const Link* answering = world.succession.newest();
+  world.mute = true;
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  const auto lost = world.succession.newest()->mux->open({"n-1"});
+  CO_ASSERT_OK(lost);
+  const Link* silent = world.succession.newest();
+  world.mute = false;
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  EXPECT_EQ(world.succession.standing(answering), Succession::Standing::kRetired);
+  EXPECT_EQ(world.succession.standing(silent), Succession::Standing::kRetired);
+  CO_ASSERT_OK(co_await world.succession.probe_newest(kSoon, kChanged));
+  CO_ASSERT_OK(co_await world.succession.probe_retired(200ms, kChanged));
+  EXPECT_EQ(world.succession.standing(answering), Succession::Standing::kRetired);
+  EXPECT_EQ(world.succession.standing(silent), Succession::Standing::kEnded);
+  const auto read = (*lost)->try_read();
+  CO_ASSERT_TRUE(!read);
+  EXPECT_EQ(read.error().reason, "network_changed");
+  EXPECT_TRUE(world.succession.up());
+  EXPECT_TRUE(world.ended.empty());
+  world.succession.clear();
 }
 
 // The peer renews at two thirds; a link whose peer's certificate comes to its end is made anew.
