@@ -18,6 +18,7 @@ void add_admin_memberships(CLI::App& admin, Context& context);
 void add_admin_grants(CLI::App& admin, Context& context);
 void add_admin_resources(CLI::App& admin, Context& context);
 void add_admin_nodes(CLI::App& admin, Context& context);
+void add_admin_keys(CLI::App& admin, Context& context);
 void add_admin_access(CLI::App& admin, Context& context);
 void add_admin_health(CLI::App& admin, Context& context);
 

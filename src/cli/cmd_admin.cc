@@ -4,13 +4,14 @@
 namespace portolan::cli {
 
 void add_admin(CLI::App& root, Context& context) {
-  CLI::App& admin = add_group(root, "admin", "who may use what: accounts, roles, resources, nodes");
+  CLI::App& admin = add_group(root, "admin", "who may use what: accounts, roles, resources, nodes, keys");
   add_admin_accounts(admin, context);
   add_admin_roles(admin, context);
   add_admin_memberships(admin, context);
   add_admin_grants(admin, context);
   add_admin_resources(admin, context);
   add_admin_nodes(admin, context);
+  add_admin_keys(admin, context);
   add_admin_access(admin, context);
   add_admin_health(admin, context);
 }

@@ -10,6 +10,7 @@
 #include "cli/secrets.h"
 #include "cli/server_part.h"
 #include "cli/service_options.h"
+#include "control/reseal.h"
 #include "control/server.h"
 
 namespace portolan::cli {
@@ -32,15 +33,28 @@ struct Options {
   std::string lease_life = "5m";
   std::string node_life = "30d";
   std::string check_interval = "60s";
+  std::string certificate_life = "1h";
+  std::string server_life = "90d";
+  std::string reseal_key_file;
+  std::string reseal_passphrase_file;
+  bool reseal_environment = false;
   std::string admin_email;
   std::string admin_password_file;
   std::string admin_password_out;
   std::string ca_out;
 };
 
+// A key of the environment, which what is started from here does not get.
+std::optional<control::SealingSource> sealing_key_in(const char* variable) {
+  auto text = secret_from_environment(variable);
+  if (!text) return std::nullopt;
+  unsetenv(variable);
+  return control::SealingText{std::move(*text)};
+}
+
 Result<control::SealingSource> sealing_source(const Options& options) {
-  const char* text = std::getenv("PORTOLAN_SEALING_KEY");
-  const bool in_environment = text != nullptr && *text != '\0';
+  auto from_environment = sealing_key_in("PORTOLAN_SEALING_KEY");
+  const bool in_environment = from_environment.has_value();
   const int given = !options.sealing_key_file.empty() + !options.sealing_passphrase_file.empty() + in_environment;
   if (given != 1)
     return wrong_usage(
@@ -50,11 +64,7 @@ Result<control::SealingSource> sealing_source(const Options& options) {
             : "more than one key to seal secrets with; give one of --sealing-key-file, --sealing-passphrase-file and "
               "PORTOLAN_SEALING_KEY");
   if (!options.sealing_key_file.empty()) return control::SealingFile{options.sealing_key_file};
-  if (in_environment) {
-    control::SealingText source{Secret(std::string(text))};
-    unsetenv("PORTOLAN_SEALING_KEY");
-    return source;
-  }
+  if (from_environment) return std::move(*from_environment);
   PL_TRY(auto passphrase, secret_from_file(options.sealing_passphrase_file));
   return control::SealingPassphrase{std::move(passphrase)};
 }
@@ -89,7 +99,42 @@ Result<control::ServerOptions> server_options(const Options& options) {
     if (server.checks.interval < std::chrono::seconds(5))
       return wrong_usage("--check-interval: must be 5s or more, or off");
   }
+  PL_TRY(server.certificate_life, duration_setting("--certificate-life", options.certificate_life));
+  PL_TRY(server.server_life, duration_setting("--server-life", options.server_life));
   return server;
+}
+
+// The new sealing key, if the sealing key is to be replaced.
+Result<std::optional<control::SealingSource>> next_sealing_source(const Options& options) {
+  const int given =
+      !options.reseal_key_file.empty() + !options.reseal_passphrase_file.empty() + options.reseal_environment;
+  if (given == 0) return std::nullopt;
+  if (given > 1) return wrong_usage("give one of --reseal-with-key-file, -passphrase-file and -environment");
+  if (!options.reseal_key_file.empty()) return control::SealingFile{options.reseal_key_file};
+  if (!options.reseal_passphrase_file.empty()) {
+    PL_TRY(auto passphrase, secret_from_file(options.reseal_passphrase_file));
+    return control::SealingPassphrase{std::move(passphrase)};
+  }
+  auto source = sealing_key_in("PORTOLAN_NEW_SEALING_KEY");
+  if (!source) return wrong_usage("--reseal-with-environment: PORTOLAN_NEW_SEALING_KEY is not set");
+  return source;
+}
+
+struct ResealedView {
+  std::string old_key;
+  std::string new_key;
+  std::uint64_t values = 0;
+};
+BOOST_DESCRIBE_STRUCT(ResealedView, (), (old_key, new_key, values))
+
+Result<> reseal(const Output& out, const control::ServerOptions& server, const control::SealingSource& next) {
+  PL_TRY(const auto done, control::reseal(server, next));
+  if (out.json) out.object(ResealedView{done.old_key, done.new_key, done.values});
+  out.note(
+      fmt::format("Sealed {} values with the key {}; the old one ({}) opens nothing any more, but for backups made "
+                  "before. Start the server with the new key from now on.",
+                  done.values, done.new_key, done.old_key));
+  return {};
 }
 
 // The first admin's password: from the file; else made up, and shown once where only its owner sees it.
@@ -149,6 +194,8 @@ Result<> run(Context& context, Options& options) {
   }
   PL_CHECK(configure_log(options.log, context.out, "server"));
   PL_TRY(auto server_settings, server_options(options));
+  PL_TRY(const auto next, next_sealing_source(options));
+  if (next) return reseal(context.out, server_settings, *next);
   bool show = false;
   PL_TRY(const auto admin, first_admin(options, context.out, show));
   ServerPartOptions part{std::move(server_settings), admin, {}};
@@ -186,12 +233,23 @@ void add_server(CLI::App& root, Context& context) {
   settings.add("--key", options->key, "its private key");
   settings.add("--sealing-key-file", options->sealing_key_file, "the key that seals secrets; made at the first start");
   settings.add("--sealing-passphrase-file", options->sealing_passphrase_file,
-               "a file with a passphrase, instead of a key");
+               "a file with a passphrase, instead of a key; or a key in PORTOLAN_SEALING_KEY");
   settings.add("--sign-in-life", options->sign_in_life, "the absolute end of a sign-in");
   settings.add("--lease-life", options->lease_life, "how long nodes may go on without asking again");
-  settings.add("--node-life", options->node_life, "of a node's certificate");
+  settings.add("--node-life", options->node_life,
+               "of a node's certificate; as all, it renews itself at two thirds of its life");
   settings.add("--check-interval", options->check_interval,
                "how often each node signs in to each resource to see whether it can be used; off: only when asked for");
+  settings.add("--certificate-life", options->certificate_life,
+               "of a person's certificate, which renews itself until the sign-in ends");
+  settings.add("--server-life", options->server_life, "of the certificates that the server CA makes for this server");
+  app.add_option("--reseal-with-key-file", options->reseal_key_file,
+                 "replace the sealing key by the one in this file (made if it is missing) and end: stop the server, "
+                 "run it once with its old key and this, start it with the new one");
+  app.add_option("--reseal-with-passphrase-file", options->reseal_passphrase_file,
+                 "the same with a passphrase in a file");
+  app.add_flag("--reseal-with-environment", options->reseal_environment,
+               "the same with the key in PORTOLAN_NEW_SEALING_KEY");
   settings.add("--admin-email", options->admin_email, "an admin to make if there is no such account");
   settings.add("--admin-password-file", options->admin_password_file, "a file with that admin's password");
   settings.add("--admin-password-out", options->admin_password_out, "where to write a password that is made up");

@@ -27,6 +27,7 @@ struct Options {
   std::uint16_t port_base = 0;
   std::size_t gateways = 1;
   std::size_t relays = 1;
+  std::string certificate_life;
   bool separate = false;
   std::string email = "admin@example.com";
   std::string log_level = "warn";
@@ -210,6 +211,9 @@ Result<> run(Context& context, Options& options) {
   dev.gateways = options.gateways;
   dev.relays = options.relays;
   dev.separate = options.separate;
+  if (!options.certificate_life.empty()) {
+    PL_TRY(dev.certificate_life, duration_setting("--certificate-life", options.certificate_life));
+  }
   dev.log_arguments = {"--log-level", context.out.verbose ? "debug" : options.log_level, "--quiet"};
   std::unique_ptr<BaseReservation> reservation;
   if (options.port_base != 0) {
@@ -240,6 +244,9 @@ void add_dev(CLI::App& root, Context& context) {
   app.add_option("--port-base", options->port_base, "the lowest of its ports; a free one is chosen if it is not given");
   app.add_option("--gateways", options->gateways, "how many gateways")->capture_default_str();
   app.add_option("--relays", options->relays, "how many relays")->capture_default_str();
+  app.add_option(
+      "--certificate-life", options->certificate_life,
+      "how long certificates of people, nodes and the control plane last, to see them renew; else 1h, 30d, 90d");
   app.add_flag("--separate", options->separate, "every part a process of its own, started again if it dies");
   app.add_option("--email", options->email, "the first account")->capture_default_str();
   app.add_option("--log-level", options->log_level, "debug, info, warn or error")->capture_default_str();

@@ -110,8 +110,14 @@ DevPart DevDeployment::control_part() const {
   server.key_beside_data = control::KeyBesideData::kAllow;
   server.organization = kOrganization;
   server.sign_in_life = kSignInLife;
+  std::vector<std::string> lives;
+  if (const auto life = options_.certificate_life) {
+    server.certificate_life = server.node_life = server.server_life = *life;
+    for (const char* of : {"--certificate-life", "--node-life", "--server-life"})
+      lives.insert(lives.end(), {of, format_duration(*life)});
+  }
   ServerPartOptions part{server, FirstAdmin{options_.email, ready_.password}, options_.data / "ca.pem"};
-  return {
+  DevPart control{
       .part = "control-plane",
       .name = "control-plane",
       .address = net::to_text(listen),
@@ -122,6 +128,8 @@ DevPart DevDeployment::control_part() const {
                     (options_.data / "admin.password").string(), "--ca-out", ready_.ca_file},
       .environment = {},
       .probe = [listen, ca = std::filesystem::path(ready_.ca_file)] { return ask_control_plane(listen, ca); }};
+  control.arguments.insert(control.arguments.end(), lives.begin(), lives.end());
+  return control;
 }
 
 DevPart DevDeployment::node_part(std::size_t index) const {

@@ -5,6 +5,7 @@
 //   DIR/home        the client's home              DIR/ca.pem          the server CA
 //   DIR/port-base   the base of the last run       DIR/dev.json        which resources dev has made
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -28,6 +29,7 @@ struct DevOptions {
   std::size_t gateways = 1;
   std::size_t relays = 1;
   bool separate = false;
+  std::optional<std::chrono::milliseconds> certificate_life = {};  // of everybody's certificates
   DevPorts ports = {};
   std::vector<std::string> log_arguments = {};  // for parts that are processes
 };

@@ -28,6 +28,7 @@ net::Task<Result<bool>> finish_start(control::Server& server, const ServerPartOp
 }  // namespace
 
 net::Task<Result<std::unique_ptr<Part>>> ServerPart::start(net::Loop& loop, ServerPartOptions options) {
+  options.server.ca_out = options.ca_out;
   CO_TRY(auto server, co_await control::Server::start(loop, options.server));
   auto part = std::make_unique<ServerPart>(std::move(server));
   auto finished = co_await finish_start(*part->server_, options);
