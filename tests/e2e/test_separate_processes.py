@@ -43,6 +43,7 @@ def test_a_killed_part_comes_back(separate, part):
     print(f"a new connect worked {time.monotonic() - killed:.1f} s after the {part} was killed")
     # And not only because the dead one was not needed: the new process is there and the whole chain is used again.
     wait_until(lambda: separate.processes(part)[0]["pid"] != process["pid"], 10, f"the {part} has been started again")
+    wait_until(lambda: separate.run("audit", "queries", check=False).returncode == 0, 10, "the control plane answers")
     marker = f"marker_after_{part.replace('-', '_')}"
     wait_until(lambda: separate.psql("billing-db", "-c", f"select '{marker}'", check=False).returncode == 0, 10, "a query after it")
     wait_until(lambda: [q for q in separate.queries() if marker in q["text"]], 20, "its record")
