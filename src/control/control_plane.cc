@@ -38,6 +38,7 @@ constexpr auto kBoundaryCheck = std::chrono::minutes(1);
 
 struct ControlPlane::Parts {
   explicit Parts(std::unique_ptr<Core> opened);
+  void stop();
 
   std::unique_ptr<Core> core;
   Presence presence;
@@ -64,6 +65,7 @@ struct ControlPlane::Parts {
   // Grants begin and end by themselves: what follows from the directory changes then as if somebody had changed it.
   void await_boundary();
   net::Timer boundary_;
+  bool stopped_ = false;
 };
 
 ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
@@ -122,7 +124,14 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   add_sessions(routes, *core, nodes);
 }
 
+void ControlPlane::Parts::stop() {
+  stopped_ = true;
+  boundary_.cancel();
+  health.stop();
+}
+
 void ControlPlane::Parts::await_boundary() {
+  if (stopped_) return;
   const WallTime now = core->now();
   const auto next = directory::next_boundary(core->lookup()->snapshot(), now);
   if (!next) return boundary_.cancel();
@@ -133,6 +142,8 @@ void ControlPlane::Parts::await_boundary() {
 
 ControlPlane::ControlPlane(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 ControlPlane::~ControlPlane() = default;
+
+void ControlPlane::stop() { parts_->stop(); }
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::open(net::Executor executor, ServerOptions options) {
   PL_TRY(auto core, Core::open(std::move(executor), std::move(options)));

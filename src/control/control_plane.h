@@ -18,6 +18,8 @@ class ControlPlane {
   static Result<std::unique_ptr<ControlPlane>> open(net::Executor executor, ServerOptions options);
   ~ControlPlane();
 
+  // Nothing happens by itself any more; requests are still answered. The loop may end before this does.
+  void stop();
   const net::http::Router& router() const;
   Core& core();
   // Takes the steps of key rotations whose time has come; the server starts and stops it.

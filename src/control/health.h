@@ -26,6 +26,8 @@ class Health {
   };
   Health(Core& core, Presence& presence, Others others);
   void add_to(Routes& routes);
+  // Does nothing by itself any more: the loop may end before this does.
+  void stop() { timer_.cancel(); }
   // It has come or gone.
   void node_changed(const std::string& node);
 

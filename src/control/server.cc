@@ -249,6 +249,7 @@ net::Task<> Server::stop() {
   impl_->listener.reset();
   impl_->admission.reset();
   impl_->remake_timer.cancel();
+  impl_->plane->stop();
   co_await impl_->plane->rotation().stop();
   Core& core = impl_->plane->core();
   impl_->connections.drain();
