@@ -7,6 +7,8 @@
 
 #include <arpa/inet.h>
 
+#include <charconv>
+
 #include "base/clock.h"
 
 namespace portolan::api {
@@ -16,6 +18,7 @@ using net::Task;
 namespace http = net::http;
 
 constexpr std::size_t kProblemLimit = 64 * 1024;
+constexpr auto kLongestWait = std::chrono::seconds(10);
 
 bool is_address(const std::string& host) {
   in6_addr any{};
@@ -77,6 +80,16 @@ std::unexpected<Error> no_answer(Way& way, Error error) {
   }
 }
 
+// Of an answer that says when to come again, if that is worth waiting for.
+std::optional<std::chrono::milliseconds> asked_to_wait(const http::Response& response) {
+  const std::string_view text = response.header("retry-after");
+  unsigned seconds = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+  const bool number = error == std::errc() && end == text.data() + text.size();
+  if (response.status != 429 || !number || std::chrono::seconds(seconds) > kLongestWait) return std::nullopt;
+  return std::chrono::seconds(seconds);
+}
+
 Error refusal(const http::Response& response) { return http::error_from(response).at(Hop::kControlPlane); }
 
 // A connection to the public name of an endpoint.
@@ -124,8 +137,13 @@ class HttpControlClient final : public ControlClient {
                                  std::string body) override {
     const auto way = way_;  // both may be replaced meanwhile
     const auto http = http_;
-    auto response = co_await http->request(
-        request(std::move(method), std::move(path), std::move(query), std::move(body)), way->limits.call);
+    const auto asked = request(std::move(method), std::move(path), std::move(query), std::move(body));
+    auto response = co_await http->request(asked, way->limits.call);
+    // A caller that asks too often is refused before anything is done: whatever it was, it may be asked again.
+    if (const auto wait = response ? asked_to_wait(*response) : std::nullopt) {
+      CO_CHECK(co_await net::sleep_for(*wait));
+      response = co_await http->request(asked, way->limits.call);
+    }
     if (!response) co_return no_answer(*way, std::move(response).error());
     if (response->status < 200 || response->status > 299) co_return std::unexpected(refusal(*response));
     co_return std::move(response->body);

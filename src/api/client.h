@@ -64,7 +64,8 @@ class ControlClient {
   // Calls and watches under way are not disturbed.
   virtual Result<> renew(ControlAddress) { return {}; }
 
-  // The plain call under all others: JSON body in (empty for none), JSON body out.
+  // The plain call under all others: JSON body in (empty for none), JSON body out. Too many calls (429 with
+  // Retry-After, at most 10 s) are waited for, once.
   virtual net::Task<Result<std::string>> call(std::string method, std::string path,
                                               std::map<std::string, std::string> query, std::string body) = 0;
   // A watch, on a connection of its own: lines until it fails, which it always does in the end. Each line goes through

@@ -68,6 +68,12 @@ Task<http::Response> refuse(http::Call) {
   co_return http::problem(Error{Code::kDenied, "ann@example.com may not use \"billing\"", "no_grant", Hop::kUnknown});
 }
 
+Task<http::Response> too_many(std::string wait) {
+  auto response = http::problem(429, "rate_limited", "too many requests");
+  if (!wait.empty()) response.headers["retry-after"] = std::move(wait);
+  co_return response;
+}
+
 Task<http::Response> lease(http::Call call) {
   Lease made;
   made.id = "l-1";
@@ -244,6 +250,37 @@ CO_TEST(ControlClient, AProblemBecomesItsError) {
   const auto unknown = co_await client->remove("/v1/nowhere");
   CO_ASSERT_ERROR(unknown, Code::kNotFound);
   EXPECT_EQ(server.connections, 1);
+  co_await server.stop();
+}
+
+CO_TEST(ControlClient, WaitsOnceWhenItAsksTooOften) {
+  const Executor executor = co_await net::this_executor();
+  Server server(executor);
+  int asked = 0;
+  int refusals = 1;
+  std::string wait = "0";
+  server.router.add("POST", "/v1/busy", [&](http::Call call) -> Task<http::Response> {
+    if (++asked > refusals) return echo(std::move(call));
+    return too_many(wait);
+  });
+  server.listen();
+  const auto client = client_for(server.address());
+  const auto taken = co_await client->post<Members>("/v1/busy", RoleCreate{.name = "dba"});
+  CO_ASSERT_OK(taken);
+  EXPECT_EQ(taken->at("body"), R"({"name":"dba"})");
+  EXPECT_EQ(asked, 2);
+  refusals = 100;
+  const auto refused = co_await client->post<Members>("/v1/busy", RoleCreate{.name = "dba"});
+  CO_ASSERT_ERROR(refused, Code::kLimit);
+  EXPECT_EQ(refused.error().reason, "rate_limited");
+  EXPECT_EQ(asked, 4);
+  for (const char* later : {"11", "", "soon", "-1"}) {
+    wait = later;
+    asked = 0;
+    const auto at_once = co_await client->post<Members>("/v1/busy", RoleCreate{.name = "dba"});
+    CO_ASSERT_ERROR(at_once, Code::kLimit);
+    EXPECT_EQ(asked, 1) << later;
+  }
   co_await server.stop();
 }
 
