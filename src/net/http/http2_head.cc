@@ -102,6 +102,7 @@ Result<FieldBlock::Head> FieldBlock::finish() {
   PL_TRY(head.length, content_length(headers_));
   head.head_only = *method_ == "HEAD";
   head.request = {std::move(*method_), std::move(target.path), std::move(target.query), std::move(headers_), {}};
+  head.request.target = std::move(target.origin);
   return head;
 }
 

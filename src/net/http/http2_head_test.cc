@@ -36,6 +36,7 @@ TEST(Http2Head, BecomesARequest) {
   ASSERT_TRUE(read_head) << read_head.error().message;
   EXPECT_EQ(read_head->request.method, "GET");
   EXPECT_EQ(read_head->request.path, "/a b");
+  EXPECT_EQ(read_head->request.target, "/a%20b?x=1");
   EXPECT_EQ(read_head->request.parameter("x"), "1");
   EXPECT_EQ(read_head->request.header("x-a"), "1, 2");
   EXPECT_EQ(read_head->request.header("host"), "App.example:443");

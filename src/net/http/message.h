@@ -22,6 +22,7 @@ struct Request {
   std::map<std::string, std::string> query = {};  // decoded; a repeated name is refused by the server
   Headers headers = {};
   std::string body = {};
+  std::string target = {};  // set by the server: path and query as they came, still encoded
 
   std::string_view header(std::string_view name) const;  // empty if absent
   std::optional<std::string> parameter(const std::string& name) const;

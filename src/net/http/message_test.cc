@@ -13,7 +13,9 @@ TEST(Target, TakesPathAndQueryApart) {
   EXPECT_EQ(target->path, "/v1/a b/ü");
   const std::map<std::string, std::string> query = {{"x", "1"}, {"y", "& z"}, {"flag", ""}, {"empty", ""}};
   EXPECT_EQ(target->query, query);
+  EXPECT_EQ(target->origin, "/v1/a%20b/%C3%BC?x=1&y=%26+z&flag&&empty=");
   EXPECT_EQ(parse_target("/")->path, "/");
+  EXPECT_EQ(parse_target("/")->origin, "/");
   EXPECT_EQ(parse_target("/a/")->path, "/a/");
   EXPECT_EQ(parse_target("/a//b")->path, "/a//b");
   EXPECT_EQ(parse_target("/...")->path, "/...");
@@ -25,6 +27,8 @@ TEST(Target, TakesTheAbsoluteForm) {
   EXPECT_EQ(target->authority, "Host:80");
   EXPECT_EQ(target->path, "/a");
   EXPECT_EQ(parse_target("https://host")->path, "/");
+  EXPECT_EQ(target->origin, "/a?b=c");
+  EXPECT_EQ(parse_target("https://host?x=%31")->origin, "/?x=%31");
   EXPECT_EQ(parse_target("https://host?x=1")->query.at("x"), "1");
 }
 

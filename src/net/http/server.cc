@@ -91,6 +91,7 @@ class ServedConnection {
     const bool stopping = options_.draining && options_.draining->stop.stopped();
     in.persist = head.keep_alive && head.http_1_1 && !stopping ? Persist::kKeep : Persist::kClose;
     in.request = {std::move(head.method), std::move(target.path), std::move(target.query), std::move(head.headers), {}};
+    in.request.target = std::move(target.origin);
     return in;
   }
 

@@ -94,8 +94,10 @@ Result<Target> parse_target(std::string_view text) {
   }
   const auto question = std::min(text.find('?'), text.size());
   const auto path = text.substr(0, question);
+  target.origin = text;
   if (path.empty() && !target.authority.empty()) {
     target.path = "/";
+    target.origin.insert(0, "/");
   } else {
     if (!path.starts_with('/')) return bad_target("is not a path");
     PL_TRY(target.path, parse_path(path));

@@ -14,6 +14,7 @@ struct Target {
   std::string authority;  // of the absolute form ("GET http://host/path"), else empty
   std::string path;       // percent-decoded
   std::map<std::string, std::string> query;
+  std::string origin;  // the path (at least "/") and query as they came
 };
 
 // Refuses bad percent escapes, text that is not UTF-8, control characters and encoded slashes in the path, segments "."
