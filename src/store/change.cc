@@ -294,6 +294,12 @@ Result<std::size_t> Change::reseal(const std::string& old_key, const std::string
   }
   PORTOLAN_STORE_KINDS(PORTOLAN_STORE_RESEAL)
 #undef PORTOLAN_STORE_RESEAL
+  auto answers = reseal_kept_answers(impl_.database, again);
+  if (!answers) {
+    impl_.failure = std::unexpected(answers.error());
+    return std::unexpected(std::move(answers).error());
+  }
+  count += *answers;
   const auto named = [](const std::string& id) { return json::print(boost::json::object{{"id", id}}); };
   PL_CHECK(impl_.checked(impl_.write_activity("sealing_key", "replaced", new_key, named(old_key), named(new_key))));
   return count;
@@ -303,6 +309,15 @@ Result<> Change::set_setting(std::string_view name, std::string_view value) {
   PL_CHECK(impl_.failure);
   auto written = impl_.database.run(kWriteSetting, {text(name), text(value)});
   return impl_.checked(written ? Result<>() : std::unexpected(std::move(written).error()));
+}
+
+Result<std::optional<KeptAnswer>> Change::kept_answer(std::string_view key) const {
+  return find_kept_answer(impl_.database, key);
+}
+
+Result<> Change::keep_answer(const KeptAnswer& answer, const KeptLimits& limits) {
+  PL_CHECK(impl_.failure);
+  return impl_.checked(store::keep_answer(impl_.database, answer, limits));
 }
 
 #define PORTOLAN_STORE_DEFINE(Kind)                                \

@@ -10,6 +10,7 @@
 #include "store/migrations/directory_001_initial.h"
 #include "store/migrations/directory_002_admin.h"
 #include "store/migrations/directory_003_keys.h"
+#include "store/migrations/directory_004_kept_answers.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -19,7 +20,8 @@ using directory::Snapshot;
 
 constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDirectory001},
                                      {2, "directory: administration", migrations::kDirectory002},
-                                     {3, "directory: keys", migrations::kDirectory003}};
+                                     {3, "directory: keys", migrations::kDirectory003},
+                                     {4, "directory: kept answers", migrations::kDirectory004}};
 
 struct State {
   std::string epoch;
@@ -183,6 +185,16 @@ Result<> DirectoryStore::set_setting(std::string_view name, std::string_view val
 Result<> DirectoryStore::scrub() {
   const std::lock_guard lock(impl_->writer);
   return impl_->database->scrub();
+}
+
+Result<std::optional<KeptAnswer>> DirectoryStore::kept_answer(std::string_view key) {
+  const std::lock_guard lock(impl_->writer);
+  return find_kept_answer(*impl_->database, key);
+}
+
+Result<> DirectoryStore::drop_kept_answers(WallTime before) {
+  const std::lock_guard lock(impl_->writer);
+  return store::drop_kept_answers(*impl_->database, before);
 }
 
 Result<Listed<directory::Activity>> DirectoryStore::activities(Part part) {

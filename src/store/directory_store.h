@@ -18,6 +18,7 @@
 #include "base/result.h"
 #include "directory/decision.h"
 #include "directory/model.h"
+#include "store/kept_answers.h"
 #include "store/listing.h"
 
 namespace portolan::store {
@@ -55,6 +56,11 @@ class Change {
   // all. The number of values.
   using Again = std::function<Result<std::string>(const std::string& context, const std::string& sealed)>;
   Result<std::size_t> reseal(const std::string& old_key, const std::string& new_key, const Again& again);
+
+  // The answer that is kept under this key, if any, and a new one: together with the objects that it is about, or not
+  // at all.
+  Result<std::optional<KeptAnswer>> kept_answer(std::string_view key) const;
+  Result<> keep_answer(const KeptAnswer& answer, const KeptLimits& limits);
 
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
@@ -100,6 +106,9 @@ class DirectoryStore {
   // Leaves nothing in the file of what was changed or removed: old values lie in free pages and in the log until then.
   // Takes as long as copying the file.
   Result<> scrub();
+
+  Result<std::optional<KeptAnswer>> kept_answer(std::string_view key);
+  Result<> drop_kept_answers(WallTime before);
 
   // Who changed what.
   Result<Listed<directory::Activity>> activities(Part part);
