@@ -43,7 +43,7 @@ void Accounts::add_to(Routes& routes) {
     PL_TRY(const auto account, existing(exchange.lookup->account(exchange.argument()), "account", exchange.argument()));
     return ok(account_view(account));
   });
-  routes.add("POST /v1/accounts", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add_create("POST /v1/accounts", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("PATCH /v1/accounts/{account}", [this](Exchange exchange) { return update(std::move(exchange)); });
   routes.add("DELETE /v1/accounts/{account}", [this](Exchange exchange) { return remove(std::move(exchange)); });
 }
@@ -60,7 +60,7 @@ net::Task<Result<std::string>> Accounts::checked_hash(Secret password) {
   co_return co_await core_.hash_password(std::move(password));
 }
 
-net::Task<Result<directory::Account>> Accounts::make(std::string actor, api::AccountCreate request) {
+net::Task<Result<directory::Account>> Accounts::checked(api::AccountCreate request) {
   directory::Account account;
   account.id = make_id("a");
   CO_TRY(account.email, directory::normalize_email(request.email));
@@ -75,13 +75,19 @@ net::Task<Result<directory::Account>> Accounts::make(std::string actor, api::Acc
     CO_TRY(account.password_hash, co_await checked_hash(std::move(*request.password)));
   }
   account.created = core_.now();
+  co_return account;
+}
+
+net::Task<Result<directory::Account>> Accounts::make(std::string actor, api::AccountCreate request) {
+  CO_TRY(auto account, co_await checked(std::move(request)));
   co_return co_await make_object(core_, std::move(actor), std::move(account));
 }
 
 net::Task<Answer> Accounts::create(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::AccountCreate>());
-  CO_TRY(const auto account, co_await make(exchange.caller.actor(), std::move(request)));
-  co_return created(account_view(account));
+  CO_TRY(auto account, co_await checked(std::move(request)));
+  co_return co_await create_object<directory::Account>(
+      core_, exchange, std::move(account), [](const auto& made, const auto&) { return created(account_view(made)); });
 }
 
 net::Task<Answer> Accounts::update(Exchange exchange) {

@@ -22,6 +22,7 @@ class Accounts {
   net::Task<Answer> create(Exchange exchange);
   net::Task<Answer> update(Exchange exchange);
   net::Task<Answer> remove(Exchange exchange);
+  net::Task<Result<directory::Account>> checked(api::AccountCreate request);
   net::Task<Result<std::string>> checked_hash(Secret password);
 
   Core& core_;

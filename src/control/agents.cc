@@ -92,7 +92,7 @@ net::Task<Result<>> Agents::watch(Exchange exchange, Watch& watch, net::http::Si
   std::set<std::string> resources;
   while (true) {
     const auto lookup = core_.lookup();
-    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
+    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.nonces, core_.now());
     // Its newer certificate watches already.
     if (!caller && caller.error().reason == "certificate_replaced") co_return fail(Code::kEof, "replaced");
     if (!caller) co_return co_await lines.send(event("end", *lookup, {}, what_happened(caller.error().message)));

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "control/signature.h"
+#include "crypto/ed25519.h"
 #include "crypto/hash.h"
 #include "crypto/identity.h"
 #include "directory/certificates.h"
@@ -52,6 +54,40 @@ Result<> check_standing(const Holder& holder, const std::string& serial, std::st
                          "certificate_replaced");
 }
 
+Result<Caller> identify_api_token(const directory::ApiToken& token, const Lookup& lookup, WallTime now) {
+  if (token.ends && *token.ends <= now)
+    return unauthenticated("the API token " + quoted(token.name) + " ended at " + to_rfc3339(*token.ends),
+                           "token_expired");
+  Caller caller{.kind = Caller::Kind::kApiToken, .token = token.id};
+  if (std::ranges::find(token.permissions, kAllPermissions) == token.permissions.end())
+    caller.permissions = token.permissions;
+  PL_CHECK(check_account(lookup.snapshot(), token.account, caller));
+  return caller;
+}
+
+// All that anybody can say without the key comes first, what only its holder learns last.
+Result<Caller> identify_signature(const net::http::Request& request, const Lookup& lookup, Nonces& nonces, WallTime now,
+                                  Body body) {
+  if (!request.header("authorization").empty())
+    return unauthenticated("signature: a signed request has no Authorization header", "bad_signature");
+  PL_TRY(const auto input, parse_signature_input(request.header("signature-input")));
+  PL_TRY(const auto signature, parse_signature(request.header("signature")));
+  const auto& tokens = lookup.snapshot().api_tokens;
+  const auto token = tokens.find(input.key);
+  if (token == tokens.end() || token->second.public_key.empty())
+    return unauthenticated("signature: there is no API token " + quoted(input.key) + " with a key", "bad_signature");
+  PL_CHECK(check_created(input.created, now, nonces.since()));
+  if (body == Body::kThere) PL_CHECK(check_digest(request));
+  PL_TRY(const auto key, crypto::Ed25519PublicKey::from_pem(token->second.public_key));
+  if (!key.verify(as_bytes(signature_base(request, input)), signature))
+    return unauthenticated("signature: is not by this key for this request", "bad_signature");
+  if (body == Body::kThere && nonces.known(input.key, input.nonce))
+    return unauthenticated("signature: this nonce has been used; sign anew", "signature_replayed");
+  PL_TRY(auto caller, identify_api_token(token->second, lookup, now));
+  caller.nonce = input.nonce;
+  return caller;
+}
+
 Result<Caller> identify_token(std::string_view header, const Lookup& lookup, WallTime now) {
   constexpr std::string_view kScheme = "Bearer ";
   if (!header.starts_with(kScheme) || header.size() > 512)
@@ -66,15 +102,7 @@ Result<Caller> identify_token(std::string_view header, const Lookup& lookup, Wal
   }
   const auto* token = lookup.api_token(hash);
   if (!token) return unauthenticated("this token is not known" + std::string(kSignInAgain), "bad_token");
-  if (token->ends && *token->ends <= now)
-    return unauthenticated("the API token " + quoted(token->name) + " ended at " + to_rfc3339(*token->ends),
-                           "token_expired");
-  caller.kind = Caller::Kind::kApiToken;
-  caller.token = token->id;
-  if (std::ranges::find(token->permissions, kAllPermissions) == token->permissions.end())
-    caller.permissions = token->permissions;
-  PL_CHECK(check_account(lookup.snapshot(), token->account, caller));
-  return caller;
+  return identify_api_token(*token, lookup, now);
 }
 
 Result<Caller> identify_user(const crypto::Certificate& certificate, const crypto::UserIdentity& identity,
@@ -126,12 +154,24 @@ Result<Caller> identify_certificate(const crypto::Certificate& certificate, cons
 }
 
 Result<Caller> identify(const net::http::Call& call, const Lookup& lookup, const Authorities& authorities,
-                        WallTime now) {
+                        Nonces& nonces, WallTime now, Body body) {
   if (call.connection->certificate)
     return identify_certificate(*call.connection->certificate, lookup, authorities, now);
+  const auto& headers = call.request.headers;
+  if (headers.contains("signature") || headers.contains("signature-input"))
+    return identify_signature(call.request, lookup, nonces, now, body);
   const auto header = call.request.header("authorization");
   if (header.empty()) return Caller{};
   return identify_token(header, lookup, now);
+}
+
+Result<Caller> identify_again(const net::http::Call& call, const Caller& before, const Lookup& lookup,
+                              const Authorities& authorities, Nonces& nonces, WallTime now) {
+  if (before.kind != Caller::Kind::kApiToken) return identify(call, lookup, authorities, nonces, now);
+  const auto& tokens = lookup.snapshot().api_tokens;
+  const auto token = tokens.find(before.token);
+  if (token == tokens.end()) return unauthenticated("this token is not known any more", "bad_token");
+  return identify_api_token(token->second, lookup, now);
 }
 
 }  // namespace portolan::control

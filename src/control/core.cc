@@ -27,6 +27,8 @@ Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<
       sealing(std::move(opened.sealing)),
       sealing_since(opened.sealing_since),
       hub(executor),
+      rates(options.rates, options.clock),
+      nonces(options.clock),
       directory(std::move(directory_store)),
       audit(std::move(audit_store)),
       store_pool("store", 1),
@@ -46,6 +48,7 @@ Result<std::unique_ptr<Core>> Core::open(net::Executor executor, ServerOptions o
   const store::StoreOptions store_options{.clock = options.clock};
   auto directory = store::DirectoryStore::open(options.data / "directory.db", store_options);
   if (!directory) return std::unexpected(std::move(directory).error().within("open the directory"));
+  PL_CHECK((*directory)->drop_kept_answers(options.clock.wall() - store::KeptLimits().life));
   auto audit = store::AuditStore::open(options.data / "audit.db", store_options);
   if (!audit) return std::unexpected(std::move(audit).error().within("open the audit"));
   PL_TRY(auto opened, open_authorities(**directory, options));

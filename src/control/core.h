@@ -11,7 +11,9 @@
 #include "control/authorities.h"
 #include "control/changes.h"
 #include "control/lookup.h"
+#include "control/nonces.h"
 #include "control/options.h"
+#include "control/rate_limit.h"
 #include "control/watch.h"
 #include "net/task.h"
 #include "store/audit_store.h"
@@ -50,6 +52,8 @@ class Core {
   const WallTime sealing_since;  // when it became the key of this store
   Hub hub;
   Changes changes;
+  RateLimits rates;
+  Nonces nonces;
   std::size_t requests = 0;  // that are being answered, watches apart
   const std::unique_ptr<store::DirectoryStore> directory;
   const std::unique_ptr<store::AuditStore> audit;

@@ -14,22 +14,25 @@ std::string state_of(const directory::Grant& grant, WallTime now) {
   return grant.ends && *grant.ends <= now ? "ended" : "scheduled";
 }
 
-api::GrantView view_of(const Exchange& exchange, const directory::Grant& grant) {
+api::GrantView view_of(const directory::Snapshot& snapshot, const directory::Grant& grant, WallTime now) {
   api::GrantView view;
   view.id = grant.id;
   view.role = grant.role;
   view.resource = grant.resource;
   view.created = grant.created;
-  const auto& snapshot = exchange.lookup->snapshot();
   if (const auto role = snapshot.roles.find(grant.role); role != snapshot.roles.end())
     view.role_name = role->second.name;
   if (const auto resource = snapshot.resources.find(grant.resource); resource != snapshot.resources.end())
     view.resource_name = resource->second.name;
   view.starts = grant.starts;
   view.ends = grant.ends;
-  view.state = state_of(grant, exchange.now);
+  view.state = state_of(grant, now);
   view.revision = grant.revision;
   return view;
+}
+
+api::GrantView view_of(const Exchange& exchange, const directory::Grant& grant) {
+  return view_of(exchange.lookup->snapshot(), grant, exchange.now);
 }
 
 Result<directory::Grant> asked(const Exchange& exchange) {
@@ -49,8 +52,9 @@ net::Task<Answer> create(Core& core, Exchange exchange) {
                          .starts = request.starts,
                          .ends = request.ends};
   CO_CHECK(check_bounds(grant, exchange.now));
-  CO_TRY(grant, co_await make_object(core, exchange.caller.actor(), std::move(grant)));
-  co_return created(view_of(exchange, grant));
+  co_return co_await create_object<directory::Grant>(
+      core, exchange, std::move(grant),
+      [now = exchange.now](const auto& made, const auto& snapshot) { return created(view_of(snapshot, made, now)); });
 }
 
 net::Task<Answer> update(Core& core, Exchange exchange) {
@@ -90,7 +94,7 @@ void add_grants(Routes& routes, Core& core) {
     PL_TRY(const auto grant, asked(exchange));
     return ok(view_of(exchange, grant));
   });
-  routes.add("POST /v1/grants", [&core](Exchange exchange) { return create(core, std::move(exchange)); });
+  routes.add_create("POST /v1/grants", [&core](Exchange exchange) { return create(core, std::move(exchange)); });
   routes.add("PATCH /v1/grants/{grant}", [&core](Exchange exchange) { return update(core, std::move(exchange)); });
   routes.add("DELETE /v1/grants/{grant}", [&core](Exchange exchange) {
     std::string id = exchange.argument();

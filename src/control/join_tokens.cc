@@ -45,7 +45,7 @@ void JoinTokens::add_to(Routes& routes) {
     PL_TRY(const auto token, existing(find(exchange), "join token", exchange.argument()));
     return ok(view_of(token));
   });
-  routes.add("POST /v1/join-tokens", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add_create("POST /v1/join-tokens", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("DELETE /v1/join-tokens/{token}", [this](Exchange exchange) { return remove(std::move(exchange)); });
 }
 
@@ -78,11 +78,12 @@ net::Task<Answer> JoinTokens::create(Exchange exchange) {
                                    .created = now,
                                    .ends = now + life,
                                    .used_by = {}};
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), [token, now](store::Change& change) -> Result<> {
-    PL_CHECK(drop_old(change, now));
-    return change.put(token);
-  }));
-  co_return created(api::JoinTokenMade{token.id, token.kind, Secret(text), token.ends});
+  co_return co_await create_object<directory::JoinToken>(
+      core_, exchange, token,
+      [text](const auto& made, const auto&) {
+        return created(api::JoinTokenMade{made.id, made.kind, Secret(text), made.ends});
+      },
+      [now](const auto&, store::Change& change) { return drop_old(change, now); });
 }
 
 net::Task<Answer> JoinTokens::remove(Exchange exchange) {

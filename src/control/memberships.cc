@@ -30,8 +30,9 @@ net::Task<Answer> create(Core& core, Exchange exchange) {
   CO_TRY(const auto account, existing(exchange.lookup->account(request.account), "account", request.account));
   CO_TRY(const auto role, existing(exchange.lookup->role(request.role), "role", request.role));
   directory::Membership membership{.id = make_id("m"), .account = account.id, .role = role.id, .created = exchange.now};
-  CO_TRY(membership, co_await make_object(core, exchange.caller.actor(), std::move(membership)));
-  co_return created(view_of(exchange.lookup->snapshot(), membership));
+  co_return co_await create_object<directory::Membership>(
+      core, exchange, std::move(membership),
+      [](const auto& made, const auto& snapshot) { return created(view_of(snapshot, made)); });
 }
 
 }  // namespace
@@ -47,7 +48,7 @@ void add_memberships(Routes& routes, Core& core) {
     PL_TRY(const auto membership, asked(exchange));
     return ok(view_of(exchange.lookup->snapshot(), membership));
   });
-  routes.add("POST /v1/memberships", [&core](Exchange exchange) { return create(core, std::move(exchange)); });
+  routes.add_create("POST /v1/memberships", [&core](Exchange exchange) { return create(core, std::move(exchange)); });
   routes.add("DELETE /v1/memberships/{membership}", [&core](Exchange exchange) {
     std::string id = exchange.argument();
     return remove_object<directory::Membership>(core, std::move(exchange), std::move(id));

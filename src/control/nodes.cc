@@ -167,7 +167,7 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
   while (true) {
     const auto lookup = core_.lookup();
     // The connection ends with the certificate's good standing; the node is told why when it comes again.
-    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.now());
+    const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.nonces, core_.now());
     if (!caller) co_return fail(Code::kEof, caller.error().message);
     Mailbox mail = mailbox.take();
     if (mail.overflowed)

@@ -55,6 +55,22 @@ net::Task<Result<Object>> make_object(Core& core, std::string actor, Object obje
 // May look at what a change has come to, and undo it all by an error.
 using AfterChange = std::function<Result<>(const store::Change&)>;
 
+// Makes a new object and answers it, once for one Idempotency-Key. `view` gets it as it is kept, and the directory with
+// it, on the store's thread: it owns what it touches. `before` may still complete it.
+template <class Object>
+net::Task<Answer> create_object(Core& core, const Exchange& exchange, Object object,
+                                std::function<net::http::Response(const Object&, const directory::Snapshot&)> view,
+                                std::function<Result<>(Object&, store::Change&)> before = {}) {
+  auto make = [object = std::move(object), view = std::move(view),
+               before = std::move(before)](store::Change& change) -> Answer {
+    Object made = object;
+    if (before) PL_CHECK(before(made, change));
+    PL_TRY(made, keep(change, std::move(made)));
+    return view(made, change.now());
+  };
+  co_return co_await answer_once(core, exchange, std::move(make));
+}
+
 // Changes one by `edit`, which gets it as it is when the change runs and may look at the rest; answers what is kept.
 template <class Object>
 net::Task<Result<Object>> edit_object(Core& core, const Exchange& exchange, std::string id,

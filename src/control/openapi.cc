@@ -17,7 +17,8 @@ constexpr std::string_view kDescription =
     "Everything that an admin or a script can do. Errors are problem objects (RFC 9457): `code` is stable, `detail` is "
     "for people, `retry` says whether the same request can succeed later. Lists take `filter`, `order_by`, `limit` and "
     "`cursor`; with `watch=1` they answer a stream of JSON lines. An object's `revision` is its ETag; PATCH and DELETE "
-    "take If-Match.";
+    "take If-Match. A POST that makes an object takes an Idempotency-Key. Too many requests are answered with 429 and "
+    "Retry-After.";
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -71,13 +72,38 @@ array parameters_of(std::string_view method, std::string_view path, const Operat
                          {"schema", object{{"type", "string"}, {"enum", array{"0", "1"}}}}});
   const bool changes_object = (method == "PATCH" || method == "DELETE") && path.find('{') != std::string_view::npos;
   if (changes_object) out.push_back(header_parameter("If-Match", "only if the object still has this ETag"));
+  if (operation.creates)
+    out.push_back(header_parameter("Idempotency-Key",
+                                   "1 to 255 bytes: the same request with the same key, within 24 hours, makes nothing "
+                                   "more and gets the first answer again, with Idempotency-Replayed: true"));
   return out;
 }
 
 object content(std::string_view type, json::Value schema) { return {{type, object{{"schema", std::move(schema)}}}}; }
 
+object reference(std::string_view name) { return {{"$ref", "#/components/headers/" + std::string(name)}}; }
+
+// On every answer.
+object headers_of_all() {
+  object out;
+  for (const std::string_view name : {"RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"})
+    out[name] = reference(name);
+  return out;
+}
+
+object headers() {
+  const auto number = [](std::string_view description) {
+    return object{{"description", description}, {"schema", object{{"type", "integer"}}}};
+  };
+  return {{"RateLimit-Limit", number("how many requests the caller may make at once")},
+          {"RateLimit-Remaining", number("how many of them are left")},
+          {"RateLimit-Reset", number("in how many seconds all are there again")},
+          {"Retry-After", number("on 429: in how many seconds one more is")}};
+}
+
 object success(const Operation& operation, json::Schemas& schemas) {
-  object out{{"description", operation.answer || operation.html ? "done" : "done; nothing more to say"}};
+  object out{{"description", operation.answer || operation.html ? "done" : "done; nothing more to say"},
+             {"headers", headers_of_all()}};
   if (operation.html) out["content"] = content("text/html", object{{"type", "string"}});
   if (!operation.answer) return out;
   object types = content("application/json", operation.answer(schemas));
@@ -133,9 +159,12 @@ object describe(const Operation& operation, const Permission& permission, json::
         object{{"required", true}, {"content", content("application/json", operation.request(schemas))}};
   object wrong = content("application/problem+json", schemas.of<net::http::Problem>());
   if (operation.html) wrong["text/html"] = object{{"schema", object{{"type", "string"}}}};  // said on the page itself
+  auto on_failure = headers_of_all();
+  on_failure["Retry-After"] = reference("Retry-After");
   out["responses"] = object{
       {std::to_string(success_status(operation)), success(operation, schemas)},
-      {"default", object{{"description", "what went wrong"}, {"content", std::move(wrong)}}},
+      {"default",
+       object{{"description", "what went wrong"}, {"headers", std::move(on_failure)}, {"content", std::move(wrong)}}},
   };
   return out;
 }
@@ -162,14 +191,16 @@ json::Value openapi_document() {
     if (item.is_null()) item = object();
     item.get_object()[lower(operation.route.substr(0, space))] = describe(operation, *permission, schemas);
   }
-  return object{{"openapi", "3.1.0"},
-                {"info", object{{"title", "Portolan"},
-                                {"version", PORTOLAN_VERSION},
-                                {"description", kDescription},
-                                {"license", object{{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
-                {"servers", array{object{{"url", "/"}}}},
-                {"paths", std::move(paths)},
-                {"components", object{{"schemas", schemas.components()}, {"securitySchemes", security_schemes()}}}};
+  return object{
+      {"openapi", "3.1.0"},
+      {"info", object{{"title", "Portolan"},
+                      {"version", PORTOLAN_VERSION},
+                      {"description", kDescription},
+                      {"license", object{{"name", "Apache-2.0"}, {"identifier", "Apache-2.0"}}}}},
+      {"servers", array{object{{"url", "/"}}}},
+      {"paths", std::move(paths)},
+      {"components",
+       object{{"schemas", schemas.components()}, {"headers", headers()}, {"securitySchemes", security_schemes()}}}};
 }
 
 void add_openapi(Routes& routes) {

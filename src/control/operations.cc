@@ -43,6 +43,13 @@ Operation take(std::string_view route, std::string_view summary) {
   return {.route = route, .summary = summary, .request = schema_of<Body>, .answer = schema_of<View>};
 }
 
+template <class Body, class View>
+Operation create(std::string_view route, std::string_view summary) {
+  auto operation = take<Body, View>(route, summary);
+  operation.creates = true;
+  return operation;
+}
+
 Operation remove(std::string_view route, std::string_view summary) { return {.route = route, .summary = summary}; }
 
 // A list of the audit: newest last.
@@ -115,12 +122,12 @@ std::vector<Operation> of_accounts() {
   return {
       list<api::ApiTokenView>("GET /v1/tokens", "API tokens: one's own, or for admins everybody's",
                               {{"account", "an id or an e-mail address"}, {"name", "exactly"}}),
-      take<api::ApiTokenCreate, api::ApiTokenMade>("POST /v1/tokens", "a new API token, shown once"),
+      create<api::ApiTokenCreate, api::ApiTokenMade>("POST /v1/tokens", "a new API token, shown once"),
       show<api::ApiTokenView>("GET /v1/tokens/{token}", "one API token"),
       remove("DELETE /v1/tokens/{token}", "remove an API token"),
       list<api::AccountView>("GET /v1/accounts", "people and programs that may sign in",
                              {{"email", "exactly"}, {"name", "exactly"}, {"kind", "person or service"}}),
-      take<api::AccountCreate, api::AccountView>("POST /v1/accounts", "a new account"),
+      create<api::AccountCreate, api::AccountView>("POST /v1/accounts", "a new account"),
       show<api::AccountView>("GET /v1/accounts/{account}", "one account"),
       take<api::AccountUpdate, api::AccountView>("PATCH /v1/accounts/{account}", "change, suspend or reinstate it"),
       remove("DELETE /v1/accounts/{account}", "remove it; what it uses now ends"),
@@ -134,19 +141,19 @@ std::vector<Operation> of_accounts() {
 std::vector<Operation> of_access() {
   return {
       list<api::RoleView>("GET /v1/roles", "roles", {{"name", "exactly"}}),
-      take<api::RoleCreate, api::RoleView>("POST /v1/roles", "a new role"),
+      create<api::RoleCreate, api::RoleView>("POST /v1/roles", "a new role"),
       show<api::RoleView>("GET /v1/roles/{role}", "one role"),
       take<api::RoleUpdate, api::RoleView>("PATCH /v1/roles/{role}", "rename it"),
       remove("DELETE /v1/roles/{role}", "remove it, with its memberships and grants"),
       list<api::MembershipView>("GET /v1/memberships", "which accounts have which roles",
                                 {{"account", "an id or an e-mail address"}, {"role", "an id or a name"}}),
-      take<api::MembershipCreate, api::MembershipView>("POST /v1/memberships", "give an account a role"),
+      create<api::MembershipCreate, api::MembershipView>("POST /v1/memberships", "give an account a role"),
       show<api::MembershipView>("GET /v1/memberships/{membership}", "one membership"),
       remove("DELETE /v1/memberships/{membership}", "take the role away; sessions that need it end"),
       list<api::GrantView>(
           "GET /v1/grants", "which roles may use which resources",
           {{"role", "an id or a name"}, {"resource", "an id or a name"}, {"state", "active, scheduled or ended"}}),
-      take<api::GrantCreate, api::GrantView>("POST /v1/grants", "let a role use a resource, for a time or for good"),
+      create<api::GrantCreate, api::GrantView>("POST /v1/grants", "let a role use a resource, for a time or for good"),
       show<api::GrantView>("GET /v1/grants/{grant}", "one grant"),
       take<api::GrantUpdate, api::GrantView>("PATCH /v1/grants/{grant}", "change when it begins or ends"),
       remove("DELETE /v1/grants/{grant}", "remove it; sessions that need it end"),
@@ -161,7 +168,7 @@ std::vector<Operation> of_infrastructure() {
   return {
       list<api::ResourceView>("GET /v1/resources", "what people want to reach",
                               {{"name", "exactly"}, {"type", "exactly"}}),
-      take<api::ResourceCreate, api::ResourceView>("POST /v1/resources", "a new resource"),
+      create<api::ResourceCreate, api::ResourceView>("POST /v1/resources", "a new resource"),
       show<api::ResourceView>("GET /v1/resources/{resource}", "one resource"),
       take<api::ResourceUpdate, api::ResourceView>("PATCH /v1/resources/{resource}", "change it"),
       remove("DELETE /v1/resources/{resource}", "remove it, with its grants; its sessions end"),
@@ -189,7 +196,7 @@ std::vector<Operation> of_infrastructure() {
       remove("DELETE /v1/nodes/{node}", "revoke it for good"),
       list<api::JoinTokenView>("GET /v1/join-tokens", "tokens by which nodes join",
                                {{"kind", "gateway or relay"}, {"name", "exactly"}}),
-      take<api::JoinTokenCreate, api::JoinTokenMade>("POST /v1/join-tokens", "a new join token, shown once"),
+      create<api::JoinTokenCreate, api::JoinTokenMade>("POST /v1/join-tokens", "a new join token, shown once"),
       show<api::JoinTokenView>("GET /v1/join-tokens/{token}", "one join token"),
       remove("DELETE /v1/join-tokens/{token}", "remove it"),
   };

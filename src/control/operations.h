@@ -28,6 +28,7 @@ struct Operation {
   SchemaOf line = nullptr;                 // each line of the answer to ?watch=1; null: there is no watch
   std::vector<Parameter> parameters = {};  // of the query, `watch` apart
   bool html = false;                       // a page for people
+  bool creates = false;                    // an object, once for one Idempotency-Key
 };
 
 std::span<const Operation> operations();

@@ -30,6 +30,22 @@ using SealingSource = std::variant<SealingFile, SealingPassphrase, SealingText>;
 // A key file inside the data folder is a toy that `portolan dev` alone may allow: who copies the folder has both.
 enum class KeyBesideData { kRefuse, kAllow };
 
+// A token bucket: so many at once, and so many a second in the long run.
+struct Rate {
+  double burst = 0;
+  double per_second = 0;
+};
+
+// Of requests, by caller. No honest use meets them.
+struct RateOptions {
+  Rate caller = {1000, 50};        // an API token or a sign-in on the public name
+  Rate address = {200, 20};        // whoever has proven nothing
+  Rate sign_in = {30, 10.0 / 60};  // attempts from one address
+  Rate agent = {5000, 200};        // a sign-in on the internal name
+  Rate node = {50'000, 5000};      // every session that begins asks for a lease
+  std::size_t callers = 50'000;    // of each class that are remembered; some 10 MB
+};
+
 struct ServerOptions {
   std::filesystem::path data;  // made with mode 0700 if it is missing
   net::Endpoint listen{"", 443};
@@ -59,6 +75,7 @@ struct ServerOptions {
   unsigned lock_failures = 5;
 
   std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);
+  RateOptions rates = {};
   std::size_t handshakes = 512;  // open ones; beyond it the oldest one that has said nothing yet goes
   std::size_t handshakes_per_address = 256;
   std::size_t connections = 10'000;

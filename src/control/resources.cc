@@ -99,7 +99,7 @@ void Resources::add_to(Routes& routes) {
            existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
     return ok(view_of(resource));
   });
-  routes.add("POST /v1/resources", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add_create("POST /v1/resources", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("PATCH /v1/resources/{resource}", [this](Exchange exchange) { return update(std::move(exchange)); });
   routes.add("DELETE /v1/resources/{resource}", [this](Exchange exchange) { return remove(std::move(exchange)); });
 }
@@ -137,16 +137,15 @@ net::Task<Answer> Resources::create(Exchange exchange) {
   resource.created = core_.now();
   if (request.local_port && *request.local_port == 0) co_return fail(Code::kInvalid, "local_port: must not be 0");
   CO_CHECK(check(resource));
-  auto made = std::make_shared<directory::Resource>(std::move(resource));
-  const std::uint16_t usual = protocol->default_port != 0 ? protocol->default_port : made->port;
-  CO_CHECK(co_await core_.change(exchange.caller.actor(), [made, usual](store::Change& change) -> Result<> {
-    if (made->local_port == 0) {
-      PL_TRY(made->local_port, directory::choose_local_port(change.now(), usual));
-    }
-    PL_TRY(*made, keep(change, *made));
+  const std::uint16_t usual = protocol->default_port != 0 ? protocol->default_port : resource.port;
+  auto choose_port = [usual](directory::Resource& made, store::Change& change) -> Result<> {
+    if (made.local_port != 0) return {};
+    PL_TRY(made.local_port, directory::choose_local_port(change.now(), usual));
     return {};
-  }));
-  co_return created(view_of(*made));
+  };
+  co_return co_await create_object<directory::Resource>(
+      core_, exchange, std::move(resource), [](const auto& made, const auto&) { return created(view_of(made)); },
+      std::move(choose_port));
 }
 
 net::Task<Answer> Resources::update(Exchange exchange) {

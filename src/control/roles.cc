@@ -20,8 +20,8 @@ net::Task<Answer> create(Core& core, Exchange exchange) {
   CO_TRY(const auto request, exchange.body<api::RoleCreate>());
   CO_CHECK(directory::check_role_name(request.name));
   directory::Role role{.id = make_id("r"), .name = request.name, .created = exchange.now};
-  CO_TRY(role, co_await make_object(core, exchange.caller.actor(), std::move(role)));
-  co_return created(view_of(role));
+  co_return co_await create_object<directory::Role>(
+      core, exchange, std::move(role), [](const auto& made, const auto&) { return created(view_of(made)); });
 }
 
 net::Task<Answer> update(Core& core, Exchange exchange) {
@@ -53,7 +53,7 @@ void add_roles(Routes& routes, Core& core) {
     PL_TRY(const auto role, asked(exchange));
     return ok(view_of(role));
   });
-  routes.add("POST /v1/roles", [&core](Exchange exchange) { return create(core, std::move(exchange)); });
+  routes.add_create("POST /v1/roles", [&core](Exchange exchange) { return create(core, std::move(exchange)); });
   routes.add("PATCH /v1/roles/{role}", [&core](Exchange exchange) { return update(core, std::move(exchange)); });
   routes.add("DELETE /v1/roles/{role}", [&core](Exchange exchange) { return remove(core, std::move(exchange)); });
 }

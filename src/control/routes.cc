@@ -28,16 +28,21 @@ Parts take_apart(std::string_view route) {
   return {route.substr(0, space), route.substr(space + 1), permission};
 }
 
-// The one check before every handler.
-Result<Exchange> admit(Core& core, const Permission& permission, Call call) {
+// The one check before every handler. Who proves nothing, or tries in vain, is counted by its address.
+Result<Exchange> admit(Core& core, const Permission& permission, Call call, Quota& quota) {
   auto lookup = core.lookup();
   const WallTime now = core.now();
-  Caller caller;
-  if (permission.who != Who::kAnyone) {
-    PL_TRY(caller, identify(call, *lookup, core.authorities, now));
-    PL_CHECK(may_call(permission, caller));
-  }
-  return Exchange{std::move(call), std::move(caller), std::move(lookup), now, &permission};
+  Result<Caller> caller;
+  if (permission.who != Who::kAnyone) caller = identify(call, *lookup, core.authorities, core.nonces, now);
+  quota = core.rates.take(permission.route, caller.value_or(Caller()), call.connection->peer);
+  if (quota.refused)
+    return fail(Code::kLimit,
+                "too many requests; come again in " + format_duration(std::chrono::milliseconds(quota.wait)),
+                "rate_limited");
+  if (!caller) return std::unexpected(std::move(caller).error());
+  if (!caller->nonce.empty()) PL_CHECK(core.nonces.remember(caller->token, caller->nonce));
+  PL_CHECK(may_call(permission, *caller));
+  return Exchange{std::move(call), std::move(*caller), std::move(lookup), now, &permission};
 }
 
 Response refusal(Error error) {
@@ -47,8 +52,9 @@ Response refusal(Error error) {
   return response;
 }
 
-Response finish(Answer answer) {
+Response finish(Answer answer, const Quota& quota) {
   auto response = answer ? std::move(*answer) : refusal(std::move(answer).error());
+  quota.tell(response.headers);
   response.headers.try_emplace("cache-control", "no-store");
   return response;
 }
@@ -65,14 +71,24 @@ class InFlight {
 };
 
 net::Task<Response> serve(Core& core, const Permission& permission, const Handle& handle, Call call) {
-  auto exchange = admit(core, permission, std::move(call));
-  if (!exchange) co_return refusal(std::move(exchange).error());
+  Quota quota;
+  auto exchange = admit(core, permission, std::move(call), quota);
+  if (!exchange) co_return finish(std::unexpected(std::move(exchange).error()), quota);
   const InFlight in_flight(core);
   auto answer = co_await handle(std::move(*exchange));
-  co_return finish(std::move(answer));
+  co_return finish(std::move(answer), quota);
 }
 
 net::Task<Answer> answer_at_once(const HandleAtOnce& handle, Exchange exchange) { co_return handle(exchange); }
+
+net::Task<Answer> create(Core& core, const Handle& handle, Exchange exchange) {
+  CO_TRY(exchange.idempotency, idempotency_of(exchange.call.request, exchange.caller));
+  if (exchange.idempotency) {
+    CO_TRY(auto first, co_await first_answer(core, *exchange.idempotency));
+    if (first) co_return std::move(*first);
+  }
+  co_return co_await handle(std::move(exchange));
+}
 
 net::Task<Result<>> send_whole(Sink& sink, Response response) {
   const std::string body = std::move(response.body);
@@ -84,12 +100,13 @@ net::Task<Result<>> send_whole(Sink& sink, Response response) {
   co_return Result<>{};
 }
 
-// Knows whether an error can still become a problem object.
+// Knows whether an error can still become a problem object, and tells the quota with what is begun.
 class NotingSink : public Sink {
  public:
-  explicit NotingSink(Sink& inner) : inner_(inner) {}
+  NotingSink(Sink& inner, const Quota& quota) : inner_(inner), quota_(quota) {}
   net::Task<Result<>> begin(Response head) override {
     begun_ = true;
+    quota_.tell(head.headers);
     return inner_.begin(std::move(head));
   }
   net::Task<Result<>> send(std::string_view piece) override { return inner_.send(piece); }
@@ -98,6 +115,7 @@ class NotingSink : public Sink {
 
  private:
   Sink& inner_;
+  const Quota quota_;
   bool begun_ = false;
 };
 
@@ -119,18 +137,20 @@ struct Either {
 };
 
 net::Task<Result<>> serve_either(Core& core, const Either& either, Call call, Sink& sink) {
-  auto exchange = admit(core, *either.permission, std::move(call));
-  if (!exchange) co_return co_await send_whole(sink, refusal(std::move(exchange).error()));
+  Quota quota;
+  auto exchange = admit(core, *either.permission, std::move(call), quota);
+  if (!exchange) co_return co_await send_whole(sink, finish(std::unexpected(std::move(exchange).error()), quota));
   const auto wanted = exchange->call.request.parameter("watch");
   if (!wanted || *wanted == "0") {
     auto answer = co_await either.once(std::move(*exchange));
-    co_return co_await send_whole(sink, finish(std::move(answer)));
+    co_return co_await send_whole(sink, finish(std::move(answer), quota));
   }
-  if (*wanted != "1") co_return co_await send_whole(sink, refusal({Code::kInvalid, "watch: must be 1 or absent"}));
-  NotingSink noting(sink);
+  if (*wanted != "1")
+    co_return co_await send_whole(sink, finish(fail(Code::kInvalid, "watch: must be 1 or absent"), quota));
+  NotingSink noting(sink, quota);
   auto result = co_await run_watch(core, either.topic, either.watch, std::move(*exchange), noting);
   if (result) co_return result;
-  if (!noting.begun()) co_return co_await send_whole(sink, refusal(std::move(result).error()));
+  if (!noting.begun()) co_return co_await send_whole(sink, finish(std::unexpected(std::move(result).error()), quota));
   // The end of the body tells the client all there is to tell: it comes again and is told then.
   if (result.error().code == Code::kEof) co_return Result<>{};
   co_return result;
@@ -141,7 +161,7 @@ net::Task<Result<>> serve_either(Core& core, const Either& either, Call call, Si
 Result<> readmit(Core& core, Exchange& exchange) {
   auto lookup = core.lookup();
   const WallTime now = core.now();
-  auto caller = identify(exchange.call, *lookup, core.authorities, now);
+  auto caller = identify_again(exchange.call, exchange.caller, *lookup, core.authorities, core.nonces, now);
   if (!caller) return fail(Code::kEof, std::move(caller).error().message);
   if (auto allowed = may_call(*exchange.permission, *caller); !allowed)
     return fail(Code::kEof, std::move(allowed).error().message);
@@ -156,6 +176,12 @@ void Routes::add(std::string_view route, Handle handle) {
   const auto [method, path, permission] = take_apart(route);
   router_.add(method, path, [&core = core_, permission, handle = std::move(handle)](Call call) {
     return serve(core, *permission, handle, std::move(call));
+  });
+}
+
+void Routes::add_create(std::string_view route, Handle handle) {
+  add(route, [&core = core_, handle = std::move(handle)](Exchange exchange) {
+    return create(core, handle, std::move(exchange));
   });
 }
 

@@ -1,6 +1,6 @@
-// Routes: adds handlers to the HTTP router behind the one check of who may call (permissions.h), and turns their
-// Results into answers. Used while the control plane is built; what it adds refers to the core, which outlives the
-// router's use.
+// Routes: adds handlers to the HTTP router behind the one check of how much (rate_limit.h) and what (permissions.h) a
+// caller may, and turns their Results into answers. Used while the control plane is built; what it adds refers to the
+// core, which outlives the router's use.
 #pragma once
 #include <functional>
 #include <string>
@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "control/caller.h"
 #include "control/core.h"
+#include "control/idempotency.h"
 #include "control/permissions.h"
 #include "net/http/server.h"
 
@@ -21,6 +22,7 @@ struct Exchange {
   LookupPtr lookup;  // the directory by which it was decided
   WallTime now;      // when it was
   const Permission* permission;
+  std::optional<Idempotency> idempotency = {};  // of a request that makes an object (Routes::add_create)
 
   const std::string& argument() const { return call.path_arguments.front(); }
   // The body as a described struct; unknown members are refused.
@@ -44,6 +46,8 @@ class Routes {
  public:
   Routes(Core& core, net::http::Router& router) : core_(core), router_(router) {}
   void add(std::string_view route, Handle handle);
+  // For a POST that makes an object, by answer_once(): with an Idempotency-Key, it is made once (idempotency.h).
+  void add_create(std::string_view route, Handle handle);
   // For what needs no wait: what is read from the snapshot.
   void add_at_once(std::string_view route, HandleAtOnce handle);
   // A GET that is a watch if the request has `watch=1`; the topic wakes it.

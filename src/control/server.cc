@@ -124,7 +124,8 @@ std::size_t body_limit(Core& core, std::size_t usual, const net::http::Request& 
                        const net::http::Connection& connection) {
   if (head.method != "POST" || head.path != kApplyPath) return usual;
   const auto lookup = core.lookup();
-  const auto caller = identify({head, {}, &connection}, *lookup, core.authorities, core.now());
+  const auto caller =
+      identify({head, {}, &connection}, *lookup, core.authorities, core.nonces, core.now(), Body::kToCome);
   return caller && caller->admin ? std::max(usual, kApplyBody) : usual;
 }
 

@@ -81,6 +81,7 @@ Call call_of(Ask ask, const As& as, const Connection& connection) {
                         .body = std::move(ask.body)},
             .path_arguments = {},
             .connection = &connection};
+  call.request.target = net::http::to_target(call.request);
   if (!as.token.empty()) call.request.headers["authorization"] = "Bearer " + as.token;
   return call;
 }

@@ -56,6 +56,47 @@ Result<std::vector<std::string>> checked_permissions(const std::optional<std::ve
   return out;
 }
 
+// A token that may be made, and what it is shown as, once.
+struct NewToken {
+  directory::ApiToken token;
+  std::optional<Secret> secret;
+
+  api::ApiTokenMade shown() const {
+    return {token.id, token.account, token.name, secret, token.ends, token.permissions};
+  }
+};
+
+Result<NewToken> checked(std::string account, api::ApiTokenCreate request, WallTime now) {
+  if (request.name.empty()) return fail(Code::kInvalid, "name: is needed");
+  PL_CHECK(check_text("name", request.name, kNameLimit));
+  std::optional<WallTime> ends;
+  if (request.life) {
+    auto life = parse_duration(*request.life);
+    if (!life) return std::unexpected(std::move(life).error().within("life"));
+    if (*life <= std::chrono::milliseconds(0) || *life > std::chrono::days(3650))
+      return fail(Code::kInvalid, "life: must be at most 3650d");
+    ends = now + *life;
+  }
+  directory::ApiToken token{.id = make_id("at"),
+                            .account = std::move(account),
+                            .name = std::move(request.name),
+                            .token_hash = {},
+                            .created = now,
+                            .ends = ends};
+  PL_TRY(token.permissions, checked_permissions(request.permissions));
+  std::optional<Secret> secret;
+  if (request.public_key) {
+    auto key = crypto::Ed25519PublicKey::from_pem(*request.public_key);
+    if (!key) return std::unexpected(std::move(key).error().within("public_key"));
+    token.public_key = key->pem();
+    token.token_hash = "key:" + token_hash(token.public_key);
+  } else {
+    secret.emplace("pat1." + make_token());
+    token.token_hash = token_hash(secret->reveal());
+  }
+  return NewToken{std::move(token), std::move(secret)};
+}
+
 }  // namespace
 
 void Tokens::add_to(Routes& routes) {
@@ -68,41 +109,14 @@ void Tokens::add_to(Routes& routes) {
     PL_TRY(const auto token, asked(exchange));
     return ok(view_of(exchange.lookup->snapshot(), token));
   });
-  routes.add("POST /v1/tokens", [this](Exchange exchange) { return create(std::move(exchange)); });
+  routes.add_create("POST /v1/tokens", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("DELETE /v1/tokens/{token}", [this](Exchange exchange) { return remove(std::move(exchange)); });
 }
 
 net::Task<Result<api::ApiTokenMade>> Tokens::make(std::string actor, std::string account, api::ApiTokenCreate request) {
-  if (request.name.empty()) co_return fail(Code::kInvalid, "name: is needed");
-  CO_CHECK(check_text("name", request.name, kNameLimit));
-  const WallTime now = core_.now();
-  std::optional<WallTime> ends;
-  if (request.life) {
-    auto life = parse_duration(*request.life);
-    if (!life) co_return std::unexpected(std::move(life).error().within("life"));
-    if (*life <= std::chrono::milliseconds(0) || *life > std::chrono::days(3650))
-      co_return fail(Code::kInvalid, "life: must be at most 3650d");
-    ends = now + *life;
-  }
-  directory::ApiToken token{.id = make_id("at"),
-                            .account = std::move(account),
-                            .name = std::move(request.name),
-                            .token_hash = {},
-                            .created = now,
-                            .ends = ends};
-  CO_TRY(token.permissions, checked_permissions(request.permissions));
-  std::optional<Secret> secret;
-  if (request.public_key) {
-    auto key = crypto::Ed25519PublicKey::from_pem(*request.public_key);
-    if (!key) co_return std::unexpected(std::move(key).error().within("public_key"));
-    token.public_key = key->pem();
-    token.token_hash = "key:" + token_hash(token.public_key);
-  } else {
-    secret.emplace("pat1." + make_token());
-    token.token_hash = token_hash(secret->reveal());
-  }
-  CO_TRY(token, co_await make_object(core_, std::move(actor), std::move(token)));
-  co_return api::ApiTokenMade{token.id, token.account, token.name, std::move(secret), token.ends, token.permissions};
+  CO_TRY(auto made, checked(std::move(account), std::move(request), core_.now()));
+  CO_TRY(made.token, co_await make_object(core_, std::move(actor), std::move(made.token)));
+  co_return made.shown();
 }
 
 // For another account only admins make any; and nobody but itself makes one for an admin, who would then be the actor
@@ -117,8 +131,9 @@ net::Task<Answer> Tokens::create(Exchange exchange) {
       co_return fail(Code::kDenied, "a token for another account is made by admins, for service accounts only");
     account = other.id;
   }
-  CO_TRY(const auto made_token, co_await make(exchange.caller.actor(), std::move(account), std::move(request)));
-  co_return created(made_token);
+  CO_TRY(const auto made, checked(std::move(account), std::move(request), exchange.now));
+  co_return co_await create_object<directory::ApiToken>(
+      core_, exchange, made.token, [made](const auto&, const auto&) { return created(made.shown()); });
 }
 
 net::Task<Answer> Tokens::remove(Exchange exchange) {

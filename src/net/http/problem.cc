@@ -27,8 +27,12 @@ Response encode(Problem problem) {
   return {problem.status, {{"content-type", "application/problem+json"}}, json::encode(problem)};
 }
 
-// The one reason with a status of its own (RFC 9110 §13.1.1).
-constexpr std::string_view kStale = "stale";
+// The reasons with a status of their own: RFC 9110 §13.1.1 and §15.5.21.
+int status_of(const Error& error) {
+  if (error.reason == "stale") return 412;
+  if (error.reason == "idempotency_mismatch") return 422;
+  return http::status_of(error.code);
+}
 
 Code code_of(int status) {
   switch (status) {
@@ -84,7 +88,7 @@ int status_of(Code code) {
 
 Response problem(const Error& error) {
   return encode({.title = {},
-                 .status = error.reason == kStale ? 412 : status_of(error.code),
+                 .status = status_of(error),
                  .detail = error.message,
                  .code = std::string(error.stable_code()),
                  .hop = std::string(name_of(error.hop)),
