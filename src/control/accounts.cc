@@ -17,7 +17,8 @@ Error no_password_for_services() {
   return {Code::kInvalid, "password: a service account has none; give it an API token"};
 }
 
-// Somebody must be able to undo what is done here.
+}  // namespace
+
 Result<> keep_an_admin(const store::Change& change) {
   const bool one = std::ranges::any_of(change.now().accounts,
                                        [](const auto& entry) { return entry.second.admin && !entry.second.suspended; });
@@ -25,7 +26,11 @@ Result<> keep_an_admin(const store::Change& change) {
   return fail(Code::kConflict, "this is the last admin who can sign in; make another one first", "last_admin");
 }
 
-}  // namespace
+Result<> check_account(const directory::Account& account) {
+  PL_CHECK(check_text("name", account.name));
+  if (account.kind == kPerson || account.kind == kService) return {};
+  return fail(Code::kInvalid, "kind " + quoted(account.kind) + ": must be person or service");
+}
 
 api::AccountView account_view(const directory::Account& account) {
   return {account.id,        account.email,   account.name, account.admin,
@@ -65,11 +70,9 @@ net::Task<Result<directory::Account>> Accounts::checked(api::AccountCreate reque
   account.id = make_id("a");
   CO_TRY(account.email, directory::normalize_email(request.email));
   account.name = request.name.value_or("");
-  CO_CHECK(check_text("name", account.name));
   account.admin = request.admin.value_or(false);
   account.kind = request.kind.value_or(std::string(kPerson));
-  if (account.kind != kPerson && account.kind != kService)
-    co_return fail(Code::kInvalid, "kind " + quoted(account.kind) + ": must be person or service");
+  CO_CHECK(check_account(account));
   if (request.password) {
     if (account.kind == kService) co_return std::unexpected(no_password_for_services());
     CO_TRY(account.password_hash, co_await checked_hash(std::move(*request.password)));

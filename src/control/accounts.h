@@ -28,6 +28,11 @@ class Accounts {
   Core& core_;
 };
 
+// Code::kConflict, reason "last_admin", if nobody is left who could undo what has been done.
+Result<> keep_an_admin(const store::Change& change);
+// Its name and kind; the e-mail address has its own rule (normalize_email).
+Result<> check_account(const directory::Account& account);
+
 api::AccountView account_view(const directory::Account& account);
 
 }  // namespace portolan::control

@@ -6,6 +6,7 @@
 #include "control/accounts.h"
 #include "control/activate.h"
 #include "control/agents.h"
+#include "control/apply.h"
 #include "control/audit_lists.h"
 #include "control/certificates.h"
 #include "control/devices.h"
@@ -114,6 +115,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   add_memberships(routes, *core);
   add_grants(routes, *core);
   add_access(routes, *core);
+  add_apply(routes, *core);
   add_devices(routes, *core);
   resources.add_to(routes);
   join_tokens.add_to(routes);

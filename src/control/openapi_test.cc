@@ -125,6 +125,7 @@ net::Task<> tour_of_objects(Tour& tour) {
   const auto grant = co_await tour.admin("POST /v1/grants", R"({"role":"dbas","resource":"db"})", "id");
   co_await tour.admin("PATCH /v1/grants/" + grant, R"({"ends":"2100-01-01T00:00:00Z"})");
   co_await tour.admin("GET /v1/grants/" + grant);
+  co_await tour.admin("POST /v1/apply", R"({"roles":[{"name":"dbas","grants":[{"resource":"db","until":"none"}]}]})");
   for (const char* list : {"accounts", "roles", "memberships", "resources", "grants", "nodes", "join-tokens", "tokens",
                            "devices", "audit/sessions", "audit/queries", "audit/activities", "health/resources",
                            "health/nodes", "openapi.json", "whoami", "keys"})

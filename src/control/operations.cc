@@ -2,6 +2,7 @@
 
 #include "api/admin.h"
 #include "api/agent.h"
+#include "api/apply.h"
 #include "api/audit.h"
 #include "api/device.h"
 #include "api/health.h"
@@ -161,6 +162,8 @@ std::vector<Operation> of_access() {
        .summary = "whether an account may use a resource, and the chain of reasons",
        .answer = schema_of<api::ExplainView>,
        .parameters = {{"account", "an id or an e-mail address"}, {"resource", "an id or a name"}}},
+      take<api::ApplyRequest, api::ApplyAnswer>("POST /v1/apply",
+                                                "make many objects as they are described: all or none"),
   };
 }
 
@@ -252,7 +255,8 @@ int success_status(const Operation& operation) {
                                                  "POST /v1/resources/{resource}/checks",
                                                  "POST /v1/keys/{purpose}/rotate",
                                                  "POST /v1/keys/{purpose}/activate",
-                                                 "POST /v1/keys/{purpose}/finish"};
+                                                 "POST /v1/keys/{purpose}/finish",
+                                                 "POST /v1/apply"};
   const bool makes = operation.route.starts_with("POST ") && !operation.html &&
                      std::ranges::find(kAnswersAtOnce, operation.route) == std::end(kAnswersAtOnce);
   return makes ? 201 : 200;

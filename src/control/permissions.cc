@@ -82,6 +82,7 @@ constexpr auto kTable = std::to_array<Permission>({
     {"POST /v1/keys/{purpose}/finish", Who::kAdmin},
 
     {"GET /v1/access/explain", Who::kAdmin},
+    {"POST /v1/apply", Who::kAdmin},
     {"GET /v1/sessions", Who::kAdmin},
     {"GET /v1/sessions/{session}", Who::kAdmin},
     {"DELETE /v1/sessions/{session}", Who::kAdmin},

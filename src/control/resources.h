@@ -14,9 +14,6 @@ class Resources {
   net::Task<Answer> create(Exchange exchange);
   net::Task<Answer> update(Exchange exchange);
   net::Task<Answer> remove(Exchange exchange);
-  std::string seal(const std::string& resource, const Secret& password) const;
-  // Sealed, or as it is when it is the same password: to write the same again changes nothing.
-  std::string reseal(const directory::Resource& resource, const Secret& password) const;
 
   Core& core_;
 };

@@ -237,20 +237,4 @@ bool may_be_egress(const Snapshot& snapshot, std::string_view node, std::string_
   return std::ranges::any_of(egress_nodes(snapshot, *found), [&](const Node* egress) { return egress->id == node; });
 }
 
-Result<std::uint16_t> choose_local_port(const Snapshot& snapshot, std::uint16_t protocol_port) {
-  constexpr unsigned kFirst = 10000;
-  constexpr unsigned kLast = 32767;
-  constexpr unsigned kCount = kLast - kFirst + 1;
-  std::vector<bool> taken(kCount);
-  for (const auto& [id, resource] : snapshot.resources)
-    if (resource.local_port >= kFirst && resource.local_port <= kLast) taken[resource.local_port - kFirst] = true;
-  const unsigned begin = protocol_port < kCount ? protocol_port : 0;
-  for (unsigned i = 0; i < kCount; ++i) {
-    const unsigned offset = (begin + i) % kCount;
-    if (!taken[offset]) return static_cast<std::uint16_t>(kFirst + offset);
-  }
-  return fail(Code::kLimit,
-              "all local ports from 10000 to 32767 are taken by other resources; remove a resource first");
-}
-
 }  // namespace portolan::directory

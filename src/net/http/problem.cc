@@ -53,7 +53,7 @@ Code code_of(int status) {
 }
 
 std::string tame(std::string_view text) {
-  constexpr std::size_t kMost = 1000;
+  constexpr std::size_t kMost = 4000;
   std::string out(text.substr(0, kMost));
   for (char& c : out)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';

@@ -1,0 +1,31 @@
+// What holds of a resource whoever writes it: the routes of single ones, and apply.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "crypto/sealing.h"
+#include "directory/decision.h"
+#include "protocols/driver.h"
+
+namespace portolan::control {
+
+Result<const protocols::Protocol*> protocol_of(const std::string& type);
+// All that can be said of a resource without the rest of the directory.
+Result<> check_resource(const directory::Resource& resource);
+Result<> check_resource_password(const std::optional<Secret>& password);
+// A local port as it is asked for: 0 is none.
+Result<> check_local_port(std::optional<std::uint16_t> port);
+// What its local port is chosen by.
+std::uint16_t usual_local_port(const protocols::Protocol& protocol, const directory::Resource& resource);
+// Ids of the nodes that `keys` name by id or name, each once.
+Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot, const std::vector<std::string>& keys);
+
+// Empty for an empty password.
+std::string seal_password(const crypto::SealingKey& key, const std::string& resource, const Secret& password);
+// Sealed, or as it is when it is the same password: to write the same again changes nothing.
+std::string reseal_password(const crypto::SealingKey& key, const directory::Resource& resource, const Secret& password);
+
+}  // namespace portolan::control
