@@ -135,18 +135,14 @@ class HttpControlClient final : public ControlClient {
 
   Task<Result<std::string>> call(std::string method, std::string path, std::map<std::string, std::string> query,
                                  std::string body) override {
-    const auto way = way_;  // both may be replaced meanwhile
-    const auto http = http_;
-    const auto asked = request(std::move(method), std::move(path), std::move(query), std::move(body));
-    auto response = co_await http->request(asked, way->limits.call);
-    // A caller that asks too often is refused before anything is done: whatever it was, it may be asked again.
-    if (const auto wait = response ? asked_to_wait(*response) : std::nullopt) {
-      CO_CHECK(co_await net::sleep_for(*wait));
-      response = co_await http->request(asked, way->limits.call);
-    }
-    if (!response) co_return no_answer(*way, std::move(response).error());
-    if (response->status < 200 || response->status > 299) co_return std::unexpected(refusal(*response));
-    co_return std::move(response->body);
+    co_return co_await send(request(std::move(method), std::move(path), std::move(query), std::move(body)));
+  }
+
+  Task<Result<std::string>> call_if(std::uint64_t revision, std::string method, std::string path,
+                                    std::string body) override {
+    auto conditional = request(std::move(method), std::move(path), {}, std::move(body));
+    conditional.headers["if-match"] = '"' + std::to_string(revision) + '"';
+    co_return co_await send(std::move(conditional));
   }
 
   Task<Result<>> watch(std::string path, std::map<std::string, std::string> query,
@@ -164,6 +160,20 @@ class HttpControlClient final : public ControlClient {
   }
 
  private:
+  Task<Result<std::string>> send(http::Request asked) {
+    const auto way = way_;  // both may be replaced meanwhile
+    const auto http = http_;
+    auto response = co_await http->request(asked, way->limits.call);
+    // A caller that asks too often is refused before anything is done: whatever it was, it may be asked again.
+    if (const auto wait = response ? asked_to_wait(*response) : std::nullopt) {
+      CO_CHECK(co_await net::sleep_for(*wait));
+      response = co_await http->request(asked, way->limits.call);
+    }
+    if (!response) co_return no_answer(*way, std::move(response).error());
+    if (response->status < 200 || response->status > 299) co_return std::unexpected(refusal(*response));
+    co_return std::move(response->body);
+  }
+
   http::Request request(std::string method, std::string path, std::map<std::string, std::string> query,
                         std::string body) const {
     http::Request out{std::move(method), std::move(path), std::move(query), {}, std::move(body)};
@@ -251,8 +261,18 @@ Result<std::unique_ptr<ControlClient>> ControlClient::make(ControlAddress addres
   return std::make_unique<HttpControlClient>(std::move(way), std::move(host), std::move(bearer_token));
 }
 
-Task<Result<>> ControlClient::remove(std::string path) {
-  const auto answer = co_await call("DELETE", std::move(path), {}, "");
+Task<Result<std::string>> ControlClient::call_if(std::uint64_t, std::string, std::string, std::string) {
+  co_return fail(Code::kInternal, "this client asks for nothing under conditions");
+}
+
+Task<Result<std::string>> ControlClient::change(std::string method, std::string path, std::string body,
+                                                std::optional<std::uint64_t> revision) {
+  if (revision) co_return co_await call_if(*revision, std::move(method), std::move(path), std::move(body));
+  co_return co_await call(std::move(method), std::move(path), {}, std::move(body));
+}
+
+Task<Result<>> ControlClient::remove(std::string path, std::optional<std::uint64_t> revision) {
+  const auto answer = co_await change("DELETE", std::move(path), "", revision);
   if (!answer) co_return std::unexpected(answer.error());
   co_return Result<>{};
 }

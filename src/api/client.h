@@ -1,6 +1,7 @@
 // The typed client of /v1, for agents, nodes and the command line: one call per operation, structs in and out.
 #pragma once
 #include <chrono>
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -68,6 +69,10 @@ class ControlClient {
   // Retry-After, at most 10 s) are waited for, once.
   virtual net::Task<Result<std::string>> call(std::string method, std::string path,
                                               std::map<std::string, std::string> query, std::string body) = 0;
+  // The same for one object, if it is still at this revision (If-Match); Code::kConflict, reason "stale", names both
+  // revisions else.
+  virtual net::Task<Result<std::string>> call_if(std::uint64_t revision, std::string method, std::string path,
+                                                 std::string body);
   // A watch, on a connection of its own: lines until it fails, which it always does in the end. Each line goes through
   // `on_line`; an error that this returns ends the watch and is given back. The control plane's end or silence is
   // Code::kUnavailable.
@@ -87,14 +92,16 @@ class ControlClient {
     co_return decode_answer<Answer>(*answer);
   }
   template <class Answer, class Body>
-  net::Task<Result<Answer>> patch(std::string path, Body body) {
-    auto answer = co_await call("PATCH", std::move(path), {}, json::encode(body));
+  net::Task<Result<Answer>> patch(std::string path, Body body, std::optional<std::uint64_t> revision = {}) {
+    auto answer = co_await change("PATCH", std::move(path), json::encode(body), revision);
     if (!answer) co_return std::unexpected(std::move(answer).error());
     co_return decode_answer<Answer>(*answer);
   }
-  net::Task<Result<>> remove(std::string path);
+  net::Task<Result<>> remove(std::string path, std::optional<std::uint64_t> revision = {});
 
  private:
+  net::Task<Result<std::string>> change(std::string method, std::string path, std::string body,
+                                        std::optional<std::uint64_t> revision);
   template <class Answer>
   static Result<Answer> decode_answer(std::string_view body) {
     auto answer = json::decode<Answer>(body, kUnknownMembers<Answer>);

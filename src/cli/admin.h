@@ -7,8 +7,10 @@
 #include <string_view>
 #include <vector>
 
+#include "api/list.h"
 #include "cli/calls.h"
 #include "cli/command.h"
+#include "cli/exit.h"
 
 namespace portolan::cli {
 
@@ -19,6 +21,9 @@ void add_admin_grants(CLI::App& admin, Context& context);
 void add_admin_resources(CLI::App& admin, Context& context);
 void add_admin_nodes(CLI::App& admin, Context& context);
 void add_admin_keys(CLI::App& admin, Context& context);
+void add_admin_tokens(CLI::App& admin, Context& context);
+void add_admin_devices(CLI::App& admin, Context& context);
+void add_admin_sessions(CLI::App& admin, Context& context);
 void add_admin_access(CLI::App& admin, Context& context);
 void add_admin_health(CLI::App& admin, Context& context);
 
@@ -31,8 +36,7 @@ struct Kind {
   std::string key;         // what names one: "role"
   std::vector<Column> columns;
   std::vector<std::string> (*row)(const View&);
-  std::vector<std::string> filters = {};               // of the list, each an option
-  Result<> (*beautify)(std::vector<View>&) = nullptr;  // names for ids, before a table is printed
+  std::vector<std::string> filters = {};  // of the list, each an option
   // What is asked for beside the objects, as more columns of the table: a row's cells by the object's id.
   std::vector<Column> more_columns = {};
   Result<std::map<std::string, std::vector<std::string>>> (*more)(const std::vector<View>&) = nullptr;
@@ -44,7 +48,6 @@ Result<> print_list(Context& context, const Kind<View>& kind, std::vector<View> 
     for (const View& item : items) context.out.object(item);
     return {};
   }
-  if (kind.beautify) PL_CHECK(kind.beautify(items));
   std::map<std::string, std::vector<std::string>> more;
   if (kind.more && !items.empty()) {
     PL_TRY(more, kind.more(items));
@@ -79,19 +82,60 @@ Result<> print_one(Context& context, const Kind<View>& kind, View item) {
   return print_list(context, kind, std::move(one));
 }
 
+// What a list is asked for.
+struct ListOptions {
+  std::map<std::string, std::string> exact;
+  std::string filter;
+  std::string order_by;
+  std::size_t limit = kWholeList;
+  bool follow = false;
+};
+void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std::string>& exact);
+Query query_of(const ListOptions& options);
+// One line for people of a watch: what has become of an object, and its cells.
+std::string event_line(std::string_view what, const std::vector<std::string>& cells);
+
+// Prints what is there, then each change, until the process is stopped.
+template <class View>
+Result<> follow_list(Context& context, const Kind<View>& kind, const ListOptions& options) {
+  if (options.limit != kWholeList || !options.order_by.empty())
+    return wrong_usage("--watch shows what comes in the order in which it comes: leave out --limit and --order-by");
+  std::map<std::string, std::vector<std::string>> known;  // cells by id
+  bool synced = false;
+  return call_watch(kind.collection, query_of(options), [&](std::string_view line) -> Result<> {
+    PL_TRY(const auto event, json::decode<api::ListEvent<View>>(line, json::Unknown::kIgnore));
+    if (event.kind == "heartbeat") return {};
+    if (context.out.json) {
+      context.out.line(line);
+      return {};
+    }
+    if (event.kind == "synced") synced = true;
+    if (event.kind == "put" && event.item) {
+      auto cells = kind.row(*event.item);
+      const bool is_new = !known.contains(event.item->id);
+      context.out.line(event_line(!synced ? "" : is_new ? "new" : "changed", cells));
+      known[event.item->id] = std::move(cells);
+    }
+    if (event.kind == "delete" && event.id) {
+      const auto gone = known.extract(*event.id);
+      context.out.line(event_line("gone", gone ? gone.mapped() : std::vector{*event.id}));
+    }
+    return {};
+  });
+}
+
 template <class View>
 void add_list(CLI::App& group, Context& context, const Kind<View>& kind) {
   struct Options {
     Kind<View> kind;
-    std::map<std::string, std::string> filters;
+    ListOptions list;
   };
   CLI::App& app = add_command(group, context, "list", "all of them", "portolan " + kind.group + " list --json");
   auto options = std::make_shared<Options>(Options{kind, {}});
-  for (const std::string& filter : kind.filters)
-    app.add_option("--" + filter, options->filters[filter], "only those with this " + filter);
+  add_list_options(app, options->list, kind.filters);
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
-    std::erase_if(chosen.filters, [](const auto& filter) { return filter.second.empty(); });
-    PL_TRY(auto items, call_list<View>(chosen.kind.collection, chosen.filters));
+    if (chosen.list.follow) return follow_list(ctx, chosen.kind, chosen.list);
+    PL_TRY(auto items, call_list<View>(chosen.kind.collection, query_of(chosen.list), chosen.list.limit));
     return print_list(ctx, chosen.kind, std::move(items));
   });
 }
@@ -100,6 +144,7 @@ template <class View>
 struct KeyOptions {
   Kind<View> kind;
   std::string key;
+  Revision revision = {};
 };
 
 template <class View>
@@ -115,10 +160,15 @@ void add_show(CLI::App& group, Context& context, const Kind<View>& kind) {
   });
 }
 
+// --if-revision, of updates and deletions.
+void add_if_revision(CLI::App& app, Revision& revision);
+
 struct Deleted {
   std::string deleted;
 };
 BOOST_DESCRIBE_STRUCT(Deleted, (), (deleted))
+
+Result<> print_deleted(Context& context, const std::string& noun, const std::string& key);
 
 template <class View>
 void add_delete(CLI::App& group, Context& context, const Kind<View>& kind, const std::string& description) {
@@ -126,15 +176,26 @@ void add_delete(CLI::App& group, Context& context, const Kind<View>& kind, const
   CLI::App& app = add_command(group, context, "delete", description, "portolan " + kind.group + " delete NAME");
   auto options = std::make_shared<Options>(Options{kind, {}});
   app.add_option(kind.key, options->key, "its name or id")->required();
+  add_if_revision(app, options->revision);
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
     PL_TRY(auto path, path_with(chosen.kind.collection, chosen.key));
-    PL_CHECK(call_delete(std::move(path)));
-    if (ctx.out.json) ctx.out.object(Deleted{chosen.key});
-    ctx.out.note("Deleted " + chosen.kind.noun + " " + fit_for_terminal(chosen.key) + ".");
-    return {};
+    PL_CHECK(call_delete(std::move(path), chosen.revision));
+    return print_deleted(ctx, chosen.kind.noun, chosen.key);
   });
 }
 
+// The id of what connects two objects, a membership or a grant: `first` itself if there is no `second`, else of the one
+// between the two, which the list's parameters of these names find.
+template <class View>
+Result<std::string> connecting_id(const Kind<View>& kind, const std::string& first, const std::string& second) {
+  if (second.empty()) return first;
+  PL_TRY(const auto found, call_list<View>(kind.collection, {{kind.filters[0], first}, {kind.filters[1], second}}));
+  if (found.size() == 1) return found.front().id;
+  return fail(Code::kNotFound, "there is no " + kind.noun + " of " + quoted(first) + " and " + quoted(second));
+}
+
 inline std::string yes(bool value) { return value ? "yes" : ""; }
+// A name, or the id where an older control plane does not say the name.
+inline const std::string& name_or(const std::string& name, const std::string& id) { return name.empty() ? id : name; }
 
 }  // namespace portolan::cli

@@ -1,5 +1,4 @@
 #include "cli/admin.h"
-#include "cli/exit.h"
 #include "cli/secrets.h"
 
 namespace portolan::cli {
@@ -10,11 +9,11 @@ Kind<api::AccountView> kind() {
           "account",
           "/v1/accounts",
           "account",
-          {{"E-MAIL"}, {"NAME"}, {"ADMIN"}, {"SUSPENDED"}, {"CREATED"}, {"ID"}},
+          {{"E-MAIL"}, {"NAME"}, {"KIND"}, {"ADMIN"}, {"SUSPENDED"}, {"CREATED"}, {"ID"}},
           [](const api::AccountView& a) -> std::vector<std::string> {
-            return {a.email, a.name, yes(a.admin), yes(a.suspended), local_time(a.created), a.id};
+            return {a.email, a.name, a.kind, yes(a.admin), yes(a.suspended), local_time(a.created), a.id};
           },
-          {"email", "name"}};
+          {"email", "name", "kind"}};
 }
 
 struct Options {
@@ -23,9 +22,11 @@ struct Options {
   bool admin = false;
   bool no_admin = false;
   bool suspend = false;
-  bool resume = false;
+  bool reinstate = false;
+  bool service = false;
   std::string password_file;
   bool ask_password = false;
+  Revision revision;
 };
 
 Result<std::optional<Secret>> password(const Options& options) {
@@ -43,27 +44,58 @@ Result<std::optional<Secret>> password(const Options& options) {
 }
 
 Result<> create(Context& context, Options& options) {
-  api::AccountCreate request{options.account, std::nullopt, std::nullopt, std::nullopt};
+  api::AccountCreate request{.email = options.account};
   if (!options.name.empty()) request.name = options.name;
   if (options.admin) request.admin = true;
+  if (options.service) request.kind = "service";
   PL_TRY(request.password, password(options));
   PL_TRY(auto made, call_post<api::AccountView>("/v1/accounts", std::move(request)));
   return print_one(context, kind(), std::move(made));
 }
 
+Result<> change(Context& context, const Options& options, api::AccountUpdate request) {
+  PL_TRY(auto path, path_with("/v1/accounts", options.account));
+  PL_TRY(auto changed, call_patch<api::AccountView>(std::move(path), std::move(request), options.revision));
+  return print_one(context, kind(), std::move(changed));
+}
+
 Result<> update(Context& context, Options& options) {
-  if ((options.admin && options.no_admin) || (options.suspend && options.resume))
+  if ((options.admin && options.no_admin) || (options.suspend && options.reinstate))
     return wrong_usage("these options contradict each other");
   api::AccountUpdate request;
   if (!options.name.empty()) request.name = options.name;
   if (options.admin || options.no_admin) request.admin = options.admin;
-  if (options.suspend || options.resume) request.suspended = options.suspend;
+  if (options.suspend || options.reinstate) request.suspended = options.suspend;
   PL_TRY(request.password, password(options));
   if (!request.name && !request.admin && !request.suspended && !request.password)
     return wrong_usage("nothing to change; see: portolan admin accounts update --help");
-  PL_TRY(auto path, path_with("/v1/accounts", options.account));
-  PL_TRY(auto changed, call_patch<api::AccountView>(std::move(path), std::move(request)));
-  return print_one(context, kind(), std::move(changed));
+  return change(context, options, std::move(request));
+}
+
+Result<> suspend(Context& context, Options& options) { return change(context, options, {.suspended = true}); }
+Result<> reinstate(Context& context, Options& options) { return change(context, options, {.suspended = false}); }
+
+Result<> reset_password(Context& context, Options& options) {
+  api::AccountUpdate request;
+  PL_TRY(request.password, password(options));
+  if (!request.password) return wrong_usage("where is the new password? give --ask-password or --password-file FILE");
+  return change(context, options, std::move(request));
+}
+
+void add_password_options(CLI::App& app, Options& options) {
+  app.add_option("--password-file", options.password_file, "a file with its new password, - for standard input");
+  app.add_flag("--ask-password", options.ask_password, "ask for its new password on the terminal");
+}
+
+// A command about one account that exists.
+CLI::App& add_change(CLI::App& group, Context& context, const std::string& name, const std::string& description,
+                     const std::string& more, Result<> (*run)(Context&, Options&), std::shared_ptr<Options> options) {
+  CLI::App& app =
+      add_command(group, context, name, description, "portolan admin accounts " + name + " ann@example.com" + more);
+  app.add_option("account", options->account, "its e-mail address or id")->required();
+  add_if_revision(app, options->revision);
+  on_chosen(app, context, std::move(options), run);
+  return app;
 }
 
 }  // namespace
@@ -79,22 +111,27 @@ void add_admin_accounts(CLI::App& admin, Context& context) {
   creating.add_option("email", made->account, "its e-mail address")->required();
   creating.add_option("--name", made->name, "for people to read");
   creating.add_flag("--admin", made->admin, "may administer everything");
-  creating.add_option("--password-file", made->password_file, "a file with its password, - for standard input");
-  creating.add_flag("--ask-password", made->ask_password, "ask for the password on the terminal");
+  creating.add_flag("--service", made->service, "of a program: it has API tokens and no password");
+  add_password_options(creating, *made);
   on_chosen(creating, context, made, create);
 
   auto changed = std::make_shared<Options>();
-  CLI::App& updating = add_command(group, context, "update", "change an account",
-                                   "portolan admin accounts update ann@example.com --suspend");
-  updating.add_option("account", changed->account, "its e-mail address or id")->required();
+  CLI::App& updating =
+      add_change(group, context, "update", "change an account", " --name 'Ann Smith'", update, changed);
   updating.add_option("--name", changed->name, "for people to read");
   updating.add_flag("--admin", changed->admin, "may administer everything");
   updating.add_flag("--no-admin", changed->no_admin, "may not any more");
-  updating.add_flag("--suspend", changed->suspend, "may do nothing until resumed; what it uses now ends");
-  updating.add_flag("--resume", changed->resume, "may sign in again");
-  updating.add_option("--password-file", changed->password_file, "a file with a new password, - for standard input");
-  updating.add_flag("--ask-password", changed->ask_password, "ask for a new password on the terminal");
-  on_chosen(updating, context, changed, update);
+  updating.add_flag("--suspend", changed->suspend, "may do nothing until reinstated; what it uses now ends");
+  updating.add_flag("--reinstate,--resume", changed->reinstate, "may sign in again");
+  add_password_options(updating, *changed);
+
+  add_change(group, context, "suspend", "it may do nothing until reinstated; what it uses now ends", "", suspend,
+             std::make_shared<Options>());
+  add_change(group, context, "reinstate", "it may sign in again", "", reinstate, std::make_shared<Options>());
+  auto reset = std::make_shared<Options>();
+  CLI::App& resetting = add_change(group, context, "reset-password", "give it another password", " --ask-password",
+                                   reset_password, reset);
+  add_password_options(resetting, *reset);
 
   add_delete(group, context, kind(), "remove an account; what it uses now ends");
 }

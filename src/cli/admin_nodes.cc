@@ -46,7 +46,7 @@ Kind<api::JoinTokenView> token_kind() {
           [](const api::JoinTokenView& t) -> std::vector<std::string> {
             return {t.id, t.kind, t.name, local_time(t.created), local_time(t.ends), t.used_by};
           },
-          {"kind"}};
+          {"kind", "name"}};
 }
 
 std::string mebibytes(std::uint64_t bytes) { return fmt::format("{} MiB", bytes / (1024 * 1024)); }
@@ -84,6 +84,18 @@ Result<> show(Context& context, KeyOptions<api::NodeStatusView>& options) {
         "It has reported no more: its version does not, or it has not been there since the control plane began.");
   }
   return {};
+}
+
+struct RenameOptions {
+  std::string node;
+  std::string name;
+  Revision revision;
+};
+
+Result<> rename(Context& context, RenameOptions& options) {
+  PL_TRY(const auto path, path_with("/v1/nodes", options.node));
+  PL_TRY(auto changed, call_patch<api::NodeStatusView>(path, api::NodeUpdate{options.name}, options.revision));
+  return print_one(context, node_kind(), std::move(changed));
 }
 
 struct Options {
@@ -132,6 +144,13 @@ void add_admin_nodes(CLI::App& admin, Context& context) {
   auto shown = std::make_shared<KeyOptions<api::NodeStatusView>>(KeyOptions<api::NodeStatusView>{node_kind(), {}});
   showing.add_option("node", shown->key, "its name or id")->required();
   on_chosen<KeyOptions<api::NodeStatusView>>(showing, context, shown, show);
+  CLI::App& updating =
+      add_command(group, context, "update", "rename a node", "portolan admin nodes update relay-1 --name relay-berlin");
+  auto renamed = std::make_shared<RenameOptions>();
+  updating.add_option("node", renamed->node, "its name or id")->required();
+  updating.add_option("--name", renamed->name, "its new name")->required();
+  add_if_revision(updating, renamed->revision);
+  on_chosen(updating, context, renamed, rename);
   add_delete(group, context, node_kind(), "revoke a node for good; what it carries ends");
 
   CLI::App& tokens = add_group(group, "token", "single-use tokens with which new nodes join");
@@ -144,6 +163,7 @@ void add_admin_nodes(CLI::App& admin, Context& context) {
   creating.add_option("--out", options->out, "write it to this file, mode 0600, instead of showing it");
   on_chosen(creating, context, options, create_token);
   add_list(tokens, context, token_kind());
+  add_show(tokens, context, token_kind());
   add_delete(tokens, context, token_kind(), "a token that shall not be used any more");
 }
 

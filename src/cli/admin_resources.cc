@@ -27,12 +27,18 @@ Result<std::map<std::string, std::vector<std::string>>> health_cells(const std::
   return cells;
 }
 
+std::string tags_in_short(const std::map<std::string, std::string>& tags) {
+  std::string out;
+  for (const auto& [key, value] : tags) out += (out.empty() ? "" : " ") + key + "=" + value;
+  return out;
+}
+
 Kind<api::ResourceView> kind() {
   return {"admin resources",
           "resource",
           "/v1/resources",
           "resource",
-          {{"NAME"}, {"TYPE"}, {"TARGET"}, {"USER"}, {"PASSWORD"}, {"LOCAL PORT", Align::kRight}, {"ID"}},
+          {{"NAME"}, {"TYPE"}, {"TARGET"}, {"USER"}, {"PASSWORD"}, {"LOCAL PORT", Align::kRight}, {"TAGS"}, {"ID"}},
           [](const api::ResourceView& r) -> std::vector<std::string> {
             return {r.name,
                     r.type,
@@ -40,10 +46,10 @@ Kind<api::ResourceView> kind() {
                     r.username,
                     r.has_password ? "kept" : "",
                     std::to_string(r.local_port),
+                    tags_in_short(r.tags),
                     r.id};
           },
           {"name", "type"},
-          nullptr,
           {Column{"HEALTH"}},
           health_cells};
 }
@@ -62,6 +68,9 @@ struct Options {
   std::vector<std::string> settings;
   std::vector<std::string> setting_files;
   std::vector<std::string> egress;
+  std::vector<std::string> tags;
+  std::vector<std::string> untag;
+  Revision revision;
 };
 
 Result<std::pair<std::string, std::string>> name_and_value(const std::string& option, const std::string& text) {
@@ -80,6 +89,15 @@ Result<std::map<std::string, std::string>> settings_of(const Options& options) {
   for (const std::string& text : options.setting_files) {
     PL_TRY(const auto pair, name_and_value("--setting-file", text));
     PL_TRY(out[pair.first], read_file(pair.second, 256 * 1024));
+  }
+  return out;
+}
+
+Result<std::map<std::string, std::string>> tags_of(const Options& options) {
+  std::map<std::string, std::string> out;
+  for (const std::string& text : options.tags) {
+    PL_TRY(auto pair, name_and_value("--tag", text));
+    if (!out.insert(std::move(pair)).second) return wrong_usage("--tag " + quoted(text) + ": its key is given twice");
   }
   return out;
 }
@@ -129,21 +147,34 @@ Result<> create(Context& context, Options& options) {
   if (!options.username.empty()) request.username = options.username;
   if (options.local_port != 0) request.local_port = options.local_port;
   if (!options.egress.empty()) request.egress_nodes = options.egress;
+  PL_TRY(auto tags, tags_of(options));
+  if (!tags.empty()) request.tags = std::move(tags);
   PL_TRY(auto password, password_of(options));
   if (password) request.password = std::move(password);
   PL_TRY(auto made, call_post<api::ResourceView>("/v1/resources", std::move(request)));
   return print_one(context, kind(), std::move(made));
 }
 
-// Settings are replaced one by one: those that are not named stay.
-Result<std::optional<std::map<std::string, std::string>>> changed_settings(const Options& options,
-                                                                           const std::string& path) {
+// Settings and tags are replaced one by one: those that are not named stay. They are sent as a whole, made from what is
+// there now, on condition that it is still so.
+Result<> merge(Options& options, const std::string& path, api::ResourceUpdate& request) {
   PL_TRY(auto settings, settings_of(options));
-  if (settings.empty()) return std::optional<std::map<std::string, std::string>>();
+  PL_TRY(auto tags, tags_of(options));
+  if (settings.empty() && tags.empty() && options.untag.empty()) return {};
   PL_TRY(const auto before, call_get<api::ResourceView>(path));
-  settings.insert(before.settings.begin(), before.settings.end());
-  std::erase_if(settings, [](const auto& setting) { return setting.second.empty(); });
-  return std::optional(std::move(settings));
+  if (!options.revision && before.revision != 0) options.revision = before.revision;
+  if (!settings.empty()) {
+    settings.insert(before.settings.begin(), before.settings.end());
+    std::erase_if(settings, [](const auto& setting) { return setting.second.empty(); });
+    request.settings = std::move(settings);
+  }
+  if (!tags.empty() || !options.untag.empty()) {
+    tags.insert(before.tags.begin(), before.tags.end());
+    for (const auto& key : options.untag)
+      if (tags.erase(key) == 0) return wrong_usage("--untag " + quoted(key) + ": it has no such tag");
+    request.tags = std::move(tags);
+  }
+  return {};
 }
 
 Result<> update(Context& context, Options& options) {
@@ -157,11 +188,11 @@ Result<> update(Context& context, Options& options) {
   if (!options.egress.empty())
     request.egress_nodes =
         options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
-  PL_TRY(request.settings, changed_settings(options, path));
+  PL_CHECK(merge(options, path, request));
   PL_TRY(request.password, password_of(options));
   if (json::encode(request) == "{}")
     return wrong_usage("nothing to change; see: portolan admin resources update --help");
-  PL_TRY(auto changed, call_patch<api::ResourceView>(path, std::move(request)));
+  PL_TRY(auto changed, call_patch<api::ResourceView>(path, std::move(request), options.revision));
   return print_one(context, kind(), std::move(changed));
 }
 
@@ -178,6 +209,8 @@ void add_common(CLI::App& app, Options& options) {
                  "NAME=FILE, a setting whose value is a file's content, such as tls_ca=ca.pem")
       ->allow_extra_args(false);
   app.add_option("--local-port", options.local_port, "where agents listen for it; chosen if it is not given");
+  app.add_option("--tag", options.tags, "KEY=VALUE, for filters such as tags.env=prod; others stay")
+      ->allow_extra_args(false);
   app.add_option("--egress", options.egress, "the nodes that may reach it, by name or id; any if it is not given")
       ->allow_extra_args(false);
 }
@@ -206,6 +239,8 @@ void add_admin_resources(CLI::App& admin, Context& context) {
                                    "portolan admin resources update billing --host db2.example");
   updating.add_option("resource", changed->name, "its name or id")->required();
   updating.add_option("--name", changed->new_name, "a new name");
+  updating.add_option("--untag", changed->untag, "the key of a tag to take away")->allow_extra_args(false);
+  add_if_revision(updating, changed->revision);
   add_common(updating, *changed);
   on_chosen(updating, context, changed, update);
 

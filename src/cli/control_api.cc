@@ -9,12 +9,12 @@
 
 namespace portolan::cli {
 
-Result<std::unique_ptr<api::ControlClient>> signed_in_control(const client::Home& home) {
+Result<std::unique_ptr<api::ControlClient>> signed_in_control(const client::Home& home, api::ControlLimits limits) {
   PL_TRY(const auto state, home.state());
   PL_TRY(const auto token, home.token());
   PL_TRY(const auto endpoint, net::parse_endpoint(state.control, 443));
   PL_TRY(auto trust, crypto::Certificate::all_from_pem(state.server_ca));
-  return api::ControlClient::make({endpoint, std::move(trust), state.control_name, std::nullopt, false}, token);
+  return api::ControlClient::make({endpoint, std::move(trust), state.control_name, std::nullopt, false}, token, limits);
 }
 
 Result<std::string> path_with(std::string collection, const std::string& key) {
@@ -42,15 +42,27 @@ std::string ago(const std::optional<WallTime>& time, WallTime now) {
   return fmt::format("{}d ago", duration_cast<days>(passed).count());
 }
 
-Result<WallTime> parse_moment(const std::string& text, WallTime now) {
+namespace {
+
+std::optional<WallTime> time_in(const std::string& text) {
   if (const auto time = from_rfc3339(text)) return *time;
-  if (const auto ago = parse_duration(text)) return now - *ago;
   std::tm parts{};
   const char* end = strptime(text.c_str(), "%Y-%m-%d", &parts);
-  if (end != nullptr && *end == '\0') {
-    parts.tm_isdst = -1;
-    return WallTime(std::chrono::seconds(std::mktime(&parts)));
-  }
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  parts.tm_isdst = -1;
+  return WallTime(std::chrono::seconds(std::mktime(&parts)));
+}
+
+}  // namespace
+
+Result<WallTime> parse_time(const std::string& text) {
+  if (const auto time = time_in(text)) return *time;
+  return wrong_usage("not a time: " + quoted(text) + "; give one like 2026-11-23T20:24:01Z or 2026-11-23");
+}
+
+Result<WallTime> parse_moment(const std::string& text, WallTime now) {
+  if (const auto time = time_in(text)) return *time;
+  if (const auto ago = parse_duration(text)) return now - *ago;
   return wrong_usage("not a time: " + quoted(text) +
                      "; give one like 2026-11-23T20:24:01Z, 2026-11-23, or how long ago, like 2h");
 }
