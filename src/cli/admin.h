@@ -24,6 +24,7 @@ void add_admin_keys(CLI::App& admin, Context& context);
 void add_admin_tokens(CLI::App& admin, Context& context);
 void add_admin_devices(CLI::App& admin, Context& context);
 void add_admin_sessions(CLI::App& admin, Context& context);
+void add_admin_apply(CLI::App& admin, Context& context);
 void add_admin_access(CLI::App& admin, Context& context);
 void add_admin_health(CLI::App& admin, Context& context);
 

@@ -15,6 +15,7 @@ void add_admin(CLI::App& root, Context& context) {
   add_admin_tokens(admin, context);
   add_admin_devices(admin, context);
   add_admin_sessions(admin, context);
+  add_admin_apply(admin, context);
   add_admin_access(admin, context);
   add_admin_health(admin, context);
 }

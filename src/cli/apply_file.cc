@@ -1,0 +1,265 @@
+#include "cli/apply_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <optional>
+#include <utility>
+
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
+#include <boost/json/string.hpp>
+
+#include "base/file.h"
+#include "cli/control_api.h"
+#include "cli/resource_url.h"
+#include "cli/secrets.h"
+#include "protocols/driver.h"
+
+namespace portolan::cli {
+namespace {
+
+using boost::json::object;
+
+constexpr std::size_t kFileLimit = 32 * 1024 * 1024;
+constexpr std::size_t kSettingLimit = 256 * 1024;
+
+std::unexpected<Error> wrong(const std::string& path, const std::string& what) {
+  return fail(Code::kInvalid, path + ": " + what);
+}
+
+// The member's text, taken out of the entry; none if there is none.
+Result<std::optional<std::string>> take_text(object& entry, std::string_view member, const std::string& path) {
+  const auto* found = entry.if_contains(member);
+  if (!found) return std::optional<std::string>();
+  if (!found->is_string() || found->get_string().empty())
+    return wrong(path + "." + std::string(member), "must be text");
+  std::string text(found->get_string());
+  entry.erase(member);
+  return std::optional(std::move(text));
+}
+
+// What is text to the API may look like a number or a truth value to YAML: `tier: 1`.
+void make_text(object& entry, std::string_view member) {
+  auto* map = entry.if_contains(member);
+  if (!map || !map->is_object()) return;
+  for (auto& each : map->get_object()) {
+    auto& value = each.value();
+    if (value.is_bool()) value = boost::json::string(value.get_bool() ? "true" : "false");
+    if (value.is_int64()) value = boost::json::string(std::to_string(value.get_int64()));
+  }
+}
+
+class Resources {
+ public:
+  Resources(const std::filesystem::path& folder, Literals literals) : folder_(folder), literals_(literals) {}
+
+  Result<> translate(object& entry, const std::string& path) {
+    make_text(entry, "settings");
+    make_text(entry, "tags");
+    PL_CHECK(take_url(entry, path));
+    PL_CHECK(take_setting_files(entry, path));
+    return take_password(entry, path);
+  }
+
+ private:
+  // A URL says type, host, port, user and all settings, also those that it leaves out.
+  Result<> take_url(object& entry, const std::string& path) {
+    url_ = {};
+    PL_TRY(const auto url, take_text(entry, "url", path));
+    if (!url) return {};
+    for (const char* member : {"type", "host", "port", "username"})
+      if (entry.contains(member)) return wrong(path + "." + member, "the url says it already");
+    const auto* name = entry.if_contains("name");
+    auto parsed = parse_resource_url(name && name->is_string() ? std::string(name->get_string()) : "", *url);
+    if (!parsed) return std::unexpected(std::move(parsed).error().within(path + ".url"));
+    url_ = std::move(*parsed);
+    entry["type"] = url_.type;
+    entry["host"] = url_.host;
+    entry["port"] = url_.port.value_or(protocols::find_protocol(url_.type)->default_port);
+    entry["username"] = url_.username;
+    object settings;
+    for (const auto& [key, value] : url_.settings) settings[key] = value;
+    if (auto* more = entry.if_contains("settings"); more && more->is_object())
+      for (const auto& each : more->get_object()) {
+        if (settings.contains(each.key()))
+          return wrong(path + ".settings." + std::string(each.key()), "the url says it already");
+        settings[each.key()] = each.value();
+      }
+    if (!entry.contains("settings") || entry["settings"].is_object()) entry["settings"] = std::move(settings);
+    return {};
+  }
+
+  Result<> take_setting_files(object& entry, const std::string& path) {
+    std::map<std::string, std::string> files = url_.setting_files;
+    if (const auto* listed = entry.if_contains("setting_files")) {
+      if (!listed->is_object()) return wrong(path + ".setting_files", "must be names with files");
+      for (const auto& each : listed->get_object()) {
+        if (!each.value().is_string()) return wrong(path + ".setting_files." + std::string(each.key()), "must be text");
+        files[std::string(each.key())] = each.value().get_string();
+      }
+      entry.erase("setting_files");
+    }
+    if (files.empty()) return {};
+    if (!entry.contains("settings")) entry["settings"] = object();
+    if (!entry["settings"].is_object()) return {};  // refused when it is decoded
+    for (const auto& [name, file] : files) {
+      auto content = read_file(folder_ / file, kSettingLimit);
+      if (!content) return std::unexpected(std::move(content).error().within(path + ".setting_files." + name));
+      entry["settings"].get_object()[name] = *content;
+    }
+    return {};
+  }
+
+  Result<> take_password(object& entry, const std::string& path) {
+    PL_TRY(auto file, take_text(entry, "password_file", path));
+    PL_TRY(auto variable, take_text(entry, "password_env", path));
+    if (!file) file = url_.password_file;
+    if (!variable) variable = url_.password_env;
+    const bool literal = url_.password || entry.contains("password");
+    if ((file ? 1 : 0) + (variable ? 1 : 0) + (literal ? 1 : 0) > 1)
+      return wrong(path, "the password is given more than once; use one of password_file and password_env");
+    if (literal && literals_ == Literals::kRefused)
+      return wrong(path + ".password",
+                   "others can read this file; use password_file or password_env, or make the file yours alone: "
+                   "chmod 600");
+    if (url_.password) entry["password"] = url_.password->reveal();
+    if (!file && !variable) return {};
+    auto secret = file ? secret_from_file(folder_ / *file) : secret_from_environment(*variable);
+    if (!secret)
+      return std::unexpected(std::move(secret).error().within(path + (file ? ".password_file" : ".password_env")));
+    entry["password"] = secret->reveal();
+    return {};
+  }
+
+  const std::filesystem::path& folder_;
+  const Literals literals_;
+  ResourceDefinition url_;  // of the entry at hand
+};
+
+// A day is midnight where the command runs.
+Result<> translate_time(object& grant, const char* member, const std::string& path) {
+  auto* text = grant.if_contains(member);
+  if (!text || !text->is_string() || text->get_string() == "none") return {};
+  const auto time = parse_time(std::string(text->get_string()));
+  if (!time) return wrong(path + "." + member, time.error().message);
+  *text = to_rfc3339(*time);
+  return {};
+}
+
+Result<> translate_grants(object& role, const std::string& path) {
+  auto* grants = role.if_contains("grants");
+  if (!grants || !grants->is_array()) return {};
+  for (std::size_t i = 0; i < grants->get_array().size(); ++i) {
+    auto& grant = grants->get_array()[i];
+    const std::string inner = path + ".grants[" + std::to_string(i) + "]";
+    // A name alone is a grant for good, or as it is.
+    if (grant.is_string()) grant = object{{"resource", grant.get_string()}};
+    if (!grant.is_object()) continue;
+    for (const char* member : {"from", "until"}) PL_CHECK(translate_time(grant.get_object(), member, inner));
+  }
+  return {};
+}
+
+template <class Translate>
+Result<> for_each_entry(object& file, std::string_view list, Translate translate) {
+  auto* entries = file.if_contains(list);
+  if (!entries || !entries->is_array()) return {};
+  for (std::size_t i = 0; i < entries->get_array().size(); ++i)
+    if (auto& entry = entries->get_array()[i]; entry.is_object())
+      PL_CHECK(translate(entry.get_object(), std::string(list) + "[" + std::to_string(i) + "]"));
+  return {};
+}
+
+Result<api::ApplyRequest> request_of(json::Value value, const std::filesystem::path& folder, Literals literals) {
+  if (!value.is_object())
+    return fail(Code::kInvalid, "must have members accounts, roles or resources; see portolan admin apply --help");
+  auto& file = value.get_object();
+  for (const char* option : {"dry_run", "prune", "plan"})
+    if (file.contains(option)) return wrong(option, "is for the command line, not for the file");
+  Resources resources(folder, literals);
+  PL_CHECK(for_each_entry(file, "resources",
+                          [&](object& entry, const std::string& path) { return resources.translate(entry, path); }));
+  PL_CHECK(for_each_entry(file, "roles",
+                          [](object& entry, const std::string& path) { return translate_grants(entry, path); }));
+  return json::from_value<api::ApplyRequest>(value, json::Unknown::kRefuse);
+}
+
+// JSON proper has escapes that YAML has not; the places of its values are as YAML sees them.
+Result<YamlDocument> parse(std::string_view text) {
+  auto yaml = parse_yaml(text);
+  const auto begin = text.find_first_not_of(" \t\r\n");
+  if (begin == std::string_view::npos || text[begin] != '{') return yaml;
+  auto value = json::parse(text);
+  if (!value) return yaml;
+  YamlDocument document{std::move(*value)};
+  if (yaml) document.lines = std::move(yaml->lines);
+  return document;
+}
+
+Result<std::string> read_standard_input() {
+  std::string text;
+  std::array<char, 65536> piece{};
+  for (;;) {
+    const ssize_t n = read(STDIN_FILENO, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(Code::kIo, "standard input: cannot be read");
+    if (n == 0) return text;
+    text.append(piece.data(), static_cast<std::size_t>(n));
+    if (text.size() > kFileLimit) return fail(Code::kLimit, "standard input: longer than 32 MiB");
+  }
+}
+
+// The member that a message speaks of behind its entry: `resources[3] "billing": host "a b": …`.
+std::string member_in(std::string_view message) {
+  const auto colon = message.find(": ");
+  if (colon == std::string_view::npos) return {};
+  message.remove_prefix(colon + 2);
+  constexpr std::string_view kUnknown = "unknown member \"";
+  if (message.starts_with(kUnknown)) {
+    message.remove_prefix(kUnknown.size());
+    return std::string(message.substr(0, message.find('"')));
+  }
+  return std::string(message.substr(0, message.find_first_not_of("abcdefghijklmnopqrstuvwxyz_.")));
+}
+
+}  // namespace
+
+std::string ApplyFile::placed(std::string_view message) const {
+  const auto path = message.substr(0, message.find_first_of(" :"));
+  std::size_t line = source.line_of(path);
+  const auto member = std::string(path) + "." + member_in(message);
+  if (const auto exact = source.lines.find(member); exact != source.lines.end()) line = exact->second;
+  return name + (line > 0 ? ":" + std::to_string(line) : "") + ": " + std::string(message);
+}
+
+Result<ApplyFile> parse_apply_file(std::string name, std::string_view text, const std::filesystem::path& folder,
+                                   Literals literals) {
+  ApplyFile file{std::move(name), {}, {}};
+  auto document = parse(text);
+  if (!document) return std::unexpected(std::move(document).error().within(file.name));
+  file.source = std::move(*document);
+  auto request = request_of(std::exchange(file.source.value, nullptr), folder, literals);
+  if (!request) {
+    request.error().message = file.placed(request.error().message);
+    return std::unexpected(std::move(request).error());
+  }
+  file.request = std::move(*request);
+  return file;
+}
+
+Result<ApplyFile> read_apply_file(const std::string& path) {
+  if (path == "-") {
+    PL_TRY(const auto text, read_standard_input());
+    return parse_apply_file("standard input", text, ".", Literals::kTaken);
+  }
+  PL_TRY(const auto text, read_file(path, kFileLimit));
+  struct stat found{};
+  const bool mine = stat(path.c_str(), &found) == 0 && (found.st_mode & 077) == 0;
+  return parse_apply_file(path, text, std::filesystem::path(path).parent_path(),
+                          mine ? Literals::kTaken : Literals::kRefused);
+}
+
+}  // namespace portolan::cli

@@ -1,0 +1,222 @@
+"""portolan admin apply: a file becomes the directory, whole or not at all."""
+import json
+import os
+import re
+import subprocess
+import time
+
+import harness
+import pytest
+
+TEAM = """\
+accounts:
+  - email: zoe@example.com
+    name: Zoe
+    roles: [apply-engineers]
+roles:
+  - name: apply-engineers
+    grants:
+      - resource: apply-billing
+        until: 2100-12-31T00:00:00Z
+      - apply-ledger
+resources:
+  - name: apply-billing
+    url: postgres://app@db.internal:5432/billing
+    password_file: db.password
+    tags: {env: prod, tier: 1}
+  - name: apply-ledger
+    type: tcp
+    host: ledger.internal
+    port: 9000
+"""
+LISTS = ("accounts", "roles", "memberships", "grants", "resources")
+
+
+@pytest.fixture(scope="module")
+def own(postgres):
+    """A deployment of this file's own, since pruning is tried out on it."""
+    with harness.running(harness.Dev({"billing-db": postgres.url()})) as deployment:
+        yield deployment
+
+
+@pytest.fixture
+def team(tmp_path):
+    (tmp_path / "db.password").write_text("hunter2 hunter2\n")
+    (tmp_path / "db.password").chmod(0o600)
+    file = tmp_path / "team.yaml"
+    file.write_text(TEAM)
+    return file
+
+
+def directory(dev):
+    return {name: dev.json_lines("admin", name, "list") for name in LISTS}
+
+
+def apply(dev, *arguments, check=True, **more):
+    return dev.run("admin", "apply", *map(str, arguments), check=check, **more)
+
+
+def test_apply_twice(own, team):
+    dry = apply(own, team, "--dry-run")
+    assert "+ grant apply-engineers → apply-billing" in dry.stdout
+    assert "dry run: nothing was changed" in dry.stderr
+    assert "apply-billing" not in json.dumps(directory(own))
+
+    done = apply(own, team)
+    assert done.stdout == dry.stdout
+    assert "7 created, 0 updated, 0 removed, 0 unchanged." in done.stderr
+    resource = json.loads(own.run("admin", "resources", "show", "apply-billing", "--json").stdout)
+    assert resource["has_password"] and resource["tags"] == {"env": "prod", "tier": "1"}
+    assert resource["settings"] == {"database": "billing"} and resource["username"] == "app"
+
+    before = directory(own)
+    again = apply(own, team)
+    assert again.stdout == "" and "7 unchanged" in again.stderr
+    assert directory(own) == before
+    answer = json.loads(apply(own, team, "--json").stdout)
+    assert answer["changes"] == [] and answer["totals"]["unchanged"] == 7
+
+
+def test_a_change_is_shown(own, team):
+    apply(own, team)
+    team.write_text(TEAM.replace("2100-12-31", "2101-12-31").replace("tier: 1", "team: a"))
+    (team.parent / "db.password").write_text("another password\n")
+    changed = apply(own, team)
+    assert "~ grant apply-engineers → apply-billing  ends: 2100-12-31T00:00:00Z → 2101-12-31T00:00:00Z" in changed.stdout
+    assert "password: (set) → (changed)" in changed.stdout and "tags.tier: 1 → none" in changed.stdout
+    assert "another" not in changed.stdout + changed.stderr
+
+
+def test_a_broken_file_changes_nothing(own, team):
+    apply(own, team)
+    before = directory(own)
+    broken = {
+        "a wrong entry in the middle": (TEAM.replace("host: ledger.internal", "host: 'ledger internal'"), r"team\.yaml:18: .*host"),
+        "an unknown member": (TEAM.replace("    port: 9000", "    prot: 9000"), r"team\.yaml:19: resources\[1\]: unknown member .prot"),
+        "a name that is there twice": (TEAM + "  - name: apply-ledger\n", r"team\.yaml:20: .*twice"),
+        "a role that is nowhere": (TEAM.replace("[apply-engineers]", "[nobodies]"), r"team\.yaml:4: .*no such role"),
+        "no YAML": (TEAM + "  - name: 'open\n", r"team\.yaml: line \d+"),
+        "an alias": (TEAM.replace("Zoe", "&a Zoe"), r"team\.yaml: line 3: anchors"),
+    }
+    for what, (text, says) in broken.items():
+        team.write_text(text.replace("name: Zoe", "name: Zoe Changed"))
+        refused = apply(own, team, check=False)
+        assert refused.returncode == 1, what
+        assert re.search(says, refused.stderr), (what, refused.stderr)
+        assert "hunter2" not in refused.stderr
+        assert directory(own) == before, what
+
+
+def test_many_errors_are_named_at_once(own, team):
+    before = directory(own)
+    team.write_text("roles:\n" + "".join(f"  - name: 'wrong {i}'\n" for i in range(100)))
+    refused = apply(own, team, check=False)
+    lines = refused.stderr.splitlines()
+    assert refused.returncode == 1 and len(lines) == 21, refused.stderr
+    assert "team.yaml:2: roles[0]" in lines[0] and "team.yaml:21: roles[19]" in lines[19]
+    assert "first 20 errors" in lines[20] and "nothing was changed" in lines[20]
+    assert directory(own) == before
+
+
+def test_prune_asks(own, team):
+    apply(own, team)
+    before = directory(own)
+    team.write_text("resources:\n  - name: billing-db\n  - name: apply-ledger\n")
+    refused = apply(own, team, "--prune", check=False, stdin=subprocess.DEVNULL, start_new_session=True)
+    assert refused.returncode == 2 and "--yes" in refused.stderr
+    assert directory(own) == before
+    dry = apply(own, team, "--prune", "--dry-run")
+    assert dry.stdout.splitlines() == ["- grant apply-engineers → apply-billing", "- resource apply-billing"]
+    apply(own, team, "--prune", "--yes")
+    assert [resource["name"] for resource in own.json_lines("admin", "resources", "list")] == ["apply-ledger", "billing-db"]
+    # Kinds that the file does not name are left alone.
+    assert own.json_lines("admin", "accounts", "list") == before["accounts"]
+
+
+def test_another_admin_meanwhile(own, team):
+    """What was shown is what is done, or nothing."""
+    ready = own.ready
+    command = ["curl", "-sS", "--cacert", ready["ca_file"], "-H", f"Authorization: Bearer {ready['token']}", f"{ready['admin_url']}/v1/apply", "-d"]
+    body = {"roles": [{"name": "apply-readers"}]}
+    call = lambda **more: json.loads(subprocess.run([*command, json.dumps({**body, **more})], capture_output=True, check=True, text=True).stdout)  # noqa: E731
+    plan = call(dry_run=True)["plan"]
+    own.run("admin", "roles", "create", "apply-readers")
+    stale = call(plan=plan)
+    assert stale["status"] == 412 and stale["code"] == "stale"
+    assert call()["totals"] == {"created": 0, "updated": 0, "deleted": 0, "unchanged": 1}
+
+
+def test_standard_input_and_json(own):
+    answer = apply(own, "-", "--json", input='{"roles": [{"name": "apply-json"}]}')
+    assert json.loads(answer.stdout)["totals"]["created"] == 1
+
+
+def test_the_rest_of_the_command_line(own, tmp_path):
+    """Bounds, tags, revisions, tokens: made, changed, refused."""
+    run = own.run
+    show = lambda *words: json.loads(run("admin", *words, "--json").stdout)  # noqa: E731
+    run("admin", "roles", "create", "cli-role")
+    run("admin", "roles", "update", "cli-role", "--name", "cli-renamed")
+    grant = show("grants", "create", "cli-renamed", "billing-db", "--for", "2h")
+    assert grant["state"] == "active" and "ends" in grant
+    assert "ends" not in show("grants", "update", "cli-renamed", "billing-db", "--no-end")
+    listed = run("admin", "grants", "list", "--role", "cli-renamed").stdout
+    assert "cli-renamed" in listed and "billing-db" in listed and "active" in listed
+    stale = run("admin", "grants", "delete", "cli-renamed", "billing-db", "--if-revision", str(grant["revision"]), check=False)
+    assert stale.returncode == 1 and str(grant["revision"]) in stale.stderr and "meanwhile" in stale.stderr
+    run("admin", "grants", "delete", "cli-renamed", "billing-db")
+
+    run("admin", "resources", "update", "billing-db", "--tag", "env=prod", "--tag", "team=a")
+    assert show("resources", "update", "billing-db", "--untag", "team")["tags"] == {"env": "prod"}
+    assert [r["name"] for r in own.json_lines("admin", "resources", "list", "--filter", "tags.env=prod")] == ["billing-db"]
+    run("admin", "resources", "update", "billing-db", "--untag", "env")
+
+    run("admin", "accounts", "create", "ci@example.com", "--service")
+    assert show("accounts", "suspend", "ci@example.com")["suspended"]
+    assert not show("accounts", "reinstate", "ci@example.com")["suspended"]
+    run("admin", "tokens", "create", "nightly", "--account", "ci@example.com", "--permission", "roles:read", "--ends", "90d", "--out", tmp_path / "token")
+    assert (tmp_path / "token").stat().st_mode & 0o777 == 0o600
+    token = own.json_lines("admin", "tokens", "list", "--account", "ci@example.com")[0]
+    assert token["permissions"] == ["roles:read"] and "ends" in token
+    run("admin", "tokens", "delete", token["id"])
+    (tmp_path / "password").write_text("a new password\n")
+    (tmp_path / "password").chmod(0o600)
+    person = show("accounts", "create", "dan@example.com")
+    assert show("accounts", "reset-password", "dan@example.com", "--password-file", tmp_path / "password")["has_password"]
+    assert not person["has_password"]
+    assert run("admin", "devices", "list").stdout and run("admin", "sessions", "list", "--json").returncode == 0
+    assert len(own.json_lines("admin", "accounts", "list", "--limit", "1", "--order-by", "email desc")) == 1
+
+
+def test_lists_are_watched(own):
+    environment = {**os.environ, "PORTOLAN_HOME": own.ready["home"]}
+    with subprocess.Popen([harness.PORTOLAN, "admin", "roles", "list", "--watch", "--json"], env=environment, stdout=subprocess.PIPE, text=True) as watch:
+        try:
+            events = (json.loads(line) for line in watch.stdout)
+            next(event for event in events if event["kind"] == "synced")
+            own.run("admin", "roles", "create", "watched")
+            made = next(event for event in events if event["kind"] == "put")
+            assert made["item"]["name"] == "watched"
+            own.run("admin", "roles", "delete", "watched")
+            assert next(event for event in events if event["kind"] == "delete")["id"] == made["item"]["id"]
+        finally:
+            watch.terminate()
+
+
+def test_ten_thousand_in_one_apply(tmp_path, postgres):
+    """A bound against quadratic growth; the figure of a release build is smaller by far."""
+    generator = harness.ROOT / "tests/bench/make-directory"
+    file = tmp_path / "large.yaml"
+    file.write_text(subprocess.run([generator], capture_output=True, check=True, text=True).stdout)
+    with harness.running(harness.Dev({"billing-db": postgres.url()})) as dev:
+        took = []
+        for created in (True, False):
+            begin = time.monotonic()
+            environment = {**os.environ, "PORTOLAN_HOME": dev.ready["home"]}
+            answer = subprocess.run([harness.PORTOLAN, "admin", "apply", file, "--json"], env=environment, capture_output=True, text=True, timeout=300)
+            took.append(round(time.monotonic() - begin, 1))
+            assert answer.returncode == 0, answer.stderr
+            totals = json.loads(answer.stdout)["totals"]
+            assert (totals["created"] > 28_000) == created and (totals["unchanged"] > 28_000) != created, totals
+        print(f"apply of 10,000 resources, 1,000 accounts, 200 roles: {took[0]} s, again {took[1]} s")
+        assert took[0] < 120 and took[1] < 60
