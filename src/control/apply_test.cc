@@ -53,13 +53,14 @@ CO_TEST(Apply, MakesWhatIsDescribedAndTheSameAgainChangesNothing) {
   const auto first = co_await apply(test, kFile);
   CO_ASSERT_OK(first);
   EXPECT_EQ(words(*first),
-            "create role engineers\n"
+            "create role engineers name:none>engineers\n"
             "create account ann@example.com name:none>Ann\n"
             "create membership ann@example.com engineers\n"
             "create account ci@example.com kind:person>service\n"
-            "create resource billing type:none>tcp host:none>db.internal port:none>5432 local_port:none>15432 "
+            "create resource billing name:none>billing type:none>tcp host:none>db.internal port:none>5432 "
+            "local_port:none>15432 "
             "password:none>(set) tags.env:none>prod\n"
-            "create grant engineers billing ends:none>2100-01-01T00:00:00Z\n");
+            "create grant engineers billing ends:none>2100-01-01T00:00:00.000Z\n");
   EXPECT_EQ(first->totals.created, 6U);
   const auto revision = test.plane->core().lookup()->snapshot().revision;
   const auto again = co_await apply(test, kFile);
@@ -87,7 +88,7 @@ CO_TEST(Apply, LeavesWhatIsNotSaid) {
   EXPECT_EQ(words(*changed),
             "update account ann@example.com suspended:false>true\n"
             "update resource billing password:(set)>(changed) tags.env:prod>none tags.team:none>a\n"
-            "update grant engineers billing ends:2100-01-01T00:00:00Z>none\n");
+            "update grant engineers billing ends:2100-01-01T00:00:00.000Z>none\n");
   const auto resource = co_await test.get<api::ResourceView>({"GET /v1/resources/billing"}, test.admin);
   CO_ASSERT_OK(resource);
   EXPECT_EQ(resource->host, "db.internal");
@@ -184,6 +185,7 @@ CO_TEST(Apply, PrunesTheKindsThatAreNamed) {
   TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
   CO_ASSERT_OK(co_await apply(test, kFile));
+  CO_ASSERT_OK(co_await test.make_account("bob@example.com"));
   CO_ASSERT_OK(co_await test.give("bob@example.com", "shop"));
   const auto unpruned = co_await apply(test, kFile);
   CO_ASSERT_OK(unpruned);
@@ -241,10 +243,10 @@ CO_TEST(Apply, ManyResourcesShareNoLocalPort) {
   CO_ASSERT_OK(co_await test.set_up());
   std::string body = R"({"resources":[)";
   for (int i = 0; i < 300; ++i)
-    body +=
-        (i > 0 ? "," : "") + std::string(R"({"name":"db-)") + std::to_string(i) + R"(","type":"postgres","host":"h"})";
+    body += (i > 0 ? "," : "") + std::string(R"({"name":"db-)") + std::to_string(i) +
+            R"(","type":"postgres","host":"h","username":"app"})";
   // Asked for by number: who chooses goes around it, though it comes later.
-  body += R"(,{"name":"last","type":"postgres","host":"h","local_port":15433}]})";
+  body += R"(,{"name":"last","type":"postgres","host":"h","username":"app","local_port":15433}]})";
   const auto made = co_await apply(test, body);
   CO_ASSERT_OK(made);
   EXPECT_EQ(made->totals.created, 301U);
