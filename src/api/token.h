@@ -20,8 +20,8 @@ struct ApiTokenCreate {
   std::optional<std::string> account = {};
   // What it may: "resources:read", "accounts:write" …; absent or "all": whatever its account may.
   std::optional<std::vector<std::string>> permissions = {};
-  // PEM of an Ed25519 key: then there is no token. Nothing verifies signatures by it yet: such an entry opens nothing
-  // (issue 3).
+  // PEM of an Ed25519 key: then there is no token, and requests are signed with that key
+  // (docs/reference/signatures.md).
   std::optional<std::string> public_key = {};
 };
 BOOST_DESCRIBE_STRUCT(ApiTokenCreate, (), (name, life, account, permissions, public_key))

@@ -117,13 +117,14 @@ object success(const Operation& operation, json::Schemas& schemas) {
 
 array security_of(Who who) {
   const object bearer{{"bearer", array()}};
+  const object signature{{"signature", array()}};
   const object certificate{{"certificate", array()}};
   switch (who) {
     case Who::kAnyone: return {};
     case Who::kNode: return {certificate};
     case Who::kSignedIn: return {bearer, certificate};
     case Who::kAccount:
-    case Who::kAdmin: return {bearer, certificate};
+    case Who::kAdmin: return {bearer, signature, certificate};
   }
   return {};
 }
@@ -173,6 +174,10 @@ object security_schemes() {
   return {{"bearer", object{{"type", "http"},
                             {"scheme", "bearer"},
                             {"description", "an API token (pat1.…) or a sign-in's token (pst1.…)"}}},
+          {"signature", object{{"type", "apiKey"},
+                               {"in", "header"},
+                               {"name", "Signature-Input"},
+                               {"description", "an HTTP message signature (RFC 9421) by a token's Ed25519 key"}}},
           {"certificate", object{{"type", "mutualTLS"},
                                  {"description", "the certificate of a device or node, on the internal server name"}}}};
 }
