@@ -63,7 +63,7 @@ api::AgentView Agents::view(const Lookup& lookup, const Caller& caller) const {
   up_first(gateways, presence_);
   for (const auto* node : gateways) view.gateways.push_back({node->id, node->name, node->address});
   std::map<std::string, std::string> names;
-  for (const auto* resource : directory::usable_resources(snapshot, caller.account, core_.now())) {
+  for (const auto* resource : directory::usable_resources(snapshot, caller.account, core_.now(), &lookup.access())) {
     auto nodes = directory::egress_nodes(snapshot, *resource);
     health_.best_first(resource->id, nodes);
     api::AgentResource entry{resource->id, resource->name, resource->type, resource->local_port, {}};

@@ -1,10 +1,15 @@
 #include "control/core.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
 #include "crypto/password.h"
+#include "store/kinds.h"
 
 namespace portolan::control {
 namespace {
@@ -14,6 +19,13 @@ std::string version_of(const directory::Snapshot& snapshot) {
   std::string version;
   for (const auto& [id, authority] : snapshot.authorities) version += id + authority.state + authority.sealed_key;
   return version;
+}
+
+// A password takes a core for tens of milliseconds, and as many people as there are threads sign in at once: the loop,
+// which answers everybody else, goes first. Of the calling thread, from its first password on.
+void give_way() {
+  constexpr int kNice = 10;
+  [[maybe_unused]] thread_local const int done = setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNice);
 }
 
 }  // namespace
@@ -74,8 +86,22 @@ bool Core::refresh_authorities() {
 
 LookupPtr Core::lookup() {
   auto newest = directory->snapshot();
-  if (!lookup_ || &lookup_->snapshot() != newest.get()) lookup_ = std::make_shared<const Lookup>(std::move(newest));
+  if (lookup_ && &lookup_->snapshot() == newest.get()) return lookup_;
+  auto access = lookup_ && same_access(lookup_->snapshot(), *newest) ? lookup_->access_so_far() : nullptr;
+  lookup_ = std::make_shared<const Lookup>(std::move(newest), std::move(access));
   return lookup_;
+}
+
+// Most changes are people signing in.
+bool Core::same_access(const directory::Snapshot& before, const directory::Snapshot& now) const {
+  const auto steps = before.epoch == now.epoch ? changes.since(before.revision, now.revision) : std::nullopt;
+  if (!steps) return false;
+  return std::ranges::none_of(*steps, [](const Changes::Step& step) {
+    return step->empty() || std::ranges::any_of(*step, [](const store::Touched& touched) {
+             return touched.table == std::string_view(store::kKind<directory::Membership>.table) ||
+                    touched.table == std::string_view(store::kKind<directory::Grant>.table);
+           });
+  });
 }
 
 net::Task<Result<>> Core::change(std::string actor, Edit edit) {
@@ -89,13 +115,17 @@ net::Task<Result<>> Core::change(std::string actor, Edit edit) {
 
 net::Task<Result<bool>> Core::verify_password(std::string hash, Secret password) {
   auto work = [hash = std::move(hash), password = std::move(password)]() -> Result<bool> {
+    give_way();
     return crypto::verify_password(hash, password);
   };
   co_return co_await net::run_blocking(password_pool, std::move(work));
 }
 
 net::Task<Result<std::string>> Core::hash_password(Secret password) {
-  auto work = [password = std::move(password)] { return crypto::hash_password(password); };
+  auto work = [password = std::move(password)] {
+    give_way();
+    return crypto::hash_password(password);
+  };
   co_return co_await net::run_blocking(password_pool, std::move(work));
 }
 

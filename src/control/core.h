@@ -67,6 +67,8 @@ class Core {
   std::optional<FolderLock> lock_;  // of the data folder
   Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<store::DirectoryStore> directory_store,
        std::unique_ptr<store::AuditStore> audit_store);
+  // Whether nothing of who may use what has changed between.
+  bool same_access(const directory::Snapshot& before, const directory::Snapshot& now) const;
   LookupPtr lookup_;
   std::string authorities_version_;
 };

@@ -107,7 +107,7 @@ std::string password_context(std::string_view resource) { return "resource/" + s
 Result<WallTime> Leases::may_go_on(const Lookup& lookup, const Live& live) const {
   const auto& snapshot = lookup.snapshot();
   const WallTime now = clock_.wall();
-  const auto decision = directory::allow(snapshot, live.account, live.resource, now);
+  const auto decision = directory::allow(snapshot, live.account, live.resource, now, &lookup.access());
   if (!decision.allowed) return std::unexpected(denial(snapshot, live.account, live.resource, decision));
   const auto* sign_in = lookup.lasting_sign_in(live.account, live.device, now);
   if (!sign_in)
@@ -118,7 +118,10 @@ Result<WallTime> Leases::may_go_on(const Lookup& lookup, const Live& live) const
     return fail(Code::kDenied,
                 "this node may not be the egress of " + quoted(name_of_resource(snapshot, live.resource)),
                 "not_egress");
-  if (!live.target.empty() && live.target != target_of(snapshot.resources.find(live.resource)->second))
+  // The revision (0: from before there were any) spares the hash: every change of the directory looks at every lease.
+  const auto& resource = snapshot.resources.find(live.resource)->second;
+  const bool untouched = resource.revision != 0 && resource.revision == live.resource_revision;
+  if (!live.target.empty() && !untouched && live.target != target_of(resource))
     return fail(Code::kDenied,
                 "the resource " + quoted(name_of_resource(snapshot, live.resource)) + " was changed; connect again",
                 "resource_changed");
@@ -135,7 +138,7 @@ Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, 
   const WallTime now = clock_.wall();
   PL_TRY(const auto assertion, proven(lookup, node, request.assertion, now));
   PL_CHECK(nonces_.use(assertion.nonce, assertion.account, node, request.request, clock_.boot()));
-  Live live{assertion.account, assertion.device, assertion.resource, node, {}, {}};
+  Live live{assertion.account, assertion.device, assertion.resource, node};
   PL_TRY(const WallTime until, may_go_on(lookup, live));
   const auto& resource = lookup.snapshot().resources.find(live.resource)->second;
   Secret password;
@@ -145,6 +148,7 @@ Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, 
     password = std::move(*opened);
   }
   live.target = target_of(resource);
+  live.resource_revision = resource.revision;
   const auto life = std::min<std::chrono::milliseconds>(life_, until - now);
   live.ends = clock_.boot() + life;
   api::Lease lease;
@@ -193,9 +197,12 @@ void Leases::forget_ended() {
 
 Result<> Leases::take_in(const Lookup& lookup, const std::string& node, const api::LiveSession& session) {
   if (!is_id(session.lease, "l")) return fail(Code::kInvalid, "not a lease: " + quoted(session.lease));
-  Live live{session.account, {}, session.resource, node, {}, clock_.boot() + life_};
+  Live live{session.account, {}, session.resource, node};
+  live.ends = clock_.boot() + life_;
   PL_CHECK(may_go_on(lookup, live));
-  live.target = target_of(lookup.snapshot().resources.find(live.resource)->second);
+  const auto& resource = lookup.snapshot().resources.find(live.resource)->second;
+  live.target = target_of(resource);
+  live.resource_revision = resource.revision;
   live_[session.lease] = std::move(live);
   return {};
 }

@@ -70,7 +70,8 @@ class Leases {
     std::string device;  // empty: not known, since it was given before a restart
     std::string resource;
     std::string node;
-    std::string target;  // hash of what the lease says of the resource
+    std::string target = {};  // hash of what the lease says of the resource
+    std::uint64_t resource_revision = 0;
     BootTime ends{};
   };
   using Key = std::tuple<std::string, std::string, std::string, std::string>;  // account, device, resource, node

@@ -189,12 +189,14 @@ TEST_F(LeasesTest, ChangesTakeBackWhatTheyForbid) {
       {"the name changes", [](auto& d) { d.resources["rs-1"].name = "billing"; }, false},
       {"somebody else is suspended", [](auto& d) { d.accounts["a-bob"].suspended = true; }, false},
   };
+  directory_.resources["rs-1"].revision = 1;
   const auto before = directory_;
   for (const auto& each : cases) {
     directory_ = before;
     const auto lease = ask(sign(claim()));
     ASSERT_TRUE(lease) << each.name;
     each.change(directory_);
+    directory_.resources["rs-1"].revision = 2;  // as any change of the resource makes it
     revoked_.clear();
     leases_.reevaluate(lookup());
     ASSERT_EQ(revoked_.size(), each.revoked ? 1U : 0U) << each.name;

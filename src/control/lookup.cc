@@ -19,7 +19,8 @@ const typename Map::mapped_type* by_id(const Map& map, std::string_view id) {
 
 }  // namespace
 
-Lookup::Lookup(store::DirectoryStore::SnapshotPtr snapshot) : snapshot_(std::move(snapshot)) {
+Lookup::Lookup(store::DirectoryStore::SnapshotPtr snapshot, std::shared_ptr<const directory::AccessIndex> access)
+    : snapshot_(std::move(snapshot)), access_(std::move(access)) {
   for (const auto& [id, sign_in] : snapshot_->sign_ins) {
     if (!sign_in.token_hash.empty()) by_token_[sign_in.token_hash] = &sign_in;
     if (!sign_in.certificate_serial.empty()) by_serial_[sign_in.certificate_serial] = &sign_in;
@@ -27,6 +28,11 @@ Lookup::Lookup(store::DirectoryStore::SnapshotPtr snapshot) : snapshot_(std::mov
     if (!sign_in.ended) by_account_[sign_in.account].push_back(&sign_in);
   }
   for (const auto& [id, token] : snapshot_->api_tokens) api_tokens_[token.token_hash] = &token;
+}
+
+const directory::AccessIndex& Lookup::access() const {
+  if (!access_) access_ = std::make_shared<const directory::AccessIndex>(*snapshot_);
+  return *access_;
 }
 
 const directory::SignIn* Lookup::sign_in_by_token(const std::string& hash) const { return find(by_token_, hash); }

@@ -14,7 +14,9 @@ namespace portolan::control {
 
 class Lookup {
  public:
-  explicit Lookup(store::DirectoryStore::SnapshotPtr snapshot);
+  // `access`: of a revision with the same memberships and grants, if there is one.
+  explicit Lookup(store::DirectoryStore::SnapshotPtr snapshot,
+                  std::shared_ptr<const directory::AccessIndex> access = nullptr);
 
   const directory::Snapshot& snapshot() const { return *snapshot_; }
   const directory::SignIn* sign_in_by_token(const std::string& hash) const;
@@ -25,6 +27,11 @@ class Lookup {
   // is empty.
   const directory::SignIn* lasting_sign_in(std::string_view account, std::string_view device, WallTime now) const;
 
+  // Made when it is first asked for.
+  const directory::AccessIndex& access() const;
+  // Null as long as nobody has asked.
+  std::shared_ptr<const directory::AccessIndex> access_so_far() const { return access_; }
+
   // By id, else by e-mail or name.
   const directory::Account* account(std::string_view key) const;
   const directory::Role* role(std::string_view key) const;
@@ -33,6 +40,7 @@ class Lookup {
 
  private:
   store::DirectoryStore::SnapshotPtr snapshot_;
+  mutable std::shared_ptr<const directory::AccessIndex> access_;  // on the loop only
   std::unordered_map<std::string, const directory::SignIn*> by_token_;
   std::unordered_map<std::string, const directory::SignIn*> by_serial_;
   std::unordered_map<std::string, const directory::ApiToken*> api_tokens_;

@@ -100,13 +100,35 @@ class Verdict {
   std::optional<WallTime> until_;
 };
 
+// Those objects whose `field` is `value`, in the order of their ids; `ids` are theirs, if somebody knows. What the
+// object says counts: an index that is behind can only take access away.
+template <class T, class Visit>
+void each_of(const std::map<std::string, T, std::less<>>& objects, std::string T::* field, std::string_view value,
+             const AccessIndex::Ids* ids, Visit visit) {
+  if (!ids) {
+    for (const auto& [id, object] : objects)
+      if (object.*field == value) visit(object);
+    return;
+  }
+  for (const auto& id : *ids)
+    if (const T* object = find(objects, id); object && object->*field == value) visit(*object);
+}
+
+template <class Visit>
+void each_membership(const Snapshot& snapshot, std::string_view account, const AccessIndex* access, Visit visit) {
+  each_of(snapshot.memberships, &Membership::account, account,
+          access ? &access->memberships_of_account(account) : nullptr, visit);
+}
+
 // Ids of the roles that the account has; none while it is suspended.
-std::set<std::string, std::less<>> active_roles(const Snapshot& snapshot, std::string_view account) {
+std::set<std::string, std::less<>> active_roles(const Snapshot& snapshot, std::string_view account,
+                                                const AccessIndex* access) {
   std::set<std::string, std::less<>> roles;
   const Account* found = find(snapshot.accounts, account);
   if (!found || found->suspended) return roles;
-  for (const auto& [id, membership] : snapshot.memberships)
-    if (membership.account == account && snapshot.roles.contains(membership.role)) roles.insert(membership.role);
+  each_membership(snapshot, account, access, [&](const Membership& membership) {
+    if (snapshot.roles.contains(membership.role)) roles.insert(membership.role);
+  });
   return roles;
 }
 
@@ -144,7 +166,8 @@ std::optional<WallTime> next_boundary(const Snapshot& snapshot, WallTime now) {
   return next;
 }
 
-Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource, WallTime now) {
+Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource, WallTime now,
+               const AccessIndex* access) {
   const Account* who = find(snapshot.accounts, account);
   if (!who) return refuse("unknown_account", {"there is no account " + quoted(account)});
   const Resource* what = find(snapshot.resources, resource);
@@ -152,28 +175,35 @@ Decision allow(const Snapshot& snapshot, std::string_view account, std::string_v
   if (who->suspended) return refuse("account_suspended", {who->email + " is suspended"});
 
   std::map<std::string_view, const Grant*> grants;  // by role
-  for (const auto& [id, grant] : snapshot.grants)
-    if (grant.resource == what->id) grants.emplace(grant.role, &grant);
+  each_of(snapshot.grants, &Grant::resource, what->id, access ? &access->grants_of_resource(what->id) : nullptr,
+          [&](const Grant& grant) { grants.emplace(grant.role, &grant); });
   Verdict verdict(now);
-  for (const auto& [id, membership] : snapshot.memberships) {
-    if (membership.account != who->id) continue;
+  each_membership(snapshot, who->id, access, [&](const Membership& membership) {
     const auto grant = grants.find(membership.role);
     const Role* role = find(snapshot.roles, membership.role);
-    if (grant == grants.end() || !role) continue;
+    if (grant == grants.end() || !role) return;
     verdict.add(
-        who->email + " has role " + quoted(role->name) + " (" + id + ")",
+        who->email + " has role " + quoted(role->name) + " (" + membership.id + ")",
         "role " + quoted(role->name) + " may use resource " + quoted(what->name) + " (" + grant->second->id + ")",
         *grant->second);
-  }
+  });
   return std::move(verdict).decide([&] { return explain_no_grant(snapshot, *who, *what); });
 }
 
-std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now) {
-  const auto roles = active_roles(snapshot, account);
+std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now,
+                                              const AccessIndex* access) {
+  const auto roles = active_roles(snapshot, account, access);
   std::set<const Resource*> found;
-  for (const auto& [id, grant] : snapshot.grants)
-    if (in_force(grant, now) && roles.contains(grant.role))
-      if (const Resource* resource = find(snapshot.resources, grant.resource)) found.insert(resource);
+  const auto add = [&](const Grant& grant) {
+    if (!in_force(grant, now)) return;
+    if (const Resource* resource = find(snapshot.resources, grant.resource)) found.insert(resource);
+  };
+  if (access) {
+    for (const auto& role : roles) each_of(snapshot.grants, &Grant::role, role, &access->grants_of_role(role), add);
+  } else {
+    for (const auto& [id, grant] : snapshot.grants)
+      if (roles.contains(grant.role)) add(grant);
+  }
   std::vector<const Resource*> usable(found.begin(), found.end());
   sort_by_name(usable);
   return usable;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "directory/access_index.h"
 #include "directory/model.h"
 
 namespace portolan::directory {
@@ -43,7 +44,9 @@ struct Decision {
   std::vector<std::string> reasons;  // the chain, for people: "ann@example.com has role \"dba\" (m-…)", …
   std::optional<WallTime> valid_until;
 };
-Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource, WallTime now);
+// `access`, here and below: of the same memberships and grants, so that not all of them are looked at; null: they are.
+Decision allow(const Snapshot& snapshot, std::string_view account, std::string_view resource, WallTime now,
+               const AccessIndex* access = nullptr);
 
 // Whether a grant counts at this time.
 bool in_force(const Grant& grant, WallTime now);
@@ -51,7 +54,8 @@ bool in_force(const Grant& grant, WallTime now);
 std::optional<WallTime> next_boundary(const Snapshot& snapshot, WallTime now);
 
 // Resources that the account may use, by name.
-std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now);
+std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now,
+                                              const AccessIndex* access = nullptr);
 // Nodes that may be the egress of the resource, by name: those it names, else every relay, else every gateway; never a
 // revoked one.
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <random>
 
 namespace portolan::directory {
 namespace {
@@ -101,6 +102,54 @@ TEST(Decision, Table) {
     EXPECT_FALSE(decision.valid_until);
     EXPECT_EQ(decision.reasons, c.reasons);
   }
+}
+
+// Every pair of a directory that is drawn at random, with memberships and grants of what does not exist among it.
+TEST(Decision, AnIndexChangesNothing) {
+  std::minstd_rand chance(1);
+  const auto one_of = [&](const char* kind, unsigned count) { return kind + std::to_string(chance() % count); };
+  for (unsigned round = 0; round < 20; ++round) {
+    Snapshot s;
+    for (unsigned i = 0; i < 6; ++i) {
+      const std::string number = std::to_string(i);
+      add<Account>(s.accounts, "a-" + number, [&](Account& account) { account.suspended = i == 5; });
+      add<Role>(s.roles, "r-" + number, [&](Role& role) { role.name = number; });
+      add<Resource>(s.resources, "rs-" + number, [&](Resource& resource) { resource.name = number; });
+    }
+    for (unsigned i = 0; i < 12; ++i) {
+      add<Membership>(s.memberships, "m-" + std::to_string(i),
+                      [&](Membership& m) { m.account = one_of("a-", 7), m.role = one_of("r-", 7); });
+      add<Grant>(s.grants, "g-" + std::to_string(i), [&](Grant& grant) {
+        grant.role = one_of("r-", 7), grant.resource = one_of("rs-", 7);
+        if (chance() % 3 == 0) grant.ends = kNow + std::chrono::seconds(static_cast<int>(chance() % 3) - 1);
+      });
+    }
+    const AccessIndex access(s);
+    for (unsigned a = 0; a < 7; ++a) {
+      const std::string account = "a-" + std::to_string(a);
+      EXPECT_EQ(usable_resources(s, account, kNow, &access), usable_resources(s, account, kNow));
+      for (unsigned r = 0; r < 7; ++r) {
+        const std::string resource = "rs-" + std::to_string(r);
+        const Decision with = allow(s, account, resource, kNow, &access);
+        const Decision without = allow(s, account, resource, kNow);
+        EXPECT_EQ(with.code, without.code);
+        EXPECT_EQ(with.reasons, without.reasons);
+        EXPECT_EQ(with.valid_until, without.valid_until);
+      }
+    }
+  }
+}
+
+TEST(Decision, AnIndexThatIsBehindGivesNothing) {
+  Snapshot s = sample();
+  const AccessIndex access(s);
+  ASSERT_TRUE(allow(s, "a-bob", "rs-billing", kNow, &access).allowed);
+  s.memberships["m-3"].account = "a-eve";
+  EXPECT_FALSE(allow(s, "a-bob", "rs-billing", kNow, &access).allowed);
+  s = sample();
+  s.grants.erase("g-3");
+  EXPECT_FALSE(allow(s, "a-bob", "rs-billing", kNow, &access).allowed);
+  EXPECT_THAT(usable_resources(s, "a-bob", kNow, &access), IsEmpty());
 }
 
 TEST(Decision, EachLinkOfTheChainCounts) {
