@@ -102,23 +102,22 @@ template <class View, class Object>
 Answer list_page(const Collection<View, Object>& collection, const Exchange& exchange) {
   PL_TRY(const ListQuery query,
          list_query(exchange, members_of<View>(), collection.exact, collection.order, ListUse::kPage));
-  using Entry = std::pair<std::string, detail::Row<View, Object>>;
+  using Entry = std::pair<std::string, const Object*>;  // views are made of the few that are shown
   std::vector<Entry> entries;
   const auto before = [&](const std::string& a, const std::string& b) {
     return query.order.descending ? b < a : a < b;
   };
   for (const auto& [id, object] : exchange.lookup->snapshot().*store::kObjects<Object>) {
-    detail::Row<View, Object> row(collection, exchange, object);
+    const detail::Row<View, Object> row(collection, exchange, object);
     if (!row.passes(query.terms)) continue;
     auto place = detail::place_of(sort_key(row.field(query.order.member)), id);
-    if (query.after.empty() || before(query.after, place)) entries.emplace_back(std::move(place), std::move(row));
+    if (query.after.empty() || before(query.after, place)) entries.emplace_back(std::move(place), &object);
   }
-  const auto shown = static_cast<std::ptrdiff_t>(std::min(entries.size(), query.limit));
-  std::ranges::partial_sort(entries, entries.begin() + shown, before, &Entry::first);
+  const auto end = entries.begin() + static_cast<std::ptrdiff_t>(std::min(entries.size(), query.limit));
+  std::ranges::partial_sort(entries, end, before, &Entry::first);
   api::Page<View> out;
-  for (auto at = entries.begin(); at != entries.begin() + shown; ++at) out.items.push_back(at->second.view());
-  if (static_cast<std::size_t>(shown) < entries.size())
-    out.cursor = encode_cursor(entries[static_cast<std::size_t>(shown) - 1].first);
+  for (auto at = entries.begin(); at != end; ++at) out.items.push_back(collection.view(exchange, *at->second));
+  if (end != entries.end()) out.cursor = encode_cursor(std::prev(end)->first);
   return ok(out);
 }
 
