@@ -4,7 +4,7 @@ SHELL := /bin/bash
 export CCACHE_SLOPPINESS := pch_defines,time_macros,include_file_mtime,include_file_ctime
 JOBS ?= $(shell nproc)
 
-.PHONY: help packages build build-% test test-long demo format lint fuzz clean
+.PHONY: help packages build build-% test test-long bench bench-quick demo format lint fuzz clean
 
 help:            ## this list
 	@grep -hE '^[a-z%-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
@@ -24,6 +24,14 @@ test: packages   ## unit tests, also under asan, end-to-end tests with real peer
 
 test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, fuzzing
 	@tools/run-tests-long
+
+bench: packages  ## figures of the control plane beside their limits: three minutes
+	@tools/build release portolan portolan_bench
+	@tests/bench/run
+
+bench-quick: packages  ## the same with fewer repetitions: a minute
+	@tools/build release portolan portolan_bench
+	@tests/bench/run --quick
 
 demo: build      ## a throwaway PostgreSQL behind agent, gateway and relay, until Ctrl-C
 	@tools/demo
