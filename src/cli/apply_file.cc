@@ -78,7 +78,7 @@ class Resources {
     url_ = std::move(*parsed);
     entry["type"] = url_.type;
     entry["host"] = url_.host;
-    entry["port"] = url_.port.value_or(protocols::find_protocol(url_.type)->default_port);
+    entry["port"] = std::int64_t{url_.port.value_or(protocols::find_protocol(url_.type)->default_port)};
     entry["username"] = url_.username;
     object settings;
     for (const auto& [key, value] : url_.settings) settings[key] = value;

@@ -40,7 +40,7 @@ resources:
   ASSERT_TRUE(file) << file.error().message;
   EXPECT_EQ(json::encode(file->request),
             R"({"accounts":[{"email":"ann@example.com","roles":["engineers"]}],"roles":[{"name":"engineers","grants":[)"
-            R"({"resource":"billing"},{"resource":"ledger","from":"2026-01-01T00:00:00Z","until":"none"}]}],)"
+            R"({"resource":"billing"},{"resource":"ledger","from":"2026-01-01T00:00:00.000Z","until":"none"}]}],)"
             R"("resources":[{"name":"billing","type":"postgres","host":"db.internal","port":5432,)"
             R"("settings":{"database":"billing","pool":"5","tls":"require"},"username":"app","password":"secret",)"
             R"("tags":{"env":"prod","old":"true","tier":"1"}},{"name":"ledger","host":"other"}]})");

@@ -1,4 +1,5 @@
 // portolan server: the control plane in this process, until it is told to stop.
+#include <algorithm>
 #include <cstdlib>
 
 #include <fmt/format.h>
@@ -35,6 +36,7 @@ struct Options {
   std::string check_interval = "60s";
   std::string certificate_life = "1h";
   std::string server_life = "90d";
+  unsigned sign_ins_per_minute = 60;
   std::string reseal_key_file;
   std::string reseal_passphrase_file;
   bool reseal_environment = false;
@@ -101,6 +103,9 @@ Result<control::ServerOptions> server_options(const Options& options) {
   }
   PL_TRY(server.certificate_life, duration_setting("--certificate-life", options.certificate_life));
   PL_TRY(server.server_life, duration_setting("--server-life", options.server_life));
+  if (options.sign_ins_per_minute == 0) return wrong_usage("--sign-ins-per-minute: must be 1 or more");
+  server.rates.sign_in.per_second = options.sign_ins_per_minute / 60.0;
+  server.rates.sign_in.burst = std::max<double>(server.rates.sign_in.burst, options.sign_ins_per_minute);
   return server;
 }
 
@@ -243,6 +248,8 @@ void add_server(CLI::App& root, Context& context) {
   settings.add("--certificate-life", options->certificate_life,
                "of a person's certificate, which renews itself until the sign-in ends");
   settings.add("--server-life", options->server_life, "of the certificates that the server CA makes for this server");
+  settings.add("--sign-ins-per-minute", options->sign_ins_per_minute,
+               "attempts that one address may make in the long run: more for many people behind one address");
   app.add_option("--reseal-with-key-file", options->reseal_key_file,
                  "replace the sealing key by the one in this file (made if it is missing) and end: stop the server, "
                  "run it once with its old key and this, start it with the new one");

@@ -82,7 +82,7 @@ def test_a_change_is_shown(own, team):
     team.write_text(TEAM.replace("2100-12-31", "2101-12-31").replace("tier: 1", "team: a"))
     (team.parent / "db.password").write_text("another password\n")
     changed = apply(own, team)
-    assert "~ grant apply-engineers → apply-billing  ends: 2100-12-31T00:00:00Z → 2101-12-31T00:00:00Z" in changed.stdout
+    assert "~ grant apply-engineers → apply-billing  ends: 2100-12-31T00:00:00.000Z → 2101-12-31T00:00:00.000Z" in changed.stdout
     assert "password: (set) → (changed)" in changed.stdout and "tags.tier: 1 → none" in changed.stdout
     assert "another" not in changed.stdout + changed.stderr
 
@@ -136,7 +136,7 @@ def test_prune_asks(own, team):
 def test_another_admin_meanwhile(own, team):
     """What was shown is what is done, or nothing."""
     ready = own.ready
-    command = ["curl", "-sS", "--cacert", ready["ca_file"], "-H", f"Authorization: Bearer {ready['token']}", f"{ready['admin_url']}/v1/apply", "-d"]
+    command = ["curl", "-sS", "--cacert", ready["ca_file"], "-H", f"Authorization: Bearer {ready['token']}", f"{ready['admin_url'].rstrip('/')}/v1/apply", "-d"]
     body = {"roles": [{"name": "apply-readers"}]}
     call = lambda **more: json.loads(subprocess.run([*command, json.dumps({**body, **more})], capture_output=True, check=True, text=True).stdout)  # noqa: E731
     plan = call(dry_run=True)["plan"]

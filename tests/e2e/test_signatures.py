@@ -22,8 +22,8 @@ def curl(dev, method, path, body=None, token=None, headers=()):
     if body is not None:
         command += ["--data-binary", body if isinstance(body, str) else json.dumps(body)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
-    head, _, text = answer.partition("\r\n\r\n")
-    lines = head.split("\r\n")
+    head, _, text = answer.partition("\n\n")
+    lines = head.split("\n")
     return int(lines[0].split()[1]), dict(line.lower().split(": ", 1) for line in lines[1:]), json.loads(text) if text else None
 
 

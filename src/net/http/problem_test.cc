@@ -46,7 +46,7 @@ TEST(Problem, TakesAnswersOfOthers) {
                   {{"content-type", "application/problem+json"}},
                   json::encode(std::map<std::string, std::string>{
                       {"detail", "\x1b[2J" + std::string(5000, 'x')}, {"code", "a\nb"}, {"hop", "moon"}})});
-  EXPECT_EQ(hostile.message.size(), 1000u);
+  EXPECT_EQ(hostile.message.size(), 4000u);
   EXPECT_EQ(hostile.message.front(), ' ');
   EXPECT_EQ(hostile.reason, "");
   EXPECT_EQ(hostile.hop, Hop::kUnknown);
