@@ -39,8 +39,7 @@ struct LocalResource {
   std::optional<std::string> health_reason = {};  // why it is unreachable
   std::optional<LocalHolder> held_by = {};
 };
-BOOST_DESCRIBE_STRUCT(LocalResource, (),
-                      (name, type, address, state, reason, sessions, health, health_reason, held_by))
+BOOST_DESCRIBE_STRUCT(LocalResource, (), (name, type, address, state, reason, sessions, health, health_reason, held_by))
 
 struct LocalGateway {
   std::string name;
