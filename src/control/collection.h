@@ -1,12 +1,8 @@
 // The lists of the directory: GET of a collection, once in pages or as a watch, the same for every kind of object.
 //
-// A page is read from the snapshot of its request. Its cursor is the place behind its last entry in the list's order,
-// so that objects that come and go between two pages disturb nothing. A watch sends first what is there, then "synced",
-// then each object that comes, changes or goes, in no order but that of time; what comes while the reader does not read
-// is sent once, as it is then.
+// A watch sends first what is there, then "synced", then each object that comes, changes or goes, in no order but that
+// of time; what comes while the reader does not read is sent once, as it is then.
 #pragma once
-#include <algorithm>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,109 +13,10 @@
 
 #include "api/admin.h"
 #include "api/list.h"
-#include "control/listing.h"
-#include "control/query.h"
-#include "control/routes.h"
+#include "control/list_page.h"
 #include "store/kinds.h"
 
 namespace portolan::control {
-
-// A query parameter that is an exact filter: `account=ann@example.com`.
-struct ExactFilter {
-  std::string_view parameter;
-  std::string_view member;
-  // What a person types as what the member holds; null: the same.
-  std::string (*resolve)(const Lookup&, const std::string&) = nullptr;
-};
-std::string account_id(const Lookup& lookup, const std::string& key);
-std::string role_id(const Lookup& lookup, const std::string& key);
-std::string resource_id(const Lookup& lookup, const std::string& key);
-
-// How much of the directory one list shows, and how.
-template <class View, class Object>
-struct Collection {
-  std::function<View(const Exchange&, const Object&)> view;
-  std::string order = "name";  // the member by which it is ordered if nobody asks
-  std::vector<ExactFilter> exact = {};
-  // Views that also change without the object: a watch looks at all of them each time. For short lists.
-  bool lively = false;
-  // Which objects the caller may see; null: all.
-  bool (*visible)(const Caller&, const Object&) = nullptr;
-};
-
-struct ListQuery {
-  std::size_t limit = 100;
-  std::string after;  // place in the order; empty: from the beginning
-  Order order;
-  std::vector<Term> terms;
-};
-enum class ListUse { kPage, kWatch };
-Result<ListQuery> list_query(const Exchange& exchange, const std::vector<Member>& members,
-                             std::span<const ExactFilter> exact, std::string_view usual_order, ListUse use);
-
-namespace detail {
-
-// An object that is looked at. Its view is made when it is needed: most questions are answered by the object.
-template <class View, class Object>
-class Row {
- public:
-  Row(const Collection<View, Object>& collection, const Exchange& exchange, const Object& object)
-      : collection_(&collection), exchange_(&exchange), object_(&object) {}
-
-  const View& view() const {
-    if (!view_) view_ = collection_->view(*exchange_, *object_);
-    return *view_;
-  }
-  Field field(std::string_view member) const {
-    if (auto of_object = field_of(*object_, member)) return *of_object;
-    return field_of(view(), member).value_or(Field());
-  }
-  bool passes(const std::vector<Term>& terms) const {
-    if (collection_->visible && !collection_->visible(exchange_->caller, *object_)) return false;
-    return std::ranges::all_of(terms, [&](const Term& term) {
-      return term.member.empty() ? any_text_contains(view(), term.text) : holds(term, field(term.member));
-    });
-  }
-  const std::string& id() const { return object_->id; }
-
- private:
-  const Collection<View, Object>* collection_;
-  const Exchange* exchange_;
-  const Object* object_;
-  mutable std::optional<View> view_;
-};
-
-// Place in the order. The id makes it unique.
-inline std::string place_of(std::string key, std::string_view id) {
-  key += '\n';
-  key += id;
-  return key;
-}
-
-}  // namespace detail
-
-template <class View, class Object>
-Answer list_page(const Collection<View, Object>& collection, const Exchange& exchange) {
-  PL_TRY(const ListQuery query,
-         list_query(exchange, members_of<View>(), collection.exact, collection.order, ListUse::kPage));
-  using Entry = std::pair<std::string, const Object*>;  // views are made of the few that are shown
-  std::vector<Entry> entries;
-  const auto before = [&](const std::string& a, const std::string& b) {
-    return query.order.descending ? b < a : a < b;
-  };
-  for (const auto& [id, object] : exchange.lookup->snapshot().*store::kObjects<Object>) {
-    const detail::Row<View, Object> row(collection, exchange, object);
-    if (!row.passes(query.terms)) continue;
-    auto place = detail::place_of(sort_key(row.field(query.order.member)), id);
-    if (query.after.empty() || before(query.after, place)) entries.emplace_back(std::move(place), &object);
-  }
-  const auto end = entries.begin() + static_cast<std::ptrdiff_t>(std::min(entries.size(), query.limit));
-  std::ranges::partial_sort(entries, end, before, &Entry::first);
-  api::Page<View> out;
-  for (auto at = entries.begin(); at != end; ++at) out.items.push_back(collection.view(exchange, *at->second));
-  if (end != entries.end()) out.cursor = encode_cursor(std::prev(end)->first);
-  return ok(out);
-}
 
 // What one watch has sent.
 template <class View, class Object>

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <thread>
 #include <utility>
 
 #include "base/file.h"
@@ -20,6 +21,9 @@ std::string version_of(const directory::Snapshot& snapshot) {
   for (const auto& [id, authority] : snapshot.authorities) version += id + authority.state + authority.sealed_key;
   return version;
 }
+
+// Half of the cores: the rest are for leases, also where there are two.
+std::size_t password_threads() { return std::clamp<std::size_t>(std::thread::hardware_concurrency() / 2, 1, 4); }
 
 // A password takes a core for tens of milliseconds, and as many people as there are threads sign in at once: the loop,
 // which answers everybody else, goes first. Of the calling thread, from its first password on.
@@ -45,7 +49,7 @@ Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<
       audit(std::move(audit_store)),
       store_pool("store", 1),
       audit_pool("audit", 2),
-      password_pool("password", 2, options.password_queue) {
+      password_pool("password", password_threads(), options.password_queue) {
   authorities_version_ = version_of(*directory->snapshot());
   directory->on_change([this, notify = hub.notifier()](const auto& snapshot, const auto& touched) {
     changes.append(snapshot->revision, touched);

@@ -138,7 +138,7 @@ Answer Health::take_report(const Exchange& exchange) {
 
 void Health::node_changed(const std::string& node) {
   checks_.node_changed(node);
-  everybody_told_ = ++told_;
+  nodes_told_ = everybody_told_ = ++told_;
   note_nodes(*core_.lookup());
   // Node lists and agents' views say who is there.
   for (const Topic topic : {Topic::kDirectory, Topic::kAgents, Topic::kHealth}) core_.hub.wake(topic);
@@ -174,10 +174,19 @@ void Health::tick() {
 
 // ---- agents ----
 
-bool Health::concerns(std::uint64_t since, const std::set<std::string>& resources) const {
+std::optional<std::vector<std::string>> Health::changed_since(std::uint64_t since) const {
+  if (nodes_told_ > since) return std::nullopt;
+  std::vector<std::string> changed;
+  for (auto at = told_order_.upper_bound(since); at != told_order_.end(); ++at) changed.push_back(at->second);
+  return changed;
+}
+
+bool Health::concerns(std::uint64_t since, const std::vector<std::string>& resources) const {
   if (everybody_told_ > since) return true;
-  return std::any_of(told_order_.upper_bound(since), told_order_.end(),
-                     [&](const auto& entry) { return resources.contains(entry.second); });
+  return std::ranges::any_of(resources, [&](const std::string& resource) {
+    const auto told = told_of_.find(resource);
+    return told != told_of_.end() && told->second > since;
+  });
 }
 
 void Health::best_first(const std::string& resource, std::vector<const directory::Node*>& nodes) const {

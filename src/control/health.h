@@ -39,7 +39,9 @@ class Health {
   // Grows with every change of what agents are told, and of which nodes are there.
   std::uint64_t told() const { return told_; }
   // Whether since then something has changed for somebody who uses these resources.
-  bool concerns(std::uint64_t since, const std::set<std::string>& resources) const;
+  bool concerns(std::uint64_t since, const std::vector<std::string>& resources) const;
+  // Of which resources agents are told something else since then; nothing when it may be all of them.
+  std::optional<std::vector<std::string>> changed_since(std::uint64_t since) const;
 
  private:
   net::Task<Answer> list(Exchange exchange);
@@ -59,6 +61,7 @@ class Health {
   Checks checks_;
   std::uint64_t told_ = 0;
   std::uint64_t everybody_told_ = 0;              // the directory has changed, or a node has come or gone
+  std::uint64_t nodes_told_ = 0;                  // a node has come or gone
   std::map<std::string, std::uint64_t> told_of_;  // resources, by the last change
   std::map<std::uint64_t, std::string> told_order_;
   std::uint64_t shown_ = 0;  // of checks_.sequence(), when watches were last woken

@@ -132,6 +132,12 @@ std::set<std::string, std::less<>> active_roles(const Snapshot& snapshot, std::s
   return roles;
 }
 
+// Makes `next` the first time after `now` at which the grant begins or ends, if that is sooner.
+void note_boundaries(const Grant& grant, WallTime now, std::optional<WallTime>& next) {
+  for (const auto& time : {grant.starts, grant.ends})
+    if (time && *time > now && (!next || *time < *next)) next = time;
+}
+
 std::vector<const Node*> nodes_of_kind(const Snapshot& snapshot, std::string_view kind) {
   std::vector<const Node*> nodes;
   for (const auto& [id, node] : snapshot.nodes)
@@ -156,13 +162,7 @@ bool in_force(const Grant& grant, WallTime now) {
 
 std::optional<WallTime> next_boundary(const Snapshot& snapshot, WallTime now) {
   std::optional<WallTime> next;
-  const auto consider = [&](const std::optional<WallTime>& time) {
-    if (time && *time > now && (!next || *time < *next)) next = time;
-  };
-  for (const auto& [id, grant] : snapshot.grants) {
-    consider(grant.starts);
-    consider(grant.ends);
-  }
+  for (const auto& [id, grant] : snapshot.grants) note_boundaries(grant, now, next);
   return next;
 }
 
@@ -191,10 +191,11 @@ Decision allow(const Snapshot& snapshot, std::string_view account, std::string_v
 }
 
 std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now,
-                                              const AccessIndex* access) {
+                                              const AccessIndex* access, std::optional<WallTime>* until) {
   const auto roles = active_roles(snapshot, account, access);
   std::set<const Resource*> found;
   const auto add = [&](const Grant& grant) {
+    if (until) note_boundaries(grant, now, *until);
     if (!in_force(grant, now)) return;
     if (const Resource* resource = find(snapshot.resources, grant.resource)) found.insert(resource);
   };

@@ -53,9 +53,10 @@ bool in_force(const Grant& grant, WallTime now);
 // When, after `now`, a grant begins or ends next: decisions made before do not hold beyond it.
 std::optional<WallTime> next_boundary(const Snapshot& snapshot, WallTime now);
 
-// Resources that the account may use, by name.
+// Resources that the account may use, by name. `until`: when, after `now`, one of its grants begins or ends next.
 std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now,
-                                              const AccessIndex* access = nullptr);
+                                              const AccessIndex* access = nullptr,
+                                              std::optional<WallTime>* until = nullptr);
 // Nodes that may be the egress of the resource, by name: those it names, else every relay, else every gateway; never a
 // revoked one.
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource);
