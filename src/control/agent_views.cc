@@ -43,8 +43,7 @@ std::string AgentViews::text(const Lookup& lookup, const Caller& caller, UsableR
   std::vector<const Entry*> entries;
   entries.reserve(usable.ids.size());
   for (const auto& id : usable.ids)
-    if (const auto found = snapshot.resources.find(id); found != snapshot.resources.end())
-      entries.push_back(&entry(snapshot, found->second));
+    if (const auto* known = entry(snapshot, id)) entries.push_back(known);
   std::ranges::sort(entries, {}, [](const Entry* entry) { return std::string_view(entry->name); });
 
   std::map<std::string_view, const api::AgentEgress*> egresses;
@@ -81,21 +80,24 @@ void AgentViews::forget_changed(const directory::Snapshot& snapshot) {
   for (const auto& resource : *unhealthy) entries_.erase(resource);
 }
 
-const AgentViews::Entry& AgentViews::entry(const directory::Snapshot& snapshot, const directory::Resource& resource) {
-  const auto [at, is_new] = entries_.try_emplace(resource.id);
-  if (!is_new) return at->second;
+const AgentViews::Entry* AgentViews::entry(const directory::Snapshot& snapshot, const std::string& id) {
+  const auto known = entries_.find(id);
+  if (known != entries_.end()) return &known->second;
+  const auto found = snapshot.resources.find(id);
+  if (found == snapshot.resources.end()) return nullptr;
+  const directory::Resource& resource = found->second;
   auto nodes = directory::egress_nodes(snapshot, resource);
   health_.best_first(resource.id, nodes);
   api::AgentResource told{resource.id, resource.name, resource.type, resource.local_port, {}};
   told.health = health_.for_agents(resource.id, nodes);
-  Entry& made = at->second;
+  Entry& made = entries_[id];
   made.name = resource.name;
   for (const auto* node : nodes) {
     told.egress.push_back(node->id);
     made.egresses.push_back({node->id, node->name});
   }
   made.text = json::encode(told);
-  return made;
+  return &made;
 }
 
 bool AgentViews::still_usable(const directory::Snapshot& snapshot, const UsableResources& usable) const {

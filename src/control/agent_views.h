@@ -46,7 +46,8 @@ class AgentViews {
   };
   // Forgets what has changed since it was asked last.
   void forget_changed(const directory::Snapshot& snapshot);
-  const Entry& entry(const directory::Snapshot& snapshot, const directory::Resource& resource);
+  // Null: the resource has gone. Good until something is forgotten.
+  const Entry* entry(const directory::Snapshot& snapshot, const std::string& id);
   void find_usable(const Lookup& lookup, const std::string& account, UsableResources& usable) const;
   bool still_usable(const directory::Snapshot& snapshot, const UsableResources& usable) const;
   std::vector<api::AgentGateway> gateways(const directory::Snapshot& snapshot) const;

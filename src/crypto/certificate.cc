@@ -155,7 +155,7 @@ bool Certificate::has_profile(Profile profile) const {
   // "Basic constraints" must be there: without them some libraries take a certificate for an authority.
   if ((flags & EXFLAG_BCONS) == 0 || (flags & (EXFLAG_CA | EXFLAG_INVALID | EXFLAG_CRITICAL)) != 0) return false;
   if (X509_get_key_usage(native()) != KU_DIGITAL_SIGNATURE) return false;
-  return bears_usage(native(), profile) && PublicKey::from_der(public_key().der()).has_value();
+  return bears_usage(native(), profile) && has_p256_key(native());
 }
 
 }  // namespace portolan::crypto

@@ -161,6 +161,8 @@ TEST(Certificate, ProfileDemandsExactlyItsForm) {
       {"any usage too",
        [](X509* x) { set_extension(x, NID_ext_key_usage, "clientAuth,1.3.6.1.4.1.59999.1.1,anyExtendedKeyUsage"); }},
       {"an unknown critical extension", [](X509* x) { set_extension(x, NID_netscape_comment, "critical,hello"); }},
+      {"a key on another curve",
+       [](X509* x) { X509_set_pubkey(x, std::shared_ptr<EVP_PKEY>(EVP_EC_gen("P-384"), EVP_PKEY_free).get()); }},
       {"an RSA key",
        [](X509* x) { X509_set_pubkey(x, std::shared_ptr<EVP_PKEY>(EVP_RSA_gen(2048), EVP_PKEY_free).get()); }},
   };

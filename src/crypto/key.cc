@@ -10,6 +10,7 @@
 
 #include "crypto/openssl.h"
 #include "crypto/pem.h"
+#include "crypto/profile.h"
 
 namespace portolan::crypto {
 namespace {
@@ -20,6 +21,11 @@ constexpr std::array<unsigned char, 27> kP256Prefix = {0x30, 0x59, 0x30, 0x13, 0
                                                        0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00, 0x04};
 constexpr std::size_t kP256Size = kP256Prefix.size() + 64;
 constexpr std::size_t kPrivateLimit = 16 * 1024;
+
+bool is_spelled_as_p256(ByteView der) {
+  const auto prefix = std::as_bytes(std::span(kP256Prefix));
+  return der.size() == kP256Size && std::equal(prefix.begin(), prefix.end(), der.begin());
+}
 
 bool is_p256(EVP_PKEY* key) {
   if (key == nullptr || EVP_PKEY_is_a(key, "EC") != 1) return false;
@@ -51,10 +57,18 @@ bool halves_match(EVP_PKEY* key) {
 
 }  // namespace
 
+bool has_p256_key(X509* certificate) {
+  const ErrorScope errors;
+  unsigned char* der = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &der);
+  if (size <= 0) return false;
+  const Owned<unsigned char, [](unsigned char* p) { OPENSSL_free(p); }> owner(der);
+  return is_spelled_as_p256(std::as_bytes(std::span(der, static_cast<std::size_t>(size)))) &&
+         is_p256(X509_get0_pubkey(certificate));
+}
+
 Result<PublicKey> PublicKey::from_der(ByteView der) {
-  const auto prefix = std::as_bytes(std::span(kP256Prefix));
-  if (der.size() != kP256Size || !std::equal(prefix.begin(), prefix.end(), der.begin()))
-    return fail(Code::kInvalid, "not an ECDSA P-256 public key");
+  if (!is_spelled_as_p256(der)) return fail(Code::kInvalid, "not an ECDSA P-256 public key");
   const ErrorScope errors;
   const unsigned char* at = native_bytes(der.data());
   OwnedPkey key(d2i_PUBKEY(nullptr, &at, static_cast<long>(der.size())));

@@ -14,5 +14,8 @@ std::vector<std::string> usage_of(Profile profile);
 bool bears_usage(X509* certificate, Profile profile);
 // Whether it is a root that may sign leaves of the profile, and no further authority.
 bool is_root_of(X509* certificate, Profile profile);
+// Whether its key is one that PublicKey::from_der() takes. Uses the key that the certificate has decoded already: to
+// decode it again takes longer than all the rest of a check.
+bool has_p256_key(X509* certificate);
 
 }  // namespace portolan::crypto
