@@ -6,12 +6,17 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <ctime>
+#include <utility>
 
 namespace portolan::cli {
 namespace {
 
-// After a flood the allocator keeps what it had taken, scattered; giving it back costs about a millisecond.
+// After a flood the allocator keeps what it had taken, scattered. Giving it back holds everything up, of a large heap
+// for a fifth of a second: done when there is little to do, which a flood's end is, else seldom.
 constexpr std::chrono::milliseconds kTrimEvery = std::chrono::seconds(10);
+constexpr std::clock_t kBusy = CLOCKS_PER_SEC;  // of the processor's time, in each of these
+constexpr int kSeldom = 6;
 
 }  // namespace
 
@@ -49,9 +54,14 @@ net::Task<> PartLife::begin() {
 
 net::Task<> PartLife::run() {
   tasks_.spawn("part", begin());
+  std::clock_t used = std::clock();
+  int put_off = 0;
   while (!over_) {
     const auto waited = co_await changed_.wait(kTrimEvery);
-    if (!waited) malloc_trim(0);
+    const std::clock_t before = std::exchange(used, std::clock());
+    if (waited || (used - before >= kBusy && ++put_off < kSeldom)) continue;
+    malloc_trim(0);
+    put_off = 0;
   }
   // What waits on the part goes before it; a start that is under way is called off and cleans up behind itself.
   tasks_.cancel();

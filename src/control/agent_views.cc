@@ -27,6 +27,7 @@ BOOST_DESCRIBE_STRUCT(Rest, (), (account, email, sign_in_ends, gateways, egresse
 }  // namespace
 
 std::string with_member(std::string object, std::string_view name, std::string_view value) {
+  object.reserve(object.size() + name.size() + value.size() + 4);
   object.pop_back();  // its closing brace
   object += object.size() > 1 ? ",\"" : "\"";
   object += name;
@@ -47,18 +48,23 @@ std::string AgentViews::text(const Lookup& lookup, const Caller& caller, UsableR
   std::ranges::sort(entries, {}, [](const Entry* entry) { return std::string_view(entry->name); });
 
   std::map<std::string_view, const api::AgentEgress*> egresses;
-  std::string resources;
+  std::size_t size = 2;
+  for (const auto* each : entries) size += each->text.size() + 1;
+  std::string resources = "[";
+  resources.reserve(size);
   for (const auto* each : entries) {
     for (const auto& egress : each->egresses) egresses.emplace(egress.id, &egress);
-    resources += (resources.empty() ? "" : ",") + each->text;
+    if (resources.size() > 1) resources += ',';
+    resources += each->text;
   }
+  resources += ']';
   Rest rest{caller.account,
             snapshot.accounts.find(caller.account)->second.email,
             snapshot.sign_ins.find(caller.sign_in)->second.ends,
             gateways(snapshot),
             {}};
   for (const auto& [id, egress] : egresses) rest.egresses.push_back(*egress);
-  return with_member(json::encode(rest), "resources", '[' + resources + ']');
+  return with_member(json::encode(rest), "resources", resources);
 }
 
 void AgentViews::forget_changed(const directory::Snapshot& snapshot) {
