@@ -41,18 +41,13 @@ std::string AgentViews::text(const Lookup& lookup, const Caller& caller, UsableR
   const auto& snapshot = lookup.snapshot();
   forget_changed(snapshot);
   find_usable(lookup, caller.account, usable);
-  std::vector<const Entry*> entries;
-  entries.reserve(usable.ids.size());
-  for (const auto& id : usable.ids)
-    if (const auto* known = entry(snapshot, id)) entries.push_back(known);
-  std::ranges::sort(entries, {}, [](const Entry* entry) { return std::string_view(entry->name); });
-
+  refresh(snapshot, usable);
   std::map<std::string_view, const api::AgentEgress*> egresses;
   std::size_t size = 2;
-  for (const auto* each : entries) size += each->text.size() + 1;
+  for (const auto& each : usable.entries) size += each->text.size() + 1;
   std::string resources = "[";
   resources.reserve(size);
-  for (const auto* each : entries) {
+  for (const auto& each : usable.entries) {
     for (const auto& egress : each->egresses) egresses.emplace(egress.id, &egress);
     if (resources.size() > 1) resources += ',';
     resources += each->text;
@@ -75,20 +70,44 @@ void AgentViews::forget_changed(const directory::Snapshot& snapshot) {
   epoch_ = snapshot.epoch;
   revision_ = snapshot.revision;
   told_ = health_.told();
-  if (!steps || !unhealthy) return entries_.clear();
+  if (!steps || !unhealthy) return forget_all();
   for (const auto& step : *steps) {
-    if (step->empty()) return entries_.clear();  // it was not noted what
+    if (step->empty()) return forget_all();  // it was not noted what
     for (const auto& touched : *step) {
-      if (touched.table == std::string_view(store::kKind<directory::Node>.table)) return entries_.clear();
-      if (touched.table == std::string_view(store::kKind<directory::Resource>.table)) entries_.erase(touched.id);
+      if (touched.table == std::string_view(store::kKind<directory::Node>.table)) return forget_all();
+      if (touched.table == std::string_view(store::kKind<directory::Resource>.table)) forget(touched.id);
     }
   }
-  for (const auto& resource : *unhealthy) entries_.erase(resource);
+  for (const auto& resource : *unhealthy) forget(resource);
 }
 
-const AgentViews::Entry* AgentViews::entry(const directory::Snapshot& snapshot, const std::string& id) {
+void AgentViews::forget(const std::string& resource) {
+  const auto found = entries_.find(resource);
+  if (found == entries_.end()) return;
+  found->second->stale = true;
+  entries_.erase(found);
+}
+
+void AgentViews::forget_all() {
+  for (const auto& [id, entry] : entries_) entry->stale = true;
+  entries_.clear();
+}
+
+void AgentViews::refresh(const directory::Snapshot& snapshot, UsableResources& usable) {
+  bool changed = false;
+  for (auto& each : usable.entries)
+    if (each->stale) {
+      each = entry(snapshot, each->id);
+      changed = true;
+    }
+  if (!changed) return;
+  std::erase(usable.entries, nullptr);
+  std::ranges::sort(usable.entries, {}, [](const EntryPtr& entry) { return std::string_view(entry->name); });
+}
+
+AgentViews::EntryPtr AgentViews::entry(const directory::Snapshot& snapshot, const std::string& id) {
   const auto known = entries_.find(id);
-  if (known != entries_.end()) return &known->second;
+  if (known != entries_.end()) return known->second;
   const auto found = snapshot.resources.find(id);
   if (found == snapshot.resources.end()) return nullptr;
   const directory::Resource& resource = found->second;
@@ -96,14 +115,16 @@ const AgentViews::Entry* AgentViews::entry(const directory::Snapshot& snapshot, 
   health_.best_first(resource.id, nodes);
   api::AgentResource told{resource.id, resource.name, resource.type, resource.local_port, {}};
   told.health = health_.for_agents(resource.id, nodes);
-  Entry& made = entries_[id];
-  made.name = resource.name;
+  auto made = std::make_shared<AgentEntry>();
+  made->id = id;
+  made->name = resource.name;
   for (const auto* node : nodes) {
     told.egress.push_back(node->id);
-    made.egresses.push_back({node->id, node->name});
+    made->egresses.push_back({node->id, node->name});
   }
-  made.text = json::encode(told);
-  return &made;
+  made->text = json::encode(told);
+  entries_[id] = made;
+  return made;
 }
 
 bool AgentViews::still_usable(const directory::Snapshot& snapshot, const UsableResources& usable) const {
@@ -118,15 +139,18 @@ bool AgentViews::still_usable(const directory::Snapshot& snapshot, const UsableR
   });
 }
 
-void AgentViews::find_usable(const Lookup& lookup, const std::string& account, UsableResources& usable) const {
+void AgentViews::find_usable(const Lookup& lookup, const std::string& account, UsableResources& usable) {
   const auto& snapshot = lookup.snapshot();
   if (!still_usable(snapshot, usable)) {
     usable.found = core_.now();
     usable.until.reset();
     usable.ids.clear();
+    usable.entries.clear();
     for (const auto* resource :
-         directory::usable_resources(snapshot, account, usable.found, &lookup.access(), &usable.until))
+         directory::usable_resources(snapshot, account, usable.found, &lookup.access(), &usable.until)) {
       usable.ids.push_back(resource->id);
+      usable.entries.push_back(entry(snapshot, resource->id));
+    }
   }
   usable.epoch = snapshot.epoch;
   usable.revision = snapshot.revision;

@@ -3,6 +3,7 @@
 // looked for again only when access has changed. One loop.
 #pragma once
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,6 +19,15 @@
 
 namespace portolan::control {
 
+// What is said of a resource.
+struct AgentEntry {
+  std::string id;
+  std::string name;
+  std::string text;                        // of api::AgentResource
+  std::vector<api::AgentEgress> egresses;  // the nodes that it names
+  bool stale = false;                      // something of it has changed
+};
+
 // Which resources an account may use, as it was found last.
 struct UsableResources {
   std::string epoch;  // empty: not looked for yet
@@ -25,6 +35,7 @@ struct UsableResources {
   WallTime found{};
   std::optional<WallTime> until;  // a grant begins or ends then
   std::vector<std::string> ids;
+  std::vector<std::shared_ptr<const AgentEntry>> entries;  // of those that are there, by name
 };
 
 // The JSON object with one member more, whose value is JSON already.
@@ -39,23 +50,23 @@ class AgentViews {
   std::string text(const Lookup& lookup, const Caller& caller, UsableResources& usable);
 
  private:
-  struct Entry {
-    std::string name;
-    std::string text;                        // of api::AgentResource
-    std::vector<api::AgentEgress> egresses;  // the nodes that it names
-  };
+  using EntryPtr = std::shared_ptr<const AgentEntry>;
   // Forgets what has changed since it was asked last.
   void forget_changed(const directory::Snapshot& snapshot);
-  // Null: the resource has gone. Good until something is forgotten.
-  const Entry* entry(const directory::Snapshot& snapshot, const std::string& id);
-  void find_usable(const Lookup& lookup, const std::string& account, UsableResources& usable) const;
+  void forget(const std::string& resource);
+  void forget_all();
+  // Null: the resource has gone.
+  EntryPtr entry(const directory::Snapshot& snapshot, const std::string& id);
+  // Puts new entries in the place of stale ones.
+  void refresh(const directory::Snapshot& snapshot, UsableResources& usable);
+  void find_usable(const Lookup& lookup, const std::string& account, UsableResources& usable);
   bool still_usable(const directory::Snapshot& snapshot, const UsableResources& usable) const;
   std::vector<api::AgentGateway> gateways(const directory::Snapshot& snapshot) const;
 
   Core& core_;
   const Presence& presence_;
   const Health& health_;
-  std::unordered_map<std::string, Entry> entries_;  // by resource
+  std::unordered_map<std::string, std::shared_ptr<AgentEntry>> entries_;  // by resource
   std::string epoch_;
   std::uint64_t revision_ = 0;
   std::uint64_t told_ = 0;  // of health
