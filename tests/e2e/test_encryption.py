@@ -6,7 +6,6 @@ import pathlib
 import re
 import signal
 import subprocess
-import time
 
 import harness
 import pytest
@@ -31,7 +30,7 @@ def watched(postgres, tmp_path_factory):
             assert answer.stdout.strip() == MARKER
             wait_until(lambda: [q for q in dev.queries() if MARKER in q["text"]], 20, "the record")
             dev.psql("billing-db", "-c", f"select '{MARKER}', pg_sleep(0.1)")
-            time.sleep(0.5)  # tcpdump's own buffer; nothing signals that it has been written
+            wait_until(lambda: b"pg_sleep(0.1)" in payloads(capture, postgres.port), 30, "the capture of the last query")
             tcpdump.send_signal(signal.SIGINT)
             tcpdump.wait(timeout=10)
             yield dev, capture, keys
@@ -48,7 +47,8 @@ def gateway_port(dev):
 def payloads(capture, port):
     """TCP payload of all packets of a port, both ways."""
     command = ["tshark", "-r", capture, "-Y", f"tcp.port == {port} && tcp.len > 0", "-T", "fields", "-e", "tcp.payload"]
-    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    # A capture that is still being written may end within a packet, which tshark's exit code tells of.
+    lines = subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
     return b"".join(bytes.fromhex(line.replace(":", "").replace(",", "")) for line in lines)
 
 
