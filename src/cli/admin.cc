@@ -8,7 +8,7 @@ void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std
   app.add_option("--filter", options.filter,
                  "terms that must all hold, apart by spaces: 'name~bill created>=2026-11-01'");
   app.add_option("--order-by", options.order_by, "a member, or 'MEMBER desc'");
-  app.add_option("--limit", options.limit, "the first so many; all if it is not given")->check(CLI::PositiveNumber);
+  app.add_option("--limit", options.limit, "the first so many; all if it is not given")->check(one_to());
   app.add_flag("-f,--watch", options.follow, "go on with what changes");
 }
 

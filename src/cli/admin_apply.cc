@@ -19,6 +19,7 @@ struct Options {
   bool dry_run = false;
   bool prune = false;
   bool yes = false;
+  bool trust = false;
 };
 
 Result<api::ApplyAnswer> ask(const api::ApplyRequest& request) {
@@ -102,7 +103,7 @@ Result<bool> confirm(const Context& context, ApplyFile& file) {
 Result<> run(Context& context, Options& options) {
   if (options.prune && context.out.json && !options.yes && !options.dry_run)
     return wrong_usage("--prune with --json asks nothing: give --yes, or --dry-run");
-  PL_TRY(auto file, read_apply_file(options.file));
+  PL_TRY(auto file, read_apply_file(options.file, options.trust ? Trust::kAll : Trust::kBeside));
   if (options.prune) file.request.prune = true;
   const bool asks = options.prune && !options.yes && !options.dry_run;
   if (asks) {
@@ -151,6 +152,9 @@ void add_admin_apply(CLI::App& admin, Context& context) {
   app.add_flag("--prune", options->prune,
                "remove accounts, roles and resources that are not in the file, of those kinds that it has; asks first");
   app.add_flag("--yes", options->yes, "do not ask");
+  app.add_flag("--trust", options->trust,
+               "the file may read any file and variable of yours: only for files that you have written or read "
+               "yourself; without it, files of its own folder and variables PORTOLAN_PASSWORD_...");
   on_chosen(app, context, options, run);
 }
 

@@ -15,7 +15,6 @@
 #include "base/file.h"
 #include "cli/control_api.h"
 #include "cli/resource_url.h"
-#include "cli/secrets.h"
 #include "protocols/driver.h"
 
 namespace portolan::cli {
@@ -24,7 +23,6 @@ namespace {
 using boost::json::object;
 
 constexpr std::size_t kFileLimit = 32 * 1024 * 1024;
-constexpr std::size_t kSettingLimit = 256 * 1024;
 
 std::unexpected<Error> wrong(const std::string& path, const std::string& what) {
   return fail(Code::kInvalid, path + ": " + what);
@@ -52,9 +50,15 @@ void make_text(object& entry, std::string_view member) {
   }
 }
 
+// A file or a variable that the entry names, and where it does so.
+struct Named {
+  std::string what;
+  std::string path;
+};
+
 class Resources {
  public:
-  Resources(const std::filesystem::path& folder, Literals literals) : folder_(folder), literals_(literals) {}
+  Resources(const ApplyReader& reader, Literals literals) : reader_(reader), literals_(literals) {}
 
   Result<> translate(object& entry, const std::string& path) {
     make_text(entry, "settings");
@@ -93,12 +97,14 @@ class Resources {
   }
 
   Result<> take_setting_files(object& entry, const std::string& path) {
-    std::map<std::string, std::string> files = url_.setting_files;
+    std::map<std::string, Named> files;
+    for (const auto& [name, file] : url_.setting_files) files[name] = {file, path + ".url." + name + "_file"};
     if (const auto* listed = entry.if_contains("setting_files")) {
       if (!listed->is_object()) return wrong(path + ".setting_files", "must be names with files");
       for (const auto& each : listed->get_object()) {
-        if (!each.value().is_string()) return wrong(path + ".setting_files." + std::string(each.key()), "must be text");
-        files[std::string(each.key())] = each.value().get_string();
+        const std::string at = path + ".setting_files." + std::string(each.key());
+        if (!each.value().is_string()) return wrong(at, "must be text");
+        files[std::string(each.key())] = {std::string(each.value().get_string()), at};
       }
       entry.erase("setting_files");
     }
@@ -106,18 +112,25 @@ class Resources {
     if (!entry.contains("settings")) entry["settings"] = object();
     if (!entry["settings"].is_object()) return {};  // refused when it is decoded
     for (const auto& [name, file] : files) {
-      auto content = read_file(folder_ / file, kSettingLimit);
-      if (!content) return std::unexpected(std::move(content).error().within(path + ".setting_files." + name));
+      auto content = reader_.setting(file.what);
+      if (!content) return std::unexpected(std::move(content).error().within(file.path));
       entry["settings"].get_object()[name] = *content;
     }
     return {};
   }
 
+  // Of the entry itself, or else of its URL.
+  Result<std::optional<Named>> take_named(object& entry, const std::string& member, const std::string& path,
+                                          const std::optional<std::string>& of_url) {
+    PL_TRY(auto text, take_text(entry, member, path));
+    if (text) return Named{std::move(*text), path + "." + member};
+    if (of_url) return Named{*of_url, path + ".url." + member};
+    return std::nullopt;
+  }
+
   Result<> take_password(object& entry, const std::string& path) {
-    PL_TRY(auto file, take_text(entry, "password_file", path));
-    PL_TRY(auto variable, take_text(entry, "password_env", path));
-    if (!file) file = url_.password_file;
-    if (!variable) variable = url_.password_env;
+    PL_TRY(const auto file, take_named(entry, "password_file", path, url_.password_file));
+    PL_TRY(const auto variable, take_named(entry, "password_env", path, url_.password_env));
     const bool literal = url_.password || entry.contains("password");
     if ((file ? 1 : 0) + (variable ? 1 : 0) + (literal ? 1 : 0) > 1)
       return wrong(path, "the password is given more than once; use one of password_file and password_env");
@@ -127,14 +140,13 @@ class Resources {
                    "chmod 600");
     if (url_.password) entry["password"] = url_.password->reveal();
     if (!file && !variable) return {};
-    auto secret = file ? secret_from_file(folder_ / *file) : secret_from_environment(*variable);
-    if (!secret)
-      return std::unexpected(std::move(secret).error().within(path + (file ? ".password_file" : ".password_env")));
+    auto secret = file ? reader_.password_file(file->what) : reader_.password_variable(variable->what);
+    if (!secret) return std::unexpected(std::move(secret).error().within(file ? file->path : variable->path));
     entry["password"] = secret->reveal();
     return {};
   }
 
-  const std::filesystem::path& folder_;
+  const ApplyReader& reader_;
   const Literals literals_;
   ResourceDefinition url_;  // of the entry at hand
 };
@@ -173,13 +185,13 @@ Result<> for_each_entry(object& file, std::string_view list, Translate translate
   return {};
 }
 
-Result<api::ApplyRequest> request_of(json::Value value, const std::filesystem::path& folder, Literals literals) {
+Result<api::ApplyRequest> request_of(json::Value value, const ApplyReader& reader, Literals literals) {
   if (!value.is_object())
     return fail(Code::kInvalid, "must have members accounts, roles or resources; see portolan admin apply --help");
   auto& file = value.get_object();
   for (const char* option : {"dry_run", "prune", "plan"})
     if (file.contains(option)) return wrong(option, "is for the command line, not for the file");
-  Resources resources(folder, literals);
+  Resources resources(reader, literals);
   PL_CHECK(for_each_entry(file, "resources",
                           [&](object& entry, const std::string& path) { return resources.translate(entry, path); }));
   PL_CHECK(for_each_entry(file, "roles",
@@ -229,19 +241,17 @@ std::string member_in(std::string_view message) {
 
 std::string ApplyFile::placed(std::string_view message) const {
   const auto path = message.substr(0, message.find_first_of(" :"));
-  std::size_t line = source.line_of(path);
-  const auto member = std::string(path) + "." + member_in(message);
-  if (const auto exact = source.lines.find(member); exact != source.lines.end()) line = exact->second;
+  const std::size_t line = source.lines.of(std::string(path) + "." + member_in(message));
   return name + (line > 0 ? ":" + std::to_string(line) : "") + ": " + std::string(message);
 }
 
-Result<ApplyFile> parse_apply_file(std::string name, std::string_view text, const std::filesystem::path& folder,
+Result<ApplyFile> parse_apply_file(std::string name, std::string_view text, const ApplyReader& reader,
                                    Literals literals) {
   ApplyFile file{std::move(name), {}, {}};
   auto document = parse(text);
   if (!document) return std::unexpected(std::move(document).error().within(file.name));
   file.source = std::move(*document);
-  auto request = request_of(std::exchange(file.source.value, nullptr), folder, literals);
+  auto request = request_of(std::exchange(file.source.value, nullptr), reader, literals);
   if (!request) {
     request.error().message = file.placed(request.error().message);
     return std::unexpected(std::move(request).error());
@@ -250,15 +260,15 @@ Result<ApplyFile> parse_apply_file(std::string name, std::string_view text, cons
   return file;
 }
 
-Result<ApplyFile> read_apply_file(const std::string& path) {
+Result<ApplyFile> read_apply_file(const std::string& path, Trust trust) {
   if (path == "-") {
     PL_TRY(const auto text, read_standard_input());
-    return parse_apply_file("standard input", text, ".", Literals::kTaken);
+    return parse_apply_file("standard input", text, ApplyReader(".", trust), Literals::kTaken);
   }
   PL_TRY(const auto text, read_file(path, kFileLimit));
   struct stat found{};
   const bool mine = stat(path.c_str(), &found) == 0 && (found.st_mode & 077) == 0;
-  return parse_apply_file(path, text, std::filesystem::path(path).parent_path(),
+  return parse_apply_file(path, text, ApplyReader(std::filesystem::path(path).parent_path(), trust),
                           mine ? Literals::kTaken : Literals::kRefused);
 }
 

@@ -2,11 +2,11 @@
 // the API takes, a resource may be given as a URL, its password as the name of a file or of a variable, and times as
 // days.
 #pragma once
-#include <filesystem>
 #include <string>
 #include <string_view>
 
 #include "api/apply.h"
+#include "cli/apply_reader.h"
 #include "cli/yaml.h"
 
 namespace portolan::cli {
@@ -20,13 +20,13 @@ struct ApplyFile {
   std::string placed(std::string_view message) const;
 };
 
-// "-" is standard input. Reads the files and variables that the file names too; their paths are relative to its folder.
-Result<ApplyFile> read_apply_file(const std::string& path);
+// "-" is standard input, which lies in the working directory. Reads the files and variables that the file names too.
+Result<ApplyFile> read_apply_file(const std::string& path, Trust trust);
 
-// The same of a text. `folder`: of the file. A password written in the text itself is refused unless `literals` says
-// that nobody else can read it.
+// The same of a text. A password written in the text itself is refused unless `literals` says that nobody else can read
+// it.
 enum class Literals { kRefused, kTaken };
-Result<ApplyFile> parse_apply_file(std::string name, std::string_view text, const std::filesystem::path& folder,
+Result<ApplyFile> parse_apply_file(std::string name, std::string_view text, const ApplyReader& reader,
                                    Literals literals);
 
 }  // namespace portolan::cli

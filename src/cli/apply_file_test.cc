@@ -1,5 +1,7 @@
 #include "cli/apply_file.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include <gtest/gtest.h>
@@ -10,13 +12,15 @@
 namespace portolan::cli {
 namespace {
 
+constexpr const char* kCertificate = "-----BEGIN CERTIFICATE-----\nMIIBszCC\n-----END CERTIFICATE-----\n";
+
 Result<ApplyFile> parsed(std::string_view text, const std::filesystem::path& folder = ".",
                          Literals literals = Literals::kRefused) {
-  return parse_apply_file("team.yaml", text, folder, literals);
+  return parse_apply_file("team.yaml", text, ApplyReader(folder, Trust::kBeside), literals);
 }
 
 TEST(ApplyFile, IsTheBodyOfTheRequest) {
-  ASSERT_EQ(setenv("PORTOLAN_TEST_PASSWORD", "secret", 1), 0);
+  ASSERT_EQ(setenv("PORTOLAN_PASSWORD_TEST", "secret", 1), 0);
   const auto file = parsed(R"(
 accounts:
   - email: ann@example.com
@@ -32,7 +36,7 @@ resources:
   - name: billing
     url: postgres://app@db.internal/billing?tls=require
     settings: {pool: 5}
-    password_env: PORTOLAN_TEST_PASSWORD
+    password_env: PORTOLAN_PASSWORD_TEST
     tags: {env: prod, tier: 1, old: true}
   - name: ledger
     host: other
@@ -50,7 +54,7 @@ TEST(ApplyFile, ReadsFilesBesideIt) {
   const auto folder = std::filesystem::temp_directory_path() / ("portolan-apply-" + make_token(6));
   ASSERT_TRUE(make_folder(folder, Privacy::kPrivate));
   ASSERT_TRUE(write_file(folder / "db.password", "secret\n", Privacy::kPrivate));
-  ASSERT_TRUE(write_file(folder / "ca.pem", "CA", Privacy::kPrivate));
+  ASSERT_TRUE(write_file(folder / "ca.pem", kCertificate, Privacy::kPrivate));
   const auto file = parsed(R"(
 resources:
   - {name: a, type: tcp, host: h, port: 1, password_file: db.password, setting_files: {tls_ca: ca.pem}}
@@ -60,7 +64,7 @@ resources:
   ASSERT_TRUE(file) << file.error().message;
   const auto& resource = file->request.resources->front();
   EXPECT_EQ(resource.password->reveal(), "secret");
-  EXPECT_EQ(resource.settings->at("tls_ca"), "CA");
+  EXPECT_EQ(resource.settings->at("tls_ca"), kCertificate);
 }
 
 TEST(ApplyFile, NamesTheLine) {
@@ -72,6 +76,18 @@ TEST(ApplyFile, NamesTheLine) {
       {"resources:\n  - name: a\n    url: nonsense\n", "team.yaml:3: resources[0].url: "},
       {"resources:\n  - name: a\n    url: tcp://h:1\n    host: b\n", "team.yaml:4: resources[0].host: the url"},
       {"resources:\n  - name: a\n    password_file: none.such\n", "team.yaml:3: resources[0].password_file: "},
+      {"resources:\n  - name: a\n    password_file: /etc/passwd\n",
+       "team.yaml:3: resources[0].password_file: \"/etc/passwd\" is \"/etc/passwd\", outside of the folder"},
+      {"resources:\n  - name: a\n    password_env: HOME\n",
+       "team.yaml:3: resources[0].password_env: the variable \"HOME\""},
+      {"resources:\n  - name: a\n    type: postgres\n    setting_files:\n      tls_ca: /etc/passwd\n",
+       "team.yaml:5: resources[0].setting_files.tls_ca: \"/etc/passwd\" is"},
+      {"resources:\n  - name: a\n    url: tcp://h:1?password_file=/etc/passwd\n",
+       "team.yaml:3: resources[0].url.password_file: \"/etc/passwd\" is"},
+      {"resources:\n  - name: a\n    url: tcp://h:1?password_env=HOME\n",
+       "team.yaml:3: resources[0].url.password_env: the variable"},
+      {"resources:\n  - name: a\n    url: postgres://u@h/b?tls_ca_file=/etc/passwd\n",
+       "team.yaml:3: resources[0].url.tls_ca_file: \"/etc/passwd\" is"},
       {"resources:\n  - name: a\n    password: secret\n", "team.yaml:3: resources[0].password: others can read"},
       {"roles: 7\n", "team.yaml:1: roles: "},
       {"prune: true\n", "team.yaml:1: prune: is for the command line"},
@@ -84,6 +100,36 @@ TEST(ApplyFile, NamesTheLine) {
     EXPECT_TRUE(file.error().message.starts_with(says)) << file.error().message;
     EXPECT_EQ(file.error().message.find("secret"), std::string::npos);
   }
+}
+
+// Its folder is where the command runs, whatever comes through the pipe.
+TEST(ApplyFile, StandardInputLiesInTheWorkingDirectory) {
+  const auto folder = std::filesystem::temp_directory_path() / ("portolan-apply-" + make_token(6));
+  ASSERT_TRUE(make_folder(folder / "here", Privacy::kPrivate));
+  for (const char* path : {"secret", "here/secret"})
+    ASSERT_TRUE(write_file(folder / path, "secret", Privacy::kPrivate));
+  const auto before = std::filesystem::current_path();
+  std::filesystem::current_path(folder / "here");
+  const auto piped = [](const std::string& file, Trust trust) {
+    int ends[2] = {};
+    EXPECT_EQ(pipe(ends), 0);
+    const std::string text = "resources:\n  - name: a\n    password_file: " + file + "\n";
+    EXPECT_EQ(write(ends[1], text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    close(ends[1]);
+    const int standard_input = dup(STDIN_FILENO);
+    dup2(ends[0], STDIN_FILENO);
+    auto read = read_apply_file("-", trust);
+    dup2(standard_input, STDIN_FILENO);
+    close(standard_input);
+    close(ends[0]);
+    return read ? read->request.resources->front().password->reveal() : read.error().message;
+  };
+  EXPECT_EQ(piped("secret", Trust::kBeside), "secret");
+  EXPECT_TRUE(piped("../secret", Trust::kBeside)
+                  .starts_with("standard input:3: resources[0].password_file: \"../secret\" is "));
+  EXPECT_EQ(piped("../secret", Trust::kAll), "secret");
+  std::filesystem::current_path(before);
+  std::filesystem::remove_all(folder);
 }
 
 TEST(ApplyFile, PlacesWhatTheControlPlaneSays) {

@@ -1,5 +1,7 @@
 #include "cli/command.h"
 
+#include <charconv>
+
 namespace portolan::cli {
 
 CLI::App& add_command(CLI::App& parent, Context& context, std::string name, std::string description,
@@ -16,6 +18,17 @@ CLI::App& add_group(CLI::App& parent, std::string name, std::string description)
   CLI::App& app = *parent.add_subcommand(std::move(name), std::move(description));
   app.require_subcommand(1);
   return app;
+}
+
+CLI::Validator one_to(std::size_t most) {
+  const auto check = [most](const std::string& text) -> std::string {
+    std::size_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error == std::errc() && end == text.data() + text.size() && number >= 1 && number <= most) return {};
+    const bool bounded = most != std::numeric_limits<std::size_t>::max();
+    return bounded ? "must be 1 to " + std::to_string(most) : "must be 1 or more";
+  };
+  return {check, ""};
 }
 
 }  // namespace portolan::cli

@@ -1,7 +1,9 @@
 // What the commands share: each adds itself to the command line and, when it was chosen, leaves in the context what is
 // to run. main.cc has the table of them.
 #pragma once
+#include <cstddef>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +34,9 @@ CLI::App& add_command(CLI::App& parent, Context& context, std::string name, std:
                       std::string example);
 // A group of subcommands, one of which must be chosen.
 CLI::App& add_group(CLI::App& parent, std::string name, std::string description);
+
+// For options that say how many: a whole number from 1 to `most`. CLI11's own check speaks of fractions.
+CLI::Validator one_to(std::size_t most = std::numeric_limits<std::size_t>::max());
 
 // Keeps the options' variables alive until `run`.
 template <class Options>

@@ -118,10 +118,14 @@ Result<Secret> secret_from_file(const std::filesystem::path& path) {
     if (why.code == Code::kDenied) why.code = Code::kInvalid;
     return std::unexpected(std::move(why));
   }
-  if (content->ends_with('\n')) content->pop_back();
-  if (content->ends_with('\r')) content->pop_back();
-  if (content->empty()) return fail(Code::kInvalid, "the secret in " + path.string() + " is empty");
-  return Secret(std::move(*content));
+  return secret_of_content(std::move(*content), path);
+}
+
+Result<Secret> secret_of_content(std::string content, const std::filesystem::path& path) {
+  if (content.ends_with('\n')) content.pop_back();
+  if (content.ends_with('\r')) content.pop_back();
+  if (content.empty()) return fail(Code::kInvalid, "the secret in " + path.string() + " is empty");
+  return Secret(std::move(content));
 }
 
 Result<Secret> secret_from_environment(const std::string& name) {

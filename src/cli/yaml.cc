@@ -6,6 +6,8 @@
 #include <yaml.h>
 
 #include <charconv>
+#include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,7 +18,7 @@
 namespace portolan::cli {
 namespace {
 
-constexpr std::size_t kNameLimit = 1024;  // bytes; paths are made of names
+constexpr std::size_t kNameLimit = 1024;  // bytes; messages are made of names
 
 std::unexpected<Error> wrong(std::size_t line, const std::string& what) {
   return fail(Code::kInvalid, "line " + std::to_string(line) + ": " + what);
@@ -118,7 +120,6 @@ class Builder {
   // A list or map that is being read. `name`: of the member that comes; none yet, if a name comes next.
   struct Open {
     json::Value value;
-    std::string path;
     std::optional<std::string> name = {};
   };
 
@@ -135,15 +136,14 @@ class Builder {
     if (text.size() > kNameLimit) return wrong(event.line(), "a name is longer than " + std::to_string(kNameLimit));
     if (map.value.get_object().contains(text)) return wrong(event.line(), quoted(text) + " is there twice");
     map.name = std::string(text);
-    lines_.emplace(path_of_next(), event.line());
+    lines_.begin_member(text, event.line());
     return {};
   }
 
-  std::string path_of_next() const {
-    if (open_.empty()) return {};
-    const auto& in = open_.back();
-    if (in.value.is_array()) return in.path + "[" + std::to_string(in.value.get_array().size()) + "]";
-    return in.path.empty() ? *in.name : in.path + "." + *in.name;
+  // A value comes; one of a map began with its name.
+  void begin(const Event& event) {
+    if (!open_.empty() && open_.back().value.is_array())
+      lines_.begin_entry(open_.back().value.get_array().size(), event.line());
   }
 
   Result<> count(const Event& event) {
@@ -154,7 +154,7 @@ class Builder {
 
   Result<> add(const Event& event, json::Value value) {
     PL_CHECK(count(event));
-    if (!open_.empty() && open_.back().value.is_array()) lines_.emplace(path_of_next(), event.line());
+    begin(event);
     put(std::move(value));
     return {};
   }
@@ -162,11 +162,15 @@ class Builder {
   void put(json::Value value) {
     if (open_.empty()) {
       root_ = std::move(value);
-    } else if (auto& in = open_.back(); in.value.is_array()) {
+      return;
+    }
+    auto& in = open_.back();
+    if (in.value.is_array()) {
       in.value.get_array().push_back(std::move(value));
     } else {
       in.value.get_object()[*std::exchange(in.name, std::nullopt)] = std::move(value);
     }
+    lines_.end();
   }
 
   Result<> open(const Event& event, json::Value empty) {
@@ -174,9 +178,8 @@ class Builder {
     if (wants_name()) return wrong(event.line(), "a name must be text");
     if (open_.size() >= limits_.depth)
       return wrong(event.line(), "nested more than " + std::to_string(limits_.depth) + " deep");
-    std::string path = path_of_next();
-    lines_.emplace(path, event.line());
-    open_.push_back({std::move(empty), std::move(path)});
+    begin(event);
+    open_.push_back({std::move(empty)});
     return {};
   }
 
@@ -190,20 +193,11 @@ class Builder {
   const YamlLimits& limits_;
   std::vector<Open> open_;
   json::Value root_;
-  std::map<std::string, std::size_t, std::less<>> lines_;
+  YamlLines lines_;
   std::size_t values_ = 0;
 };
 
 }  // namespace
-
-std::size_t YamlDocument::line_of(std::string_view path) const {
-  for (;;) {
-    if (const auto found = lines.find(path); found != lines.end()) return found->second;
-    const auto cut = path.find_last_of(".[");
-    if (cut == std::string_view::npos) return 0;
-    path = path.substr(0, cut);
-  }
-}
 
 Result<YamlDocument> parse_yaml(std::string_view text, const YamlLimits& limits) {
   if (text.size() > limits.bytes)

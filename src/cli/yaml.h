@@ -2,12 +2,11 @@
 // taken: no anchors, aliases and tags, no names that are no text or are there twice, no second document.
 #pragma once
 #include <cstddef>
-#include <map>
-#include <string>
 #include <string_view>
 
 #include "base/json.h"
 #include "base/result.h"
+#include "cli/yaml_lines.h"
 
 namespace portolan::cli {
 
@@ -19,10 +18,7 @@ struct YamlLimits {
 
 struct YamlDocument {
   json::Value value;
-  // Where each list's entry and each member begins, by its path as json::decode writes it: "resources[3].host" → 17.
-  std::map<std::string, std::size_t, std::less<>> lines = {};
-  // Of the path, or of the nearest value around it; 0 if that is not known.
-  std::size_t line_of(std::string_view path) const;
+  YamlLines lines = {};  // where each entry of a list and each member begins
 };
 
 // Plain words are what the core schema of YAML 1.2 says: null, true, false and whole numbers without leading zeros;

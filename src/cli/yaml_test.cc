@@ -1,5 +1,7 @@
 #include "cli/yaml.h"
 
+#include <malloc.h>
+
 #include <gtest/gtest.h>
 
 namespace portolan::cli {
@@ -59,17 +61,45 @@ TEST(Yaml, IsBounded) {
   EXPECT_EQ(large.error().code, Code::kLimit);
 }
 
+// The paths of these values are 30 kB each, 600 MB together.
+TEST(Yaml, MemoryIsInProportionToTheText) {
+  std::string text;
+  for (int depth = 0; depth < 30; ++depth) text += "{" + std::string(1000, 'k') + ": ";
+  text += "[1" + std::string(40'000, ' ');
+  for (std::size_t at = text.size() - 40'000; at < text.size(); at += 2) text.replace(at, 2, ",1");
+  text += "]" + std::string(30, '}');
+  const auto used = [] { return mallinfo2().uordblks + mallinfo2().hblkhd; };
+  const std::size_t before = used();
+  const auto document = parse_yaml(text);
+  ASSERT_TRUE(document) << document.error().message;
+  EXPECT_LT(used() - before, text.size() * 100);
+}
+
 TEST(Yaml, KnowsWhereThingsAre) {
   const auto document =
       parse_yaml("resources:\n  - name: a\n    host: x\n  -\n    name: b\n    tags:\n      env: prod\n");
   ASSERT_TRUE(document);
-  EXPECT_EQ(document->line_of("resources[0]"), 2U);
-  EXPECT_EQ(document->line_of("resources[0].host"), 3U);
-  EXPECT_EQ(document->line_of("resources[1].name"), 5U);
-  EXPECT_EQ(document->line_of("resources[1].tags.env"), 7U);
-  EXPECT_EQ(document->line_of("resources[1].port"), 5U);
-  EXPECT_EQ(document->line_of("resources[7].port"), 1U);
-  EXPECT_EQ(document->line_of("nothing"), 0U);
+  EXPECT_EQ(document->lines.of("resources[0]"), 2U);
+  EXPECT_EQ(document->lines.of("resources[0].host"), 3U);
+  EXPECT_EQ(document->lines.of("resources[1].name"), 5U);
+  EXPECT_EQ(document->lines.of("resources[1].tags.env"), 7U);
+  EXPECT_EQ(document->lines.of("resources[1].port"), 5U);
+  EXPECT_EQ(document->lines.of("resources[7].port"), 1U);
+  EXPECT_EQ(document->lines.of("nothing"), 0U);
+  EXPECT_EQ(document->lines.of("resource"), 0U);
+  EXPECT_EQ(document->lines.of("resources.name"), 1U);
+  EXPECT_EQ(document->lines.of("resources[1"), 1U);
+  EXPECT_EQ(document->lines.of("resources[1].tags.environment"), 6U);
+  EXPECT_EQ(document->lines.of(""), 0U);
+}
+
+TEST(Yaml, NamesMayHaveDots) {
+  const auto document = parse_yaml("a:\n  b: 1\na.b:\n  c:\n    - 1\n    - - 2\n      - 3\n");
+  ASSERT_TRUE(document);
+  EXPECT_EQ(document->lines.of("a.b"), 2U);
+  EXPECT_EQ(document->lines.of("a.b.c"), 4U);
+  EXPECT_EQ(document->lines.of("a.b.c[1][1].d"), 7U);
+  EXPECT_EQ(parse_yaml("- 1\n- a: 2\n")->lines.of("[1].a"), 2U);
 }
 
 }  // namespace

@@ -19,11 +19,18 @@ Error no_password_for_services() {
 
 }  // namespace
 
+bool is_admin_who_can_sign_in(const directory::Account& account) {
+  return account.admin && !account.suspended && account.kind == kPerson && !account.password_hash.empty();
+}
+
 Result<> keep_an_admin(const store::Change& change) {
-  const bool one = std::ranges::any_of(change.now().accounts,
-                                       [](const auto& entry) { return entry.second.admin && !entry.second.suspended; });
-  if (one) return {};
-  return fail(Code::kConflict, "this is the last admin who can sign in; make another one first", "last_admin");
+  const auto& accounts = change.now().accounts;
+  if (std::ranges::any_of(accounts, [](const auto& entry) { return is_admin_who_can_sign_in(entry.second); }))
+    return {};
+  return fail(
+      Code::kConflict,
+      "this is the last admin who can sign in; make another one first: a person, not suspended, with a password",
+      "last_admin");
 }
 
 Result<> check_account(const directory::Account& account) {

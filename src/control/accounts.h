@@ -28,6 +28,8 @@ class Accounts {
   Core& core_;
 };
 
+// A service account does not: an API token ends, or is lost, and only who signs in makes another one.
+bool is_admin_who_can_sign_in(const directory::Account& account);
 // Code::kConflict, reason "last_admin", if nobody is left who could undo what has been done.
 Result<> keep_an_admin(const store::Change& change);
 // Its name and kind; the e-mail address has its own rule (normalize_email).

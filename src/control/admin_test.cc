@@ -106,6 +106,37 @@ CO_TEST(Admin, TheLastAdminStays) {
   EXPECT_EQ(now_removed.status, 204) << now_removed.body;
 }
 
+net::Task<std::string> refusal(TestPlane& test, testing::Ask ask) {
+  const auto answer = co_await test.call(std::move(ask), test.admin);
+  co_return reason(TestPlane::succeeded(answer));
+}
+
+// Neither a program, nor who is suspended or has no password, could undo what has been done.
+CO_TEST(Admin, TheLastAdminWhoCanSignInStays) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  for (const char* body :
+       {R"({"email":"ci@example.com","kind":"service","admin":true})", R"({"email":"bare@example.com","admin":true})",
+        R"({"email":"away@example.com","admin":true,"password":"correct horse"})"})
+    CO_ASSERT_OK(co_await test.get<api::AccountView>({"POST /v1/accounts", {}, body}, test.admin));
+  CO_ASSERT_OK(co_await test.get<api::AccountView>({"PATCH /v1/accounts/away@example.com", {}, R"({"suspended":true})"},
+                                                   test.admin));
+  for (const testing::Ask& ask :
+       {testing::Ask{"PATCH /v1/accounts/admin@example.com", {}, R"({"admin":false})"},
+        testing::Ask{"PATCH /v1/accounts/admin@example.com", {}, R"({"suspended":true})"},
+        testing::Ask{"DELETE /v1/accounts/admin@example.com"},
+        testing::Ask{"POST /v1/apply", {}, R"({"accounts":[{"email":"admin@example.com","admin":false}]})"}}) {
+    const auto why = co_await refusal(test, ask);
+    EXPECT_EQ(why, "last_admin") << ask.route << ask.body;
+  }
+  const auto emptied = co_await refusal(test, {"PATCH /v1/accounts/admin@example.com", {}, R"({"password":""})"});
+  EXPECT_EQ(emptied, "invalid");
+  CO_ASSERT_OK(co_await test.get<api::AccountView>(
+      {"PATCH /v1/accounts/bare@example.com", {}, R"({"password":"correct horse"})"}, test.admin));
+  const auto removed = co_await refusal(test, {"DELETE /v1/accounts/admin@example.com"});
+  EXPECT_EQ(removed, "none");
+}
+
 CO_TEST(Admin, ResourcesKeepTheirSecret) {
   TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/id.h"
 #include "control/accounts.h"
 #include "control/apply_plan.h"
 
@@ -31,6 +32,11 @@ Result<> carry_out(store::Change& change, const ApplyPlan& plan) {
   return plan.accounts ? keep_an_admin(change) : Result<>();
 }
 
+std::unexpected<Error> too_many(std::uint64_t count, std::string_view what) {
+  return fail(Code::kLimit, std::to_string(count) + " " + std::string(what) + " are too many for one apply; at most " +
+                                std::to_string(api::kApplyEntries) + " will do: divide the file");
+}
+
 Result<> check_count(const api::ApplyRequest& request) {
   std::size_t entries = 0;
   if (request.accounts)
@@ -39,8 +45,12 @@ Result<> check_count(const api::ApplyRequest& request) {
     for (const auto& role : *request.roles) entries += 1 + (role.grants ? role.grants->size() : 0);
   if (request.resources) entries += request.resources->size();
   if (entries <= api::kApplyEntries) return {};
-  return fail(Code::kLimit, std::to_string(entries) + " entries are too many for one apply; at most " +
-                                std::to_string(api::kApplyEntries) + " will do: divide the file");
+  return too_many(entries, "entries");
+}
+
+Result<> check_count(const api::ApplyTotals& totals) {
+  const auto changes = totals.created + totals.updated + totals.deleted;
+  return changes <= api::kApplyEntries ? Result<>() : too_many(changes, "changes");
 }
 
 Result<> check_plan(const api::ApplyRequest& request, const api::ApplyAnswer& answer) {
@@ -63,6 +73,7 @@ Result<> run(store::Change& change, const std::string& body, const ApplyContext&
   PL_CHECK(check_count(request));
   PL_TRY(const auto plan, plan_apply(change.now(), request, context));
   PL_CHECK(check_plan(request, plan.answer));
+  PL_CHECK(check_count(plan.answer.totals));
   PL_CHECK(carry_out(change, plan));
   outcome.body = json::encode(plan.answer);
   outcome.dry_run = request.dry_run.value_or(false);
@@ -70,13 +81,36 @@ Result<> run(store::Change& change, const std::string& body, const ApplyContext&
   return {};
 }
 
-net::Task<Answer> apply(Core& core, Exchange exchange) {
+// What all applies share.
+struct Applies {
+  // One that runs and one that waits: each holds the store's thread for seconds.
+  static constexpr int kAtOnce = 2;
+  int there = 0;
+  const std::string salt = make_token();
+};
+
+class Place {
+ public:
+  explicit Place(Applies& applies) : applies_(applies) { ++applies_.there; }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+  ~Place() { --applies_.there; }
+
+ private:
+  Applies& applies_;
+};
+
+net::Task<Answer> apply(Core& core, std::shared_ptr<Applies> applies, Exchange exchange) {
+  if (applies->there >= Applies::kAtOnce)
+    co_return fail(Code::kLimit, "another apply is running, and one more waits; come again when they are done",
+                   "apply_busy");
+  const Place place(*applies);
   const auto outcome = std::make_shared<Outcome>();
-  auto work = [&core, outcome, body = std::move(exchange.call.request.body), account = exchange.caller.account,
+  auto work = [&core, applies, outcome, body = std::move(exchange.call.request.body), account = exchange.caller.account,
                now = exchange.now](store::Change& change) {
-    return run(change, body, {account, now, core.sealing}, *outcome);
+    return run(change, body, {account, now, core.sealing, applies->salt}, *outcome);
   };
-  const auto done = co_await core.change(exchange.caller.actor(), std::move(work));
+  const auto done = co_await change_as(core, exchange, std::move(work));
   if (!done && !(outcome->dry_run && done.error().reason == kUndone)) co_return std::unexpected(done.error());
   co_return net::http::json_response(200, std::move(outcome->body));
 }
@@ -84,7 +118,9 @@ net::Task<Answer> apply(Core& core, Exchange exchange) {
 }  // namespace
 
 void add_apply(Routes& routes, Core& core) {
-  routes.add("POST /v1/apply", [&core](Exchange exchange) { return apply(core, std::move(exchange)); });
+  routes.add("POST /v1/apply", [&core, applies = std::make_shared<Applies>()](Exchange exchange) {
+    return apply(core, applies, std::move(exchange));
+  });
 }
 
 }  // namespace portolan::control

@@ -117,12 +117,12 @@ class Planner {
     if (request_.roles) plan_grants(*request_.roles);
     if (!errors_.empty()) return std::unexpected(error());
     plan_.answer.dry_run = request_.dry_run.value_or(false);
-    const auto digest = crypto::sha256(as_bytes(json::encode(plan_.answer.changes)));
-    plan_.answer.plan = hex(digest);
+    plan_.answer.plan = name();
     return std::move(plan_);
   }
 
  private:
+  std::string name() const;
   void index();
   void prune();
   void prune_memberships();
@@ -157,6 +157,9 @@ class Planner {
   template <class Object>
   void put(std::string entry, const Object* before, Object after, api::ApplyChange change) {
     change.members = differences(before ? *before : Object{}, after);
+    if (!before)  // the change bears it
+      std::erase_if(change.members,
+                    [&](const auto& each) { return each.member == "name" && each.after == change.name; });
     if (before && change.members.empty()) {
       ++plan_.answer.totals.unchanged;
       return;
@@ -191,6 +194,22 @@ class Planner {
   std::vector<std::string> errors_;
   ApplyPlan plan_;
 };
+
+// What is asked for, to the last byte and password, and what it meets: the changes and the revisions of all that they
+// touch. What is shown is cut, and would do for neither.
+std::string Planner::name() const {
+  api::ApplyRequest asked = request_;
+  asked.dry_run.reset();
+  asked.plan.reset();
+  std::string met = json::encode(plan_.answer.changes);
+  const auto add = [&](const ApplyStep& step) {
+    met += ' ' + std::visit([](const auto& object) { return std::to_string(object.revision); }, step.object);
+  };
+  std::ranges::for_each(plan_.removals, add);
+  std::ranges::for_each(plan_.puts, add);
+  const Secret all(json::encode(asked) + met);
+  return hex(crypto::hmac_sha256(as_bytes(context_.salt), as_bytes(all.reveal())));
+}
 
 void Planner::index() {
   for (const auto& [id, account] : snapshot_.accounts) accounts_[account.email] = &account;

@@ -33,6 +33,8 @@ struct ApplyContext {
   std::string caller;  // the account, which a prune must not remove; empty: none
   WallTime now{};
   const crypto::SealingKey& sealing;
+  // Of this process: a plan's name tells nobody whether a password in it has been guessed.
+  std::string salt = {};
 };
 
 // Code::kInvalid names the first errors, each with its entry, apart by kErrorMark.

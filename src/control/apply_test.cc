@@ -1,6 +1,8 @@
 // Many objects at once: all or none, the same again changes nothing, and what is refused.
 #include "control/apply.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "api/apply.h"
@@ -53,11 +55,11 @@ CO_TEST(Apply, MakesWhatIsDescribedAndTheSameAgainChangesNothing) {
   const auto first = co_await apply(test, kFile);
   CO_ASSERT_OK(first);
   EXPECT_EQ(words(*first),
-            "create role engineers name:none>engineers\n"
+            "create role engineers\n"
             "create account ann@example.com name:none>Ann\n"
             "create membership ann@example.com engineers\n"
             "create account ci@example.com kind:person>service\n"
-            "create resource billing name:none>billing type:none>tcp host:none>db.internal port:none>5432 "
+            "create resource billing type:none>tcp host:none>db.internal port:none>5432 "
             "local_port:none>15432 "
             "password:none>(set) tags.env:none>prod\n"
             "create grant engineers billing ends:none>2100-01-01T00:00:00.000Z\n");
@@ -123,6 +125,42 @@ CO_TEST(Apply, APlanThatNoLongerHoldsIsStale) {
   EXPECT_EQ(response.status, 412) << response.body;
   const auto after = co_await directory_of(test);
   EXPECT_EQ(before, after);
+}
+
+// What is shown of a value is cut, and of a password nothing: the plan's name covers them whole.
+CO_TEST(Apply, APlanIsOfTheWholeRequest) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await apply(test, kFile));
+  const auto file = [](std::string tag, std::string password) {
+    return R"({"resources":[{"name":"billing","password":")" + password + R"(","tags":{"note":")" +
+           std::string(200, 'x') + tag + R"("}}]})";
+  };
+  const auto dry = co_await apply(test, with(file("1", "first"), R"("dry_run":true)"));
+  CO_ASSERT_OK(dry);
+  const std::string plan = R"("plan":")" + dry->plan + "\"";
+  for (const auto& other : {file("2", "first"), file("1", "second")}) {
+    const auto refused = co_await test.call({"POST /v1/apply", {}, with(other, plan)}, test.admin);
+    EXPECT_EQ(refused.status, 412) << refused.body;
+  }
+  CO_ASSERT_OK(co_await apply(test, with(file("1", "first"), plan)));
+}
+
+net::Task<> note_status(TestPlane& test, std::vector<int>& statuses) {
+  const auto response = co_await test.call({"POST /v1/apply", {}, kFile}, test.admin);
+  statuses.push_back(response.status);
+}
+
+CO_TEST(Apply, OneRunsAndOneWaits) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  std::vector<int> statuses;
+  net::TaskGroup tasks(test.executor);
+  for (int i = 0; i < 5; ++i) tasks.spawn("apply", note_status(test, statuses));
+  co_await tasks.join();
+  std::ranges::sort(statuses);
+  EXPECT_EQ(statuses, (std::vector{200, 200, 429, 429, 429}));
+  CO_ASSERT_OK(co_await apply(test, kFile));
 }
 
 CO_TEST(Apply, OneWrongEntryChangesNothing) {

@@ -18,6 +18,10 @@ std::unexpected<Error> unauthenticated(std::string message, std::string reason) 
   return fail(Code::kUnauthenticated, std::move(message), std::move(reason));
 }
 
+std::unexpected<Error> revoked() {
+  return unauthenticated("this node has been revoked; join again with a new token", "node_revoked");
+}
+
 Result<> check_account(const directory::Snapshot& snapshot, const std::string& id, Caller& caller) {
   const auto account = snapshot.accounts.find(id);
   if (account == snapshot.accounts.end())
@@ -54,14 +58,14 @@ Result<> check_standing(const Holder& holder, const std::string& serial, std::st
                          "certificate_replaced");
 }
 
-Result<Caller> identify_api_token(const directory::ApiToken& token, const Lookup& lookup, WallTime now) {
+Result<Caller> identify_api_token(const directory::ApiToken& token, const directory::Snapshot& snapshot, WallTime now) {
   if (token.ends && *token.ends <= now)
     return unauthenticated("the API token " + quoted(token.name) + " ended at " + to_rfc3339(*token.ends),
                            "token_expired");
   Caller caller{.kind = Caller::Kind::kApiToken, .token = token.id};
   if (std::ranges::find(token.permissions, kAllPermissions) == token.permissions.end())
     caller.permissions = token.permissions;
-  PL_CHECK(check_account(lookup.snapshot(), token.account, caller));
+  PL_CHECK(check_account(snapshot, token.account, caller));
   return caller;
 }
 
@@ -72,6 +76,7 @@ Result<Caller> identify_signature(const net::http::Request& request, const Looku
     return unauthenticated("signature: a signed request has no Authorization header", "bad_signature");
   PL_TRY(const auto input, parse_signature_input(request.header("signature-input")));
   PL_TRY(const auto signature, parse_signature(request.header("signature")));
+  PL_CHECK(check_headers(request, input));
   const auto& tokens = lookup.snapshot().api_tokens;
   const auto token = tokens.find(input.key);
   if (token == tokens.end() || token->second.public_key.empty())
@@ -81,9 +86,9 @@ Result<Caller> identify_signature(const net::http::Request& request, const Looku
   PL_TRY(const auto key, crypto::Ed25519PublicKey::from_pem(token->second.public_key));
   if (!key.verify(as_bytes(signature_base(request, input)), signature))
     return unauthenticated("signature: is not by this key for this request", "bad_signature");
-  if (body == Body::kThere && nonces.known(input.key, input.nonce))
+  if (nonces.known(input.key, input.nonce))
     return unauthenticated("signature: this nonce has been used; sign anew", "signature_replayed");
-  PL_TRY(auto caller, identify_api_token(token->second, lookup, now));
+  PL_TRY(auto caller, identify_api_token(token->second, lookup.snapshot(), now));
   caller.nonce = input.nonce;
   return caller;
 }
@@ -102,7 +107,7 @@ Result<Caller> identify_token(std::string_view header, const Lookup& lookup, Wal
   }
   const auto* token = lookup.api_token(hash);
   if (!token) return unauthenticated("this token is not known" + std::string(kSignInAgain), "bad_token");
-  return identify_api_token(*token, lookup, now);
+  return identify_api_token(*token, lookup.snapshot(), now);
 }
 
 Result<Caller> identify_user(const crypto::Certificate& certificate, const crypto::UserIdentity& identity,
@@ -124,8 +129,7 @@ Result<Caller> identify_node(const crypto::Certificate& certificate, const crypt
                              const Lookup& lookup) {
   const auto& nodes = lookup.snapshot().nodes;
   const auto node = nodes.find(identity.node);
-  if (node == nodes.end() || node->second.revoked)
-    return unauthenticated("this node has been revoked; join again with a new token", "node_revoked");
+  if (node == nodes.end() || node->second.revoked) return revoked();
   Caller caller{.kind = Caller::Kind::kNode, .node = identity.node};
   PL_CHECK(check_standing(node->second, certificate.serial(), "; join again with a new token", caller));
   return caller;
@@ -168,10 +172,26 @@ Result<Caller> identify(const net::http::Call& call, const Lookup& lookup, const
 Result<Caller> identify_again(const net::http::Call& call, const Caller& before, const Lookup& lookup,
                               const Authorities& authorities, Nonces& nonces, WallTime now) {
   if (before.kind != Caller::Kind::kApiToken) return identify(call, lookup, authorities, nonces, now);
-  const auto& tokens = lookup.snapshot().api_tokens;
-  const auto token = tokens.find(before.token);
-  if (token == tokens.end()) return unauthenticated("this token is not known any more", "bad_token");
-  return identify_api_token(token->second, lookup, now);
+  return identify_later(before, lookup.snapshot(), now);
+}
+
+Result<Caller> identify_later(const Caller& before, const directory::Snapshot& snapshot, WallTime now) {
+  if (before.kind == Caller::Kind::kNobody) return before;
+  Caller caller = before;
+  if (before.kind == Caller::Kind::kNode) {
+    const auto node = snapshot.nodes.find(before.node);
+    if (node == snapshot.nodes.end() || node->second.revoked) return revoked();
+    return caller;
+  }
+  if (before.kind == Caller::Kind::kApiToken) {
+    const auto token = snapshot.api_tokens.find(before.token);
+    if (token == snapshot.api_tokens.end()) return unauthenticated("this token is not known any more", "bad_token");
+    return identify_api_token(token->second, snapshot, now);
+  }
+  PL_CHECK(check_account(snapshot, before.account, caller));
+  const auto sign_in = snapshot.sign_ins.find(before.sign_in);
+  PL_CHECK(check_sign_in(sign_in == snapshot.sign_ins.end() ? nullptr : &sign_in->second, now, caller));
+  return caller;
 }
 
 }  // namespace portolan::control

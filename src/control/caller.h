@@ -58,6 +58,10 @@ Result<Caller> identify(const net::http::Call& call, const Lookup& lookup, const
 Result<Caller> identify_again(const net::http::Call& call, const Caller& before, const Lookup& lookup,
                               const Authorities& authorities, Nonces& nonces, WallTime now);
 
+// What the caller of a request that has waited is by now, in the directory as it is in `snapshot`: what was proven then
+// stays proven, but an account may have been suspended, a sign-in ended, a token or node removed. Errors as above.
+Result<Caller> identify_later(const Caller& before, const directory::Snapshot& snapshot, WallTime now);
+
 // The same of a certificate alone: also for connections that go on, such as watches.
 Result<Caller> identify_certificate(const crypto::Certificate& certificate, const Lookup& lookup,
                                     const Authorities& authorities, WallTime now);

@@ -108,9 +108,9 @@ net::Task<Answer> Certificates::renew_node(Exchange exchange) {
   CO_CHECK(check_empty(exchange.call.request));
   const auto& node = exchange.lookup->snapshot().nodes.find(exchange.caller.node)->second;
   CO_TRY(auto issued, issue_for_node(core_, node, core_.options.node_life));
-  CO_CHECK(
-      co_await core_.change(node.id, keep<directory::Node>(node.id, node.public_key, std::move(issued.held),
-                                                           present(exchange, core_.authorities.node), core_.now())));
+  CO_CHECK(co_await change_as(core_, exchange,
+                              keep<directory::Node>(node.id, node.public_key, std::move(issued.held),
+                                                    present(exchange, core_.authorities.node), core_.now())));
   co_return created(api::RenewedCertificate{issued.certificate.pem(), trust_of(core_.authorities)});
 }
 
@@ -122,9 +122,9 @@ net::Task<Answer> Certificates::renew_device(Exchange exchange) {
   const auto& device = snapshot.devices.find(caller.device)->second;
   CO_TRY(auto issued, issue_for_device(core_, device, snapshot.accounts.find(caller.account)->second.email,
                                        sign_in.ends, life_for_people()));
-  CO_CHECK(co_await core_.change(caller.account,
-                                 keep<directory::SignIn>(sign_in.id, device.public_key, std::move(issued.held),
-                                                         present(exchange, core_.authorities.user), core_.now())));
+  CO_CHECK(co_await change_as(core_, exchange,
+                              keep<directory::SignIn>(sign_in.id, device.public_key, std::move(issued.held),
+                                                      present(exchange, core_.authorities.user), core_.now())));
   co_return created(api::RenewedCertificate{issued.certificate.pem(), trust_of(core_.authorities)});
 }
 

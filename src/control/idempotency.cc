@@ -92,7 +92,7 @@ net::Task<Result<Response>> answer_once(Core& core, const Exchange& exchange, Ma
     if (!idempotency) return {};
     return change.keep_answer(seal(sealing, *idempotency, *answer, now), kLimits);
   };
-  CO_CHECK(co_await core.change(exchange.caller.actor(), std::move(work)));
+  CO_CHECK(co_await change_as(core, exchange, std::move(work)));
   co_return std::move(*answer);
 }
 

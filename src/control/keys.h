@@ -15,6 +15,7 @@ class Keys {
   Answer list(const Exchange& exchange) const;
   api::KeyView view(const directory::Snapshot& snapshot, const directory::Authority& authority) const;
   api::KeyView sealing_view() const;
+  Rotation::MakeChange as(const Exchange& exchange) const;
   net::Task<Answer> rotate(Exchange exchange);
   net::Task<Answer> activate(Exchange exchange);
   net::Task<Answer> finish(Exchange exchange);

@@ -1,5 +1,6 @@
-// Nonces of signed requests, remembered as long as a request with them could be taken for a new one: twice the clock
-// slack, for its time may lie ahead. In memory: what was signed before the control plane began is not taken at all.
+// Nonces of signed requests, remembered for longer than a request with them could be taken for a new one. In memory:
+// what was signed before the control plane began is not taken at all. The wall clock, by which signatures age, may be
+// set back, so a nonce is not forgotten without a trace: nothing is taken that is as old as it may be.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -15,8 +16,8 @@
 namespace portolan::control {
 
 struct NonceLimits {
-  std::chrono::milliseconds life = std::chrono::minutes(11);  // a little more, for clocks that are set
-  std::size_t per_key = 50'000;                               // more than the rate of a caller lets come (options.h)
+  std::chrono::milliseconds life = std::chrono::minutes(11);  // six and a little more (signature.h)
+  std::size_t per_account = 50'000;                           // more than the rate of a caller lets come (options.h)
   std::size_t in_all = 500'000;                               // some 40 MB
 };
 
@@ -25,11 +26,13 @@ class Nonces {
  public:
   explicit Nonces(const Clock& clock, NonceLimits limits = {});
 
-  // To the second, as signatures tell it.
-  WallTime since() const { return since_; }
+  // A signature made before this may have been used without anybody's knowing it any more. To the second, as signatures
+  // tell it.
+  WallTime since();
   bool known(std::string_view key, std::string_view nonce);
-  // Code::kLimit if there are too many: to forget one would let it come again.
-  Result<> remember(const std::string& key, std::string_view nonce);
+  // Code::kLimit if there are too many: to forget one would let it come again. Nor does an account get more than half
+  // of what the others leave: however many flood, there is room for one more.
+  Result<> remember(const std::string& account, std::string_view key, std::string_view nonce);
 
  private:
   struct Mark {  // half a hash: 128 bits
@@ -43,6 +46,7 @@ class Nonces {
   using Counts = std::map<std::string, std::size_t, std::less<>>;
   struct Entry {
     BootTime ends;
+    WallTime made_before;  // whatever signature it came with
     Mark mark;
     Counts::iterator count;
   };
@@ -51,10 +55,10 @@ class Nonces {
 
   const Clock& clock_;
   const NonceLimits limits_;
-  const WallTime since_;
+  WallTime since_;
   std::unordered_set<Mark, Hash> marks_;
   std::deque<Entry> order_;  // all live equally long
-  Counts counts_;            // by key
+  Counts counts_;            // by account
 };
 
 }  // namespace portolan::control

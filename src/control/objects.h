@@ -85,7 +85,7 @@ net::Task<Result<Object>> edit_object(Core& core, const Exchange& exchange, std:
     PL_TRY(*kept, keep(change, std::move(object)));
     return after ? after(change) : Result<>();
   };
-  CO_CHECK(co_await core.change(exchange.caller.actor(), std::move(work)));
+  CO_CHECK(co_await change_as(core, exchange, std::move(work)));
   co_return *kept;
 }
 
@@ -99,7 +99,7 @@ net::Task<Answer> remove_object(Core& core, Exchange exchange, std::string id, A
     PL_CHECK(change.remove<Object>(id));
     return after ? after(change) : Result<>();
   };
-  CO_CHECK(co_await core.change(exchange.caller.actor(), std::move(work)));
+  CO_CHECK(co_await change_as(core, exchange, std::move(work)));
   co_return no_content();
 }
 

@@ -114,6 +114,23 @@ CO_TEST(Objects, TokensMayWhatTheySay) {
   }
 }
 
+CO_TEST(Objects, AnAccountHasAHundredTokensAtMost) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  const auto admin = co_await test.sign_in("admin@example.com");
+  CO_ASSERT_OK(admin);
+  const auto make = [](int i) {
+    return testing::Ask{"POST /v1/tokens", {}, R"({"name":"t)" + std::to_string(i) + R"("})"};
+  };
+  for (int i = 0; i < 99; ++i) {  // one is there
+    const auto made = co_await test.call(make(i), admin->by_token);
+    CO_ASSERT_TRUE(made.status == 201);
+  }
+  const auto refused = co_await test.call(make(99), admin->by_token);
+  EXPECT_EQ(refused.status, 409);
+  EXPECT_NE(refused.body.find("too_many_tokens"), std::string::npos) << refused.body;
+}
+
 CO_TEST(Objects, GrantsBeginAndEnd) {
   FakeClock clock;
   TestPlane test(co_await net::this_executor(), clock);

@@ -38,10 +38,10 @@ struct Rate {
 
 // Of requests, by caller. No honest use meets them.
 struct RateOptions {
-  Rate caller = {1000, 50};      // an API token or a sign-in on the public name
+  Rate caller = {1000, 50};      // an account on the public name
   Rate address = {200, 20};      // whoever has proven nothing
   Rate sign_in = {100, 1};       // attempts from one address, which may be a whole office's
-  Rate agent = {5000, 200};      // a sign-in on the internal name
+  Rate agent = {5000, 200};      // an account on the internal name, by its agents
   Rate node = {50'000, 5000};    // every session that begins asks for a lease
   std::size_t callers = 50'000;  // of each class that are remembered; some 10 MB
 };

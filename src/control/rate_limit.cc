@@ -77,9 +77,9 @@ RateLimits::RateLimits(const RateOptions& options, const Clock& clock)
 
 Quota RateLimits::take(std::string_view route, const Caller& caller, const std::string& peer) {
   switch (caller.kind) {
-    case Caller::Kind::kApiToken: return callers_.take(caller.token);
-    case Caller::Kind::kSignInToken: return callers_.take(caller.sign_in);
-    case Caller::Kind::kUserCertificate: return agents_.take(caller.sign_in);
+    case Caller::Kind::kApiToken:
+    case Caller::Kind::kSignInToken: return callers_.take(caller.account);
+    case Caller::Kind::kUserCertificate: return agents_.take(caller.account);
     case Caller::Kind::kNode: return nodes_.take(caller.node);
     case Caller::Kind::kNobody: break;
   }

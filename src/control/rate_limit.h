@@ -1,8 +1,9 @@
 // How many requests a caller may make: a token bucket for each (as RateLimit headers tell it), so that a flood by one
 // slows nobody else. No honest use meets the limits (options.h).
 //
-// Callers are told apart by what they have proven: API token, sign-in, node. Nobody, which whoever fails to prove
-// anything is as well, is told apart by its address, IPv6 by the /64 that one customer usually has.
+// Callers are told apart by what they have proven: account, by whichever of its tokens and sign-ins, or node. Nobody,
+// which whoever fails to prove anything is as well, is told apart by its address, IPv6 by the /64 that one customer
+// usually has.
 #pragma once
 #include <chrono>
 #include <cstdint>

@@ -83,8 +83,10 @@ CO_TEST(RateLimit, AFloodIsRefusedBeforeItsHandlerAndSlowsNobodyElse) {
   FakeClock clock;
   TestPlane test(co_await net::this_executor(), clock);
   CO_ASSERT_OK(co_await test.set_up());
-  const auto other = co_await test.plane->make_api_token("admin@example.com", "another");
-  CO_ASSERT_OK(other);
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  const auto other = co_await test.plane->make_api_token("ann@example.com", "of another account");
+  const auto same = co_await test.plane->make_api_token("admin@example.com", "of the same");
+  CO_ASSERT_TRUE(other && same);
   reopen(test);
   for (int i = 0; i < 5; ++i) {
     const auto taken = co_await test.call({"GET /v1/whoami"}, test.admin);
@@ -100,6 +102,8 @@ CO_TEST(RateLimit, AFloodIsRefusedBeforeItsHandlerAndSlowsNobodyElse) {
   EXPECT_EQ(refused.header("retry-after"), "1");
   EXPECT_EQ(refused.header("ratelimit-remaining"), "0");
   EXPECT_TRUE(test.plane->core().lookup()->snapshot().roles.empty());
+  const auto another = co_await test.call({"GET /v1/whoami"}, As{.token = same->reveal()});
+  EXPECT_EQ(another.status, 429) << "an account has one bucket, however many tokens";
   const auto watch = co_await test.call({"GET /v1/roles", {{"watch", "1"}}}, test.admin);
   EXPECT_EQ(watch.status, 429);
   const auto slowed = co_await test.call({"GET /v1/whoami"}, As{.token = other->reveal()});

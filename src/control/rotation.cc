@@ -97,7 +97,7 @@ std::chrono::milliseconds Rotation::leaf_life(std::string_view purpose) const {
   return purpose == "node" ? core_.options.node_life : std::chrono::milliseconds(0);
 }
 
-net::Task<Result<>> Rotation::rotate(std::string actor, std::string purpose, Wish wish) {
+net::Task<Result<>> Rotation::rotate(MakeChange change, std::string purpose, Wish wish) {
   CO_CHECK(check_purpose(purpose));
   for (const auto& given : {wish.overlap, wish.activate_after})
     if (given && (*given < std::chrono::milliseconds(0) || *given > kLongest))
@@ -107,18 +107,18 @@ net::Task<Result<>> Rotation::rotate(std::string actor, std::string purpose, Wis
   const auto overlap = wish.overlap.value_or(purpose == "user" ? std::chrono::milliseconds(0) : kOverlap);
   made.overlap_ms = static_cast<std::uint64_t>(overlap.count());
   if (wish.activate_after) made.activates = now + *wish.activate_after;
-  CO_CHECK(co_await core_.change(actor, announce(std::move(made))));
+  CO_CHECK(co_await change(announce(std::move(made))));
   if (!wish.now) co_return Result<>{};
-  co_return co_await activate(std::move(actor), std::move(purpose));
+  co_return co_await activate(std::move(change), std::move(purpose));
 }
 
-net::Task<Result<>> Rotation::activate(std::string actor, std::string purpose) {
+net::Task<Result<>> Rotation::activate(MakeChange change, std::string purpose) {
   CO_CHECK(check_purpose(purpose));
   const auto life = leaf_life(purpose);
-  co_return co_await core_.change(std::move(actor), begin_signing(std::move(purpose), life, core_.now()));
+  co_return co_await change(begin_signing(std::move(purpose), life, core_.now()));
 }
 
-net::Task<Result<>> Rotation::finish(std::string actor, std::string purpose, Force force) {
+net::Task<Result<>> Rotation::finish(MakeChange change, std::string purpose, Force force) {
   CO_CHECK(check_purpose(purpose));
   const auto lookup = core_.lookup();
   const auto users = used_by(lookup->snapshot(), purpose);
@@ -127,7 +127,7 @@ net::Task<Result<>> Rotation::finish(std::string actor, std::string purpose, For
                    "still needed by " + listed(users) +
                        "; wait until they have renewed, or finish with --force: then they must join or sign in again",
                    "still_needed");
-  co_return co_await core_.change(std::move(actor), remove_retiring(std::move(purpose), false, core_.now()));
+  co_return co_await change(remove_retiring(std::move(purpose), false, core_.now()));
 }
 
 std::vector<std::string> Rotation::used_by(const directory::Snapshot& snapshot, std::string_view purpose) const {
@@ -154,6 +154,10 @@ std::vector<std::string> Rotation::used_by(const directory::Snapshot& snapshot, 
   return names;
 }
 
+Rotation::MakeChange Rotation::as_system() {
+  return [this](Core::Edit edit) { return core_.change("system", std::move(edit)); };
+}
+
 net::Task<Result<>> Rotation::step() {
   const auto lookup = core_.lookup();
   const auto& snapshot = lookup->snapshot();
@@ -163,7 +167,7 @@ net::Task<Result<>> Rotation::step() {
       const bool due = next.front().activates && *next.front().activates <= now;
       if (due || readers_.waiting_for(core_.authorities, purpose).empty()) {
         log::info("a new authority signs", {{"purpose", std::string(purpose)}, {"authority", next.front().id}});
-        CO_CHECK(co_await activate("system", std::string(purpose)));
+        CO_CHECK(co_await activate(as_system(), std::string(purpose)));
       }
     }
     const auto retiring = those(snapshot, purpose, "retiring");

@@ -12,6 +12,7 @@
 // up the second step, so that it goes on working.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,18 +30,21 @@ class Rotation {
  public:
   Rotation(Core& core, const TrustReaders& readers);
 
+  // Makes one change of the directory, as whoever asks for it.
+  using MakeChange = std::function<net::Task<Result<>>(Core::Edit)>;
+
   struct Wish {
     std::optional<std::chrono::milliseconds> overlap;
     std::optional<std::chrono::milliseconds> activate_after;
     bool now = false;
   };
   // Code::kInvalid for an unknown purpose, kConflict while another rotation of it is under way.
-  net::Task<Result<>> rotate(std::string actor, std::string purpose, Wish wish);
+  net::Task<Result<>> rotate(MakeChange change, std::string purpose, Wish wish);
   // Code::kConflict if none is announced.
-  net::Task<Result<>> activate(std::string actor, std::string purpose);
+  net::Task<Result<>> activate(MakeChange change, std::string purpose);
   // Code::kConflict if none is retiring, or if somebody still needs it and `force` is not set: they are named.
   enum class Force { kNo, kYes };
-  net::Task<Result<>> finish(std::string actor, std::string purpose, Force force);
+  net::Task<Result<>> finish(MakeChange change, std::string purpose, Force force);
 
   // Whose certificate is by a retiring authority of this purpose; for "server", who is here and does not know the new
   // one.
@@ -54,6 +58,7 @@ class Rotation {
 
  private:
   net::Task<> step_often();
+  MakeChange as_system();
   std::chrono::milliseconds leaf_life(std::string_view purpose) const;
 
   Core& core_;

@@ -40,7 +40,7 @@ Result<Exchange> admit(Core& core, const Permission& permission, Call call, Quot
                 "too many requests; come again in " + format_duration(std::chrono::milliseconds(quota.wait)),
                 "rate_limited");
   if (!caller) return std::unexpected(std::move(caller).error());
-  if (!caller->nonce.empty()) PL_CHECK(core.nonces.remember(caller->token, caller->nonce));
+  if (!caller->nonce.empty()) PL_CHECK(core.nonces.remember(caller->account, caller->token, caller->nonce));
   PL_CHECK(may_call(permission, *caller));
   return Exchange{std::move(call), std::move(*caller), std::move(lookup), now, &permission};
 }
@@ -157,6 +157,16 @@ net::Task<Result<>> serve_either(Core& core, const Either& either, Call call, Si
 }
 
 }  // namespace
+
+net::Task<Result<>> change_as(Core& core, const Exchange& exchange, Core::Edit edit) {
+  auto work = [caller = exchange.caller, permission = exchange.permission, now = exchange.now,
+               edit = std::move(edit)](store::Change& change) -> Result<> {
+    PL_TRY(const auto still, identify_later(caller, change.now(), now));
+    PL_CHECK(may_call(*permission, still));
+    return edit(change);
+  };
+  co_return co_await core.change(exchange.caller.actor(), std::move(work));
+}
 
 Result<> readmit(Core& core, Exchange& exchange) {
   auto lookup = core.lookup();

@@ -38,6 +38,10 @@ using HandleAtOnce = std::function<Answer(const Exchange&)>;
 // Sends by a LineSender, if it does not fail before.
 using HandleWatch = std::function<net::Task<Result<>>(Exchange, Watch&, net::http::Sink&)>;
 
+// Changes the directory for a caller who may still do so when it comes to it: changes that waited before this one, on
+// the store's thread, may have taken that away. `edit` owns what it touches.
+net::Task<Result<>> change_as(Core& core, const Exchange& exchange, Core::Edit edit);
+
 // For what goes on, such as a watch: the newest directory, and whether the caller may still have it. Code::kEof when
 // not: the client is told why when it comes again.
 Result<> readmit(Core& core, Exchange& exchange);

@@ -13,6 +13,7 @@
 #include "control/caller.h"
 #include "control/connections.h"
 #include "control/control_plane.h"
+#include "control/permissions.h"
 #include "net/admission.h"
 
 namespace portolan::control {
@@ -23,7 +24,7 @@ constexpr auto kStopLimit = std::chrono::seconds(2);
 constexpr std::size_t kPublicBody = 256 * 1024;
 constexpr std::size_t kInternalBody = 8 * 1024 * 1024;  // a batch of audit records
 constexpr std::size_t kApplyBody = 32 * 1024 * 1024;    // an organization's whole directory, from an admin
-constexpr std::string_view kApplyPath = "/v1/apply";
+constexpr std::string_view kApplyRoute = "POST /v1/apply";
 
 bool is_address(const std::string& host) {
   return host.find(':') != std::string::npos ||
@@ -119,14 +120,16 @@ Result<std::shared_ptr<const net::TlsServer>> make_tls(const Core& core) {
   return net::TlsServer::make({std::move(internal), std::move(outside), std::move(plain)});
 }
 
-// Strangers get little memory; an admin, known by the head of the request already, may send a whole directory.
+// Strangers get little memory; who may apply, known by the head of the request already, may send a whole directory.
 std::size_t body_limit(Core& core, std::size_t usual, const net::http::Request& head,
                        const net::http::Connection& connection) {
-  if (head.method != "POST" || head.path != kApplyPath) return usual;
+  if (head.method + ' ' + head.path != kApplyRoute) return usual;
   const auto lookup = core.lookup();
   const auto caller =
       identify({head, {}, &connection}, *lookup, core.authorities, core.nonces, core.now(), Body::kToCome);
-  return caller && caller->admin ? std::max(usual, kApplyBody) : usual;
+  const auto* permission = find_permission(kApplyRoute);
+  if (!caller || !permission || !may_call(*permission, *caller)) return usual;
+  return std::max(usual, kApplyBody);
 }
 
 net::http::ServerOptions http_options(Core& core, std::size_t body) {

@@ -205,9 +205,10 @@ net::Task<Result<api::SignedIn>> SignIns::sign_in(directory::Account account, In
 
 // All of this device's sign-ins: who signs out wants nothing of it to go on.
 net::Task<Answer> SignIns::end(Exchange exchange) {
-  CO_CHECK(co_await core_.change(exchange.caller.actor(),
-                                 [account = exchange.caller.account, device = exchange.caller.device](
-                                     store::Change& change) { return end_sign_ins(change, account, device); }));
+  CO_CHECK(co_await change_as(
+      core_, exchange, [account = exchange.caller.account, device = exchange.caller.device](store::Change& change) {
+        return end_sign_ins(change, account, device);
+      }));
   co_return no_content();
 }
 
@@ -223,8 +224,8 @@ net::Task<Answer> SignIns::change_password(Exchange exchange) {
     co_return fail(Code::kDenied, "the old password is wrong", "wrong_password");
   if (!verified) co_return std::unexpected(std::move(verified).error());
   CO_TRY(const auto hash, co_await core_.hash_password(std::move(request.new_password)));
-  CO_CHECK(co_await core_.change(
-      exchange.caller.actor(),
+  CO_CHECK(co_await change_as(
+      core_, exchange,
       [verified = std::move(*verified), hash, sign_in = exchange.caller.sign_in,
        others = request.sign_out_others.value_or(false)](store::Change& change) -> Result<> {
         const auto account = change.now().accounts.find(verified.id);

@@ -11,7 +11,8 @@ namespace portolan::control {
 namespace {
 
 constexpr std::string_view kLabel = "sig1=";
-constexpr std::string_view kComponents = R"(("@method" "@authority" "@path" "@query" "content-digest"))";
+constexpr std::string_view kAlways = R"(("@method" "@authority" "@path" "@query" "content-digest")";
+constexpr std::string_view kIfThere[] = {"if-match", "idempotency-key"};  // in this order
 constexpr std::size_t kFieldLimit = 512;
 constexpr std::size_t kSignatureBytes = 64;
 constexpr std::size_t kNonceLeast = 16;
@@ -44,6 +45,17 @@ Result<WallTime> parse_created(std::string_view text) {
   if (error != std::errc() || end != text.data() + text.size() || text.size() != 10 || text.front() == '-')
     return bad("created must be the time in seconds since 1970, ten digits");
   return WallTime(std::chrono::seconds(seconds));
+}
+
+// What is signed, in its parentheses; answers those of kIfThere that are.
+Result<std::vector<std::string_view>> take_components(std::string_view& rest) {
+  std::vector<std::string_view> headers;
+  const bool begins = take(rest, kAlways);
+  for (const std::string_view name : kIfThere)
+    if (take(rest, " \"" + std::string(name) + '"')) headers.push_back(name);
+  if (begins && take(rest, ")")) return headers;
+  return bad("what is signed must be " + std::string(kAlways) +
+             "), in this order, with \"if-match\" and \"idempotency-key\" at its end if the request has them");
 }
 
 Result<std::string> unquote(std::string_view name, std::string_view text) {
@@ -105,7 +117,7 @@ Result<SignatureInput> parse_signature_input(std::string_view field) {
   if (!take(rest, kLabel)) return bad("Signature-Input must be one signature with the label sig1");
   SignatureInput input;
   input.parameters = rest;
-  if (!take(rest, kComponents)) return bad("what is signed must be " + std::string(kComponents) + ", in this order");
+  PL_TRY(input.headers, take_components(rest));
   std::vector<std::string_view> seen;
   while (!rest.empty()) {
     if (!take(rest, ";")) return bad("Signature-Input must be one signature and its parameters, and no more");
@@ -126,6 +138,17 @@ Result<Bytes> parse_signature(std::string_view field) {
   auto bytes = byte_sequence(rest);
   if (!bytes || bytes->size() != kSignatureBytes) return bad("Signature must be sig1=:BASE64: of 64 bytes");
   return std::move(*bytes);
+}
+
+Result<> check_headers(const net::http::Request& request, const SignatureInput& input) {
+  for (const std::string_view name : kIfThere) {
+    const bool there = request.headers.contains(name);
+    const bool is_signed = std::ranges::find(input.headers, name) != input.headers.end();
+    if (there && !is_signed)
+      return bad("the header " + std::string(name) + " is not signed; a request that has it signs it");
+    if (is_signed && !there) return bad("the header " + std::string(name) + " is signed, and the request has none");
+  }
+  return {};
 }
 
 Result<> check_digest(const net::http::Request& request) {
@@ -150,6 +173,8 @@ std::string signature_base(const net::http::Request& request, const SignatureInp
   base += line("@path", target.substr(0, question));
   base += line("@query", question == target.size() ? "?" : target.substr(question));
   base += line("content-digest", request.header("content-digest"));
+  for (const std::string_view name : kIfThere)
+    if (request.headers.contains(name)) base += line(name, request.header(name));
   return base + "\"@signature-params\": " + input.parameters;
 }
 
@@ -157,10 +182,15 @@ Result<> check_created(WallTime created, WallTime now, WallTime since) {
   const auto refuse = [](std::string why) {
     return fail(Code::kUnauthenticated, "signature: " + std::move(why), "signature_time");
   };
-  if (created + kSignatureSlack < now || created - kSignatureSlack > now)
-    return refuse("made at " + to_rfc3339(created) + ", and here it is " + to_rfc3339(now) + "; at most " +
-                  format_duration(kSignatureSlack) + " may be between");
-  if (created < since) return refuse("made before this control plane began, at " + to_rfc3339(since) + "; sign anew");
+  const std::string times = "made at " + to_rfc3339(created) + ", and here it is " + to_rfc3339(now);
+  if (created + kSignatureLife < now)
+    return refuse(times + "; it is good for " + format_duration(kSignatureLife) + ": sign anew");
+  if (created - kSignatureAhead > now)
+    return refuse(times + "; it may be at most " + format_duration(kSignatureAhead) + " ahead: set the clock");
+  if (created < since)
+    return refuse("made at " + to_rfc3339(created) + ", and of what was made before " + to_rfc3339(since) +
+                  " it is not known any more what has been used: the control plane began then, or its clock has been "
+                  "set back; sign anew");
   return {};
 }
 

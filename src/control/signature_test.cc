@@ -2,17 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include "api/token.h"
-#include "control/test_plane.h"
+#include "base/clock.h"
+#include "control/nonces.h"
 #include "crypto/hash.h"
-#include "crypto/test_ed25519.h"
 
 namespace portolan::control {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::Ask;
-using testing::TestPlane;
 
 constexpr std::string_view kComponents = R"(sig1=("@method" "@authority" "@path" "@query" "content-digest"))";
 constexpr std::string_view kGood = R"(;created=1800000000;nonce="abcdefghijklmnop";keyid="at-1")";
@@ -27,6 +24,47 @@ TEST(Signature, TakesItsOneProfile) {
   EXPECT_EQ(input->created, WallTime(1'800'000'000s));
   EXPECT_TRUE(parse_signature_input(std::string(kComponents) +
                                     R"(;keyid="at-1";alg="ed25519";nonce="abcdefghijklmno_";created=1800000000)"));
+}
+
+// The components, with more at the end of their list.
+std::string with_components(std::string_view more) {
+  return std::string(kComponents.substr(0, kComponents.size() - 1)) + std::string(more) + ")";
+}
+
+TEST(Signature, TakesTheHeadersThatMayBeSigned) {
+  using Names = std::vector<std::string_view>;
+  const auto headers = [](std::string_view more) {
+    const auto input = parse_signature_input(with_components(more) + std::string(kGood));
+    return input ? input->headers : Names{"refused"};
+  };
+  EXPECT_EQ(headers(""), Names());
+  EXPECT_EQ(headers(R"( "if-match")"), Names{"if-match"});
+  EXPECT_EQ(headers(R"( "idempotency-key")"), Names{"idempotency-key"});
+  EXPECT_EQ(headers(R"( "if-match" "idempotency-key")"), (Names{"if-match", "idempotency-key"}));
+  for (const std::string_view bad :
+       {R"( "idempotency-key" "if-match")", R"( "if-match" "if-match")", R"("if-match")", R"( "If-Match")",
+        R"( "if-match" )", R"( "if-match";sf)", R"( if-match)", R"( "if-match" "date")", R"( "if-match)"})
+    EXPECT_EQ(headers(bad), Names{"refused"}) << bad;
+}
+
+TEST(Signature, HeadersAreSignedIfTheyAreThere) {
+  const auto checked = [](net::http::Headers headers, std::string_view more) {
+    const auto input = parse_signature_input(with_components(more) + std::string(kGood));
+    const auto result = input ? check_headers({.headers = std::move(headers)}, *input) : std::unexpected(input.error());
+    return result ? "good" : std::string(result.error().stable_code()) + " " + result.error().message;
+  };
+  EXPECT_EQ(checked({{"accept", "*/*"}}, ""), "good");
+  EXPECT_EQ(checked({{"if-match", "\"1\""}}, R"( "if-match")"), "good");
+  EXPECT_EQ(checked({{"if-match", "\"1\""}, {"idempotency-key", "k"}}, R"( "if-match" "idempotency-key")"), "good");
+  const std::string not_signed = " is not signed; a request that has it signs it";
+  const std::string not_there = " is signed, and the request has none";
+  const std::string refused = "bad_signature signature: the header ";
+  EXPECT_EQ(checked({{"if-match", "\"1\""}}, ""), refused + "if-match" + not_signed);
+  EXPECT_EQ(checked({{"if-match", ""}}, ""), refused + "if-match" + not_signed);
+  EXPECT_EQ(checked({{"idempotency-key", "k"}}, R"( "if-match")"), refused + "if-match" + not_there);
+  EXPECT_EQ(checked({{"if-match", "*"}, {"idempotency-key", "k"}}, R"( "if-match")"),
+            refused + "idempotency-key" + not_signed);
+  EXPECT_EQ(checked({}, R"( "idempotency-key")"), refused + "idempotency-key" + not_there);
 }
 
 TEST(Signature, RefusesAllElse) {
@@ -104,225 +142,76 @@ TEST(Signature, BaseIsAsTheStandardSays) {
   request.headers["host"] = "[::1]:8443";
   request.target = "/";
   EXPECT_TRUE(signature_base(request, *input).contains("\"@authority\": [::1]:8443\n\"@path\": /\n\"@query\": ?\n"));
+  request.headers["idempotency-key"] = "k 1";
+  request.headers["if-match"] = "\"17\"";
+  EXPECT_TRUE(
+      signature_base(request, *input)
+          .contains("\n\"content-digest\": sha-256=:x:\n\"if-match\": \"17\"\n\"idempotency-key\": k 1\n\"@signature"));
+}
+
+TEST(Signature, IsYoungAndNotOfTheFuture) {
+  const WallTime now(1'800'000'000s);
+  const auto checked = [now](WallTime created, WallTime since) {
+    const auto result = check_created(created, now, since);
+    return result ? "good" : std::string(result.error().stable_code());
+  };
+  EXPECT_EQ(checked(now, now), "good");
+  EXPECT_EQ(checked(now - 5min, now - 1h), "good");
+  EXPECT_EQ(checked(now - 5min - 1s, now - 1h), "signature_time");
+  EXPECT_EQ(checked(now + 1min, now), "good");
+  EXPECT_EQ(checked(now + 1min + 1s, now), "signature_time");
+  EXPECT_EQ(checked(now - 1s, now), "signature_time");
 }
 
 TEST(Signature, Nonces) {
   FakeClock clock;
-  Nonces nonces(clock, {.life = 10min, .per_key = 3, .in_all = 5});
+  Nonces nonces(clock, {.life = 10min, .per_account = 3, .in_all = 8});
   EXPECT_FALSE(nonces.known("at-1", "n"));
-  ASSERT_TRUE(nonces.remember("at-1", "n"));
+  ASSERT_TRUE(nonces.remember("a-1", "at-1", "n"));
   EXPECT_TRUE(nonces.known("at-1", "n"));
   EXPECT_FALSE(nonces.known("at-2", "n"));
   clock.advance(10min - 1ms);
   EXPECT_TRUE(nonces.known("at-1", "n"));
   clock.advance(1ms);
   EXPECT_FALSE(nonces.known("at-1", "n"));
-  for (const char* nonce : {"1", "2", "3"}) ASSERT_TRUE(nonces.remember("at-1", nonce));
-  EXPECT_FALSE(nonces.remember("at-1", "4"));
-  for (const char* nonce : {"1", "2"}) ASSERT_TRUE(nonces.remember("at-2", nonce));
-  EXPECT_FALSE(nonces.remember("at-3", "1"));
+  // However many tokens it has.
+  for (const char* token : {"at-1", "at-2", "at-3"}) ASSERT_TRUE(nonces.remember("a-1", token, "1"));
+  EXPECT_FALSE(nonces.remember("a-1", "at-4", "1"));
   clock.advance(10min);
-  EXPECT_TRUE(nonces.remember("at-1", "4"));
+  EXPECT_TRUE(nonces.remember("a-1", "at-4", "1"));
 }
 
-// A script of an admin's service account, with a key.
-class Script {
- public:
-  Script(TestPlane& test, FakeClock& clock) : test_(test), clock_(clock) {}
-
-  net::Task<Result<>> set_up() {
-    CO_CHECK(co_await test_.set_up());
-    const auto admin = co_await test_.sign_in("admin@example.com");
-    if (!admin) co_return std::unexpected(admin.error());
-    admin_ = admin->by_token;
-    api::ApiTokenCreate request{.name = "script", .life = "1h"};
-    request.public_key = key_.public_pem();
-    CO_TRY(const auto made, co_await test_.post<api::ApiTokenMade>("/v1/tokens", std::move(request), admin_));
-    EXPECT_FALSE(made.token);
-    id = made.id;
-    co_return Result<>{};
-  }
-
-  Ask sign(Ask ask) {
-    ask.headers["host"] = "portolan.example.com";
-    ask.headers["content-digest"] = digest_of(ask.body);
-    return sign_as_it_is(std::move(ask), ";created=" + std::to_string(clock_.wall().time_since_epoch() / 1s) +
-                                             ";nonce=\"0123456789abcdef" + std::to_string(++count_) + "\";keyid=\"" +
-                                             id + "\"");
-  }
-  Ask sign_as_it_is(Ask ask, const std::string& parameters) {
-    const auto space = ask.route.find(' ');
-    net::http::Request request{.method = ask.route.substr(0, space),
-                               .path = ask.route.substr(space + 1),
-                               .query = ask.query,
-                               .headers = ask.headers,
-                               .body = ask.body};
-    request.target = net::http::to_target(request);
-    ask.headers["signature-input"] = std::string(kComponents) + parameters;
-    SignatureInput input;
-    input.parameters = ask.headers["signature-input"].substr(5);
-    ask.headers["signature"] = "sig1=:" + base64(key_.sign(signature_base(request, input))) + ":";
-    return ask;
-  }
-  // Status and code of a call.
-  net::Task<std::string> call(Ask ask, testing::As as = {}) {
-    const auto response = co_await test_.call(std::move(ask), std::move(as));
-    std::string out = std::to_string(response.status);
-    const auto failed = TestPlane::succeeded(response);
-    co_return failed ? out : out + " " + std::string(failed.error().stable_code());
-  }
-  const testing::As& admin() const { return admin_; }
-
-  std::string id;
-
- private:
-  TestPlane& test_;
-  FakeClock& clock_;
-  crypto::Ed25519TestKey key_;
-  testing::As admin_;
-  int count_ = 0;
-};
-
-#define CO_EXPECT_CALL(expected, ...)                      \
-  do {                                                     \
-    const auto pl_got = co_await script.call(__VA_ARGS__); \
-    EXPECT_EQ(pl_got, expected);                           \
-  } while (false)
-
-CO_TEST(Signature, IsGoodForOneRequest) {
+TEST(Signature, AnAccountGetsHalfOfTheNoncesThatOthersLeave) {
   FakeClock clock;
-  TestPlane test(co_await net::this_executor(), clock);
-  Script script(test, clock);
-  CO_ASSERT_OK(co_await script.set_up());
-  const Ask get = script.sign({"GET /v1/accounts", {{"limit", "10"}, {"email", "admin@example.com"}}});
-  CO_EXPECT_CALL("200", get);
-  CO_EXPECT_CALL("401 signature_replayed", get);
-  const Ask post = script.sign({"POST /v1/roles", {}, R"({"name":"dba"})"});
-  CO_EXPECT_CALL("201", post);
-  CO_EXPECT_CALL("401 signature_replayed", post);
+  Nonces nonces(clock, {.life = 10min, .per_account = 100, .in_all = 80});
+  const auto fill = [&](const std::string& account) {
+    int taken = 0;
+    while (nonces.remember(account, "at-" + account, std::to_string(taken))) ++taken;
+    return taken;
+  };
+  EXPECT_EQ(fill("a-1"), 40);
+  EXPECT_EQ(fill("a-2"), 20);
+  EXPECT_EQ(fill("a-3"), 10);
+  EXPECT_EQ(fill("a-1"), 0);
 }
 
-CO_TEST(Signature, CoversTheWholeRequest) {
+// However the clock is set, what has been used is known, or too old.
+TEST(Signature, NoncesAndAClockThatIsSetBack) {
   FakeClock clock;
-  TestPlane test(co_await net::this_executor(), clock);
-  Script script(test, clock);
-  CO_ASSERT_OK(co_await script.set_up());
-  const Ask good = script.sign({"POST /v1/roles", {}, R"({"name":"dba"})"});
-  Ask changed = good;
-  changed.body = R"({"name":"ops"})";
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  changed.headers["content-digest"] = digest_of(changed.body);
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  changed = good;
-  changed.route = "POST /v1/accounts";
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  changed = good;
-  changed.query["x"] = "1";
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  changed = good;
-  changed.headers["host"] = "other.example.com";
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  changed = good;
-  changed.headers.erase("signature");
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  changed = good;
-  changed.headers.erase("signature-input");
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  changed = good;
-  changed.headers.erase("content-digest");
-  CO_EXPECT_CALL("401 bad_signature", changed);
-  CO_EXPECT_CALL("401 bad_signature", good, script.admin());  // and a bearer token beside it
-  Ask head = script.sign({"GET /v1/roles"});
-  head.route = "DELETE /v1/roles/dba";
-  CO_EXPECT_CALL("401 bad_signature", head);
-  CO_EXPECT_CALL("201", good);  // nothing of this has used it up
-}
-
-CO_TEST(Signature, HasItsTime) {
-  FakeClock clock;
-  TestPlane test(co_await net::this_executor(), clock);
-  Script script(test, clock);
-  CO_ASSERT_OK(co_await script.set_up());
-  clock.advance(1min);
-  const Ask ask = script.sign({"GET /v1/roles"});
-  clock.advance(5min);
-  CO_EXPECT_CALL("200", ask);
-  const Ask late = script.sign({"GET /v1/roles"});
-  clock.advance(5min + 1s);
-  CO_EXPECT_CALL("401 signature_time", late);
-  clock.jump_wall(10min);
-  const Ask ahead = script.sign({"GET /v1/roles"});
-  clock.jump_wall(-5min);
-  CO_EXPECT_CALL("200", ahead);
-  CO_EXPECT_CALL("401 signature_replayed", ahead);
-  clock.advance(10min);  // its last moment
-  CO_EXPECT_CALL("401 signature_replayed", ahead);
+  Nonces nonces(clock, {.life = 10min});
+  const WallTime began = clock.wall();
+  EXPECT_EQ(nonces.since(), began);
+  clock.advance(1500ms);
+  ASSERT_TRUE(nonces.remember("a-1", "at-1", "n"));
+  clock.jump_wall(-1h);
+  clock.advance(10min - 1ms);
+  EXPECT_EQ(nonces.since(), began);
   clock.advance(1ms);
-  CO_EXPECT_CALL("401 signature_time", ahead);
-  const Ask further = script.sign({"GET /v1/roles"});
-  clock.jump_wall(-6min);
-  CO_EXPECT_CALL("401 signature_time", further);
-}
-
-// What was remembered is lost with a restart, so what was signed before it is refused.
-CO_TEST(Signature, ARestartTakesNothingOld) {
-  FakeClock clock;
-  TestPlane test(co_await net::this_executor(), clock);
-  Script script(test, clock);
-  CO_ASSERT_OK(co_await script.set_up());
-  const Ask ask = script.sign({"GET /v1/roles"});
-  CO_EXPECT_CALL("200", ask);
-  clock.advance(1s);
-  test.open();
-  CO_EXPECT_CALL("401 signature_time", ask);
-  CO_EXPECT_CALL("200", script.sign({"GET /v1/roles"}));
-}
-
-CO_TEST(Signature, EndsWithItsToken) {
-  FakeClock clock;
-  TestPlane test(co_await net::this_executor(), clock);
-  Script script(test, clock);
-  CO_ASSERT_OK(co_await script.set_up());
-  const std::string id = std::exchange(script.id, "at-unknown");
-  CO_EXPECT_CALL("401 bad_signature", script.sign({"GET /v1/roles"}));
-  script.id = id;
-  clock.advance(1h);
-  CO_EXPECT_CALL("401 token_expired", script.sign({"GET /v1/roles"}));
-  CO_EXPECT_CALL("204", {"DELETE /v1/tokens/" + id}, test.admin);
-  CO_EXPECT_CALL("401 bad_signature", script.sign({"GET /v1/roles"}));
-}
-
-CO_TEST(Signature, OfASuspendedAccount) {
-  FakeClock clock;
-  TestPlane test(co_await net::this_executor(), clock);
-  Script script(test, clock);
-  CO_ASSERT_OK(co_await script.set_up());
-  api::AccountCreate second{.email = "second@example.com", .name = {}, .admin = true, .password = {}};
-  second.password = Secret(TestPlane::kPassword);
-  CO_ASSERT_OK(co_await test.post<api::AccountView>("/v1/accounts", std::move(second), test.admin));
-  CO_EXPECT_CALL("200", {"PATCH /v1/accounts/admin@example.com", {}, R"({"suspended":true})"}, test.admin);
-  CO_EXPECT_CALL("403 account_suspended", script.sign({"GET /v1/roles"}));
-}
-
-// A watch is one request: its signature is not asked for again, its token is.
-CO_TEST(Signature, AWatchGoesOnUntilItsTokenIsRemoved) {
-  FakeClock clock;
-  TestPlane test(co_await net::this_executor(), clock);
-  Script script(test, clock);
-  CO_ASSERT_OK(co_await script.set_up());
-  testing::LineSink sink(test.executor);
-  net::TaskGroup tasks(test.executor);
-  tasks.spawn("watch", test.watch(script.sign({"GET /v1/roles", {{"watch", "1"}}}), {}, sink));
-  CO_ASSERT_OK(co_await sink.next());
-  EXPECT_EQ(sink.head->status, 200);
-  EXPECT_NE(sink.head->header("ratelimit-limit"), "");
-  clock.advance(11min);
-  CO_EXPECT_CALL("201", {"POST /v1/roles", {}, R"({"name":"dba"})"}, test.admin);
-  while (!sink.body.contains("\"dba\"")) {
-    CO_ASSERT_OK(co_await sink.next());
-  }
-  CO_EXPECT_CALL("204", {"DELETE /v1/tokens/" + script.id}, test.admin);
-  co_await tasks.join();
+  EXPECT_EQ(nonces.since(), began + 1min + 2s);  // its signature may be of a minute ahead
+  EXPECT_FALSE(nonces.known("at-1", "n"));
+  ASSERT_TRUE(nonces.remember("a-1", "at-1", "n"));
+  clock.advance(10min);
+  EXPECT_EQ(nonces.since(), began + 1min + 2s);  // never earlier
 }
 
 }  // namespace

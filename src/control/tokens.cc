@@ -13,6 +13,7 @@ namespace portolan::control {
 namespace {
 
 constexpr std::size_t kNameLimit = 100;
+constexpr std::ptrdiff_t kPerAccount = 100;  // every request looks a token up among all
 
 api::ApiTokenView view_of(const directory::Snapshot& snapshot, const directory::ApiToken& token) {
   api::ApiTokenView view{token.id,          token.account,
@@ -97,6 +98,16 @@ Result<NewToken> checked(std::string account, api::ApiTokenCreate request, WallT
   return NewToken{std::move(token), std::move(secret)};
 }
 
+Result<> check_count(const directory::ApiToken& token, const store::Change& change) {
+  const auto count = std::ranges::count_if(change.now().api_tokens,
+                                           [&](const auto& each) { return each.second.account == token.account; });
+  if (count < kPerAccount) return {};
+  return fail(Code::kConflict,
+              "this account has " + std::to_string(count) +
+                  " API tokens, and no account may have more; remove those that are not used or have ended",
+              "too_many_tokens");
+}
+
 }  // namespace
 
 void Tokens::add_to(Routes& routes) {
@@ -133,7 +144,7 @@ net::Task<Answer> Tokens::create(Exchange exchange) {
   }
   CO_TRY(const auto made, checked(std::move(account), std::move(request), exchange.now));
   co_return co_await create_object<directory::ApiToken>(
-      core_, exchange, made.token, [made](const auto&, const auto&) { return created(made.shown()); });
+      core_, exchange, made.token, [made](const auto&, const auto&) { return created(made.shown()); }, check_count);
 }
 
 net::Task<Answer> Tokens::remove(Exchange exchange) {

@@ -35,21 +35,6 @@ std::string listed(const std::set<std::string>& names) {
   return out;
 }
 
-// Names of the account's roles, and of the roles that may use the resource: what a person needs to see what is missing.
-std::vector<std::string> explain_no_grant(const Snapshot& snapshot, const Account& account, const Resource& resource) {
-  std::set<std::string> has;
-  std::set<std::string> may;
-  for (const auto& [id, membership] : snapshot.memberships)
-    if (membership.account == account.id)
-      if (const Role* role = find(snapshot.roles, membership.role)) has.insert(role->name);
-  for (const auto& [id, grant] : snapshot.grants)
-    if (grant.resource == resource.id)
-      if (const Role* role = find(snapshot.roles, grant.role)) may.insert(role->name);
-  return {has.empty() ? account.email + " has no role" : account.email + " has only these roles: " + listed(has),
-          may.empty() ? "no role may use resource " + quoted(resource.name)
-                      : "only these roles may use resource " + quoted(resource.name) + ": " + listed(may)};
-}
-
 Decision refuse(std::string code, std::vector<std::string> reasons) {
   return {.allowed = false, .code = std::move(code), .reasons = std::move(reasons), .valid_until = std::nullopt};
 }
@@ -120,6 +105,27 @@ void each_membership(const Snapshot& snapshot, std::string_view account, const A
           access ? &access->memberships_of_account(account) : nullptr, visit);
 }
 
+template <class Visit>
+void each_grant_of(const Snapshot& snapshot, std::string_view resource, const AccessIndex* access, Visit visit) {
+  each_of(snapshot.grants, &Grant::resource, resource, access ? &access->grants_of_resource(resource) : nullptr, visit);
+}
+
+// Names of the account's roles, and of the roles that may use the resource: what a person needs to see what is missing.
+std::vector<std::string> explain_no_grant(const Snapshot& snapshot, const Account& account, const Resource& resource,
+                                          const AccessIndex* access) {
+  std::set<std::string> has;
+  std::set<std::string> may;
+  each_membership(snapshot, account.id, access, [&](const Membership& membership) {
+    if (const Role* role = find(snapshot.roles, membership.role)) has.insert(role->name);
+  });
+  each_grant_of(snapshot, resource.id, access, [&](const Grant& grant) {
+    if (const Role* role = find(snapshot.roles, grant.role)) may.insert(role->name);
+  });
+  return {has.empty() ? account.email + " has no role" : account.email + " has only these roles: " + listed(has),
+          may.empty() ? "no role may use resource " + quoted(resource.name)
+                      : "only these roles may use resource " + quoted(resource.name) + ": " + listed(may)};
+}
+
 // Ids of the roles that the account has; none while it is suspended.
 std::set<std::string, std::less<>> active_roles(const Snapshot& snapshot, std::string_view account,
                                                 const AccessIndex* access) {
@@ -175,8 +181,7 @@ Decision allow(const Snapshot& snapshot, std::string_view account, std::string_v
   if (who->suspended) return refuse("account_suspended", {who->email + " is suspended"});
 
   std::map<std::string_view, const Grant*> grants;  // by role
-  each_of(snapshot.grants, &Grant::resource, what->id, access ? &access->grants_of_resource(what->id) : nullptr,
-          [&](const Grant& grant) { grants.emplace(grant.role, &grant); });
+  each_grant_of(snapshot, what->id, access, [&](const Grant& grant) { grants.emplace(grant.role, &grant); });
   Verdict verdict(now);
   each_membership(snapshot, who->id, access, [&](const Membership& membership) {
     const auto grant = grants.find(membership.role);
@@ -187,7 +192,7 @@ Decision allow(const Snapshot& snapshot, std::string_view account, std::string_v
         "role " + quoted(role->name) + " may use resource " + quoted(what->name) + " (" + grant->second->id + ")",
         *grant->second);
   });
-  return std::move(verdict).decide([&] { return explain_no_grant(snapshot, *who, *what); });
+  return std::move(verdict).decide([&] { return explain_no_grant(snapshot, *who, *what, access); });
 }
 
 std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now,

@@ -107,6 +107,33 @@ def test_a_broken_file_changes_nothing(own, team):
         assert directory(own) == before, what
 
 
+def test_a_file_reads_only_what_lies_beside_it(own, team, monkeypatch):
+    folder = team.parent / "team"
+    folder.mkdir()
+    file = folder / "team.yaml"
+    for name, text in (("db.password", "hunter2 hunter2\n"), ("ca.pem", "-----BEGIN PRIVATE KEY-----\nhunter2\n-----END PRIVATE KEY-----\n")):
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o600)
+    (folder / "link").symlink_to(team.parent / "db.password")
+    before = directory(own)
+    monkeypatch.setitem(own.environment, "PORTOLAN_OTHER", "hunter2")
+    refused = {
+        "outside": ("password_file: db.password", "password_file: ../db.password", r"team\.yaml:14: .*outside of the folder .*--trust"),
+        "a link": ("password_file: db.password", "password_file: link", r"team\.yaml:14: .*outside of the folder .*--trust"),
+        "a variable": ("password_file: db.password", "password_env: PORTOLAN_OTHER", r"team\.yaml:14: .*PORTOLAN_PASSWORD_.*--trust"),
+        "a private key": ("password_file: db.password", "setting_files: {tls_ca: ca.pem}", r"team\.yaml:14: .*certificates.*--trust"),
+        "a link in the URL": ("db.internal:5432/billing", "db.internal:5432/billing?tls=verify-ca&tls_ca_file=link", r"team\.yaml:13: .*outside of the folder .*--trust"),
+    }
+    for what, (old, new, says) in refused.items():
+        file.write_text(TEAM.replace(old, new))
+        answer = apply(own, file, check=False)
+        assert answer.returncode == 1 and re.search(says, answer.stderr), (what, answer.stderr)
+        assert "hunter2" not in answer.stdout + answer.stderr, what
+    assert directory(own) == before
+    file.write_text(TEAM.replace("password_file: db.password", "password_env: PORTOLAN_OTHER"))
+    assert "dry run" in apply(own, file, "--dry-run", "--trust").stderr
+
+
 def test_many_errors_are_named_at_once(own, team):
     before = directory(own)
     team.write_text("roles:\n" + "".join(f"  - name: 'wrong {i}'\n" for i in range(100)))
@@ -186,6 +213,9 @@ def test_the_rest_of_the_command_line(own, tmp_path):
     assert not person["has_password"]
     assert run("admin", "devices", "list").stdout and run("admin", "sessions", "list", "--json").returncode == 0
     assert len(own.json_lines("admin", "accounts", "list", "--limit", "1", "--order-by", "email desc")) == 1
+    for kind, bounds in (("accounts", "1 or more"), ("sessions", "1 to 1000")):
+        none = run("admin", kind, "list", "--limit", "0", check=False)
+        assert none.returncode == 2 and none.stderr == f"portolan: --limit: must be {bounds}; see: portolan admin {kind} list --help\n"
 
 
 def test_lists_are_watched(own):

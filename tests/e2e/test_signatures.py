@@ -53,11 +53,16 @@ class Script:
         assert answer.returncode == 0, answer.stderr
         return json.loads(answer.stdout)
 
-    def again(self, body=None):
-        """The last request once more, perhaps with another body."""
+    def again(self, body=None, header=None, other=None):
+        """The last request once more, perhaps with another body, or with the header `other` in the place of `header` (None: without one)."""
         words = (self.folder / "log").read_text().split("\0")[:-1]
         if body is not None:
             words[words.index("--data-binary") + 1] = body
+        if header is not None:
+            at = words.index(header)
+            del words[at - 1:at + 1]
+        if other is not None:
+            words += ["--header", other]
         return json.loads(subprocess.run(["/usr/bin/curl", *words], capture_output=True, text=True, check=True, timeout=30).stdout)
 
 
@@ -91,6 +96,36 @@ def test_another_body_is_refused(script, dev):
     assert refused["code"] == "bad_signature" and "Content-Digest" in refused["detail"]
     status, _, _ = curl(dev, "GET", "/v1/roles/smuggled", token=dev.ready["token"])
     assert status == 404
+
+
+@pytest.mark.parametrize("name", ["If-Match", "Idempotency-Key"])
+def test_nobody_on_the_way_changes_a_header(script, dev, name):
+    first, other = f'{name}: "0"', f'{name}: "1"'
+    path = "/v1/roles/no-such-role" if name == "If-Match" else "/v1/roles"
+    method = "PATCH" if name == "If-Match" else "POST"
+    assert script.call(method, path, '{"name": "no such thing!"}')["code"] in ("invalid", "not_found")  # taken, and refused for what it says
+    added = script.again(other=other)
+    assert added["code"] == "bad_signature" and f"{name.lower()} is not signed" in added["detail"], added
+    assert script.call(method, path, '{"name": "no such thing!"}', first)["code"] in ("invalid", "not_found")
+    changed = script.again(header=first, other=other)
+    assert changed["status"] == 401 and changed["code"] == "bad_signature", changed
+    removed = script.again(header=first)
+    assert removed["code"] == "bad_signature" and f"{name.lower()} is signed" in removed["detail"], removed
+
+
+def test_signed_headers_count(script, dev):
+    key = "Idempotency-Key: 5f0c6f5e-signed"
+    made = script.call("POST", "/v1/roles", '{"name": "signed-once"}', key)
+    assert made["name"] == "signed-once", made
+    assert script.call("POST", "/v1/roles", '{"name": "signed-once"}', key) == made
+    if_match = f'If-Match: "{made["revision"]}"'
+    changed = script.call("PATCH", "/v1/roles/signed-once", '{"name": "signed-twice"}', if_match)
+    assert changed["name"] == "signed-twice" and changed["revision"] > made["revision"]
+    stale = script.call("PATCH", "/v1/roles/signed-twice", '{"name": "signed-thrice"}', if_match)
+    assert (stale["status"], stale["code"]) == (412, "stale")
+    both = script.call("PATCH", "/v1/roles/signed-twice", '{"name": "signed-thrice"}', f'If-Match: "{changed["revision"]}"', key)
+    assert both["name"] == "signed-thrice", both
+    assert curl(dev, "DELETE", "/v1/roles/signed-thrice", token=dev.ready["token"])[0] == 204
 
 
 def test_a_removed_key_signs_nothing(script, dev):
