@@ -93,6 +93,28 @@ CO_TEST(SignedRequest, IsGoodForOneRequest) {
   CO_EXPECT_CALL("401 signature_replayed", post);
 }
 
+// Who has seen an admin's request does not get, by its head, the room that the admin's body had.
+CO_TEST(SignedRequest, IsGoodOnceForItsHeadToo) {
+  FakeClock clock;
+  TestPlane test(co_await net::this_executor(), clock);
+  Script script(test, clock);
+  CO_ASSERT_OK(co_await script.set_up());
+  const Ask ask = script.sign({"POST /v1/apply", {}, R"({"roles":[{"name":"dba"}]})"});
+  net::http::Request head{.method = "POST", .path = "/v1/apply", .query = {}, .headers = ask.headers, .body = {}};
+  head.target = "/v1/apply";
+  const net::http::Connection connection{.peer = "127.0.0.1", .certificate = {}};
+  Core& core = test.plane->core();
+  const auto by_head = [&] {
+    return identify({head, {}, &connection}, *core.lookup(), core.authorities, core.nonces, clock.wall(),
+                    Body::kToCome);
+  };
+  CO_ASSERT_OK(by_head());
+  CO_EXPECT_CALL("200", ask);
+  const auto again = by_head();
+  CO_ASSERT_TRUE(!again);
+  EXPECT_EQ(again.error().reason, "signature_replayed");
+}
+
 CO_TEST(SignedRequest, CoversTheWholeRequest) {
   FakeClock clock;
   TestPlane test(co_await net::this_executor(), clock);
