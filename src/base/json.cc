@@ -2,16 +2,15 @@
 
 #include <boost/json/basic_parser_impl.hpp>
 #include <boost/json/detail/handler.hpp>
+#include <boost/json/parse.hpp>
 #include <boost/json/parse_options.hpp>
 #include <boost/json/serialize.hpp>
-
-#include <set>
 
 namespace portolan::json {
 namespace {
 
-// Boost.JSON's own handler keeps the last of two entries of one name. What two readers can read differently is refused
-// here.
+// Counts the entries of objects: Boost.JSON keeps the last of two of one name, and what two readers can read
+// differently is refused here.
 struct Handler {
   static constexpr std::size_t max_object_size = 100'000;
   static constexpr std::size_t max_array_size = 1'000'000;
@@ -20,18 +19,13 @@ struct Handler {
   using error_code = boost::system::error_code;
 
   boost::json::value_stack stack;
-  std::vector<std::set<std::string>> names;
-  std::string key;
-  bool duplicate = false;
+  std::size_t names = 0;  // of all objects
 
   bool on_document_begin(error_code&) { return true; }
   bool on_document_end(error_code&) { return true; }
-  bool on_object_begin(error_code&) {
-    names.emplace_back();
-    return true;
-  }
+  bool on_object_begin(error_code&) { return true; }
   bool on_object_end(std::size_t n, error_code&) {
-    names.pop_back();
+    names += n;
     stack.push_object(n);
     return true;
   }
@@ -41,17 +35,10 @@ struct Handler {
     return true;
   }
   bool on_key_part(std::string_view part, std::size_t, error_code&) {
-    key += part;
     stack.push_chars(part);
     return true;
   }
-  bool on_key(std::string_view part, std::size_t, error_code& error) {
-    key += part;
-    if (!names.back().insert(std::exchange(key, {})).second) {
-      duplicate = true;
-      error = boost::json::error::syntax;
-      return false;
-    }
+  bool on_key(std::string_view part, std::size_t, error_code&) {
     stack.push_key(part);
     return true;
   }
@@ -88,33 +75,104 @@ struct Handler {
   bool on_comment(std::string_view, error_code&) { return true; }
 };
 
+std::size_t entries_of(const Value& value) {
+  std::size_t count = 0;
+  if (value.is_object()) {
+    count = value.get_object().size();
+    for (const auto& entry : value.get_object()) count += entries_of(entry.value());
+  } else if (value.is_array()) {
+    for (const auto& element : value.get_array()) count += entries_of(element);
+  }
+  return count;
+}
+
+// What stands for a character that JSON does not take as it is; null for all others.
+const char* escape_of(char c) {
+  switch (c) {
+    case '"': return "\\\"";
+    case '\\': return "\\\\";
+    case '\b': return "\\b";
+    case '\f': return "\\f";
+    case '\n': return "\\n";
+    case '\r': return "\\r";
+    case '\t': return "\\t";
+    default: return nullptr;
+  }
+}
+
 }  // namespace
 
 namespace detail {
 
-Error mismatch(std::string_view path, std::string_view expected, const Value& found) {
-  const std::string where = path.empty() ? "" : std::string(path) + ": ";
-  return {Code::kInvalid,
-          where + "expected " + std::string(expected) + ", found " + std::string(boost::json::to_string(found.kind()))};
+std::string Place::words() const {
+  if (outer == nullptr) return {};
+  std::string before = outer->words();
+  if (name.data() == nullptr) return before + "[" + std::to_string(index) + "]";
+  return before + (before.empty() ? "" : ".") + std::string(name);
+}
+
+std::unexpected<Error> wrong(const Place& place, std::string_view what) {
+  const std::string where = place.words();
+  return fail(Code::kInvalid, (where.empty() ? "" : where + ": ") + std::string(what));
+}
+
+Error mismatch(const Place& place, std::string_view expected, const Value& found) {
+  return wrong(place,
+               "expected " + std::string(expected) + ", found " + std::string(boost::json::to_string(found.kind())))
+      .error();
+}
+
+void print_text(std::string_view text, std::string& out) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  out += '"';
+  std::size_t begin = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte >= 0x20 && byte != '"' && byte != '\\') continue;
+    out += text.substr(begin, i - begin);
+    begin = i + 1;
+    if (const char* escape = escape_of(text[i])) {
+      out += escape;
+    } else {
+      out += "\\u00";
+      out += kDigits[byte >> 4];
+      out += kDigits[byte & 15];
+    }
+  }
+  out += text.substr(begin);
+  out += '"';
+}
+
+void print_number(double number, std::string& out) { out += boost::json::serialize(Value(number)); }
+
+Value value_of(std::string_view printed) {
+  boost::json::parse_options options;
+  options.max_depth = 64;
+  options.allow_invalid_utf8 = true;  // texts are not looked at when they are printed
+  return boost::json::parse(printed, {}, options);
 }
 
 }  // namespace detail
 
-Result<Value> parse(std::string_view text) {
+Result<Value> parse(std::string_view text) { return detail::parse_into({}, text); }
+
+Result<Value> detail::parse_into(boost::json::storage_ptr memory, std::string_view text) {
   boost::json::parse_options options;
   options.max_depth = 64;
   boost::json::basic_parser<Handler> parser(options);
-  parser.handler().stack.reset();
+  parser.handler().stack.reset(std::move(memory));
   boost::system::error_code error;
   const std::size_t consumed = parser.write_some(false, text.data(), text.size(), error);
-  if (parser.handler().duplicate) return fail(Code::kInvalid, "invalid JSON: a name appears twice in one object");
   if (!error && consumed < text.size()) {
     const auto rest = text.substr(consumed);
     if (rest.find_first_not_of(" \t\r\n") != std::string_view::npos) error = boost::json::error::extra_data;
   }
   if (!error && !parser.done()) error = boost::json::error::incomplete;
   if (error) return fail(Code::kInvalid, "invalid JSON: " + error.message());
-  return parser.handler().stack.release();
+  Value value = parser.handler().stack.release();
+  if (entries_of(value) != parser.handler().names)
+    return fail(Code::kInvalid, "invalid JSON: a name appears twice in one object");
+  return value;
 }
 
 std::string print(const Value& value) { return boost::json::serialize(value); }

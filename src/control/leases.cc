@@ -29,10 +29,10 @@ std::string name_of_resource(const directory::Snapshot& snapshot, std::string_vi
 
 // A lease is for the resource as it was: when any of this changes, what runs on it runs on something else.
 std::string target_of(const directory::Resource& resource) {
-  const json::Value parts = json::to_value(
-      std::vector<std::string>{resource.type, resource.host, std::to_string(resource.port),
-                               json::encode(resource.settings), resource.username, resource.sealed_password});
-  return hex(crypto::sha256(as_bytes(json::print(parts))));
+  const std::vector<std::string> parts = {
+      resource.type,     resource.host,           std::to_string(resource.port), json::encode(resource.settings),
+      resource.username, resource.sealed_password};
+  return hex(crypto::sha256(as_bytes(json::encode(parts))));
 }
 
 // The assertion, proven to come from the device that it names.
