@@ -11,7 +11,9 @@ namespace portolan::net {
 
 class ReadySlot {
  public:
-  explicit ReadySlot(const Executor& executor) : state_(std::make_shared<State>(executor)) {}
+  enum class When { kLater, kTurnEnd };
+  explicit ReadySlot(const Executor& executor, When when = When::kLater)
+      : state_(std::make_shared<State>(executor, when)) {}
   ReadySlot(const ReadySlot&) = delete;
   ReadySlot& operator=(const ReadySlot&) = delete;
   ~ReadySlot() { cancel(); }
@@ -19,13 +21,14 @@ class ReadySlot {
   void set(Stream::Ready ready);
   void cancel();
   bool waiting() const { return static_cast<bool>(state_->ready); }
-  // Calls the waiter, if there is one, from the loop.
+  // Calls the waiter, if there is one, from the loop: as what is posted, or at the end of the turn (turn_end.h).
   void fire();
 
  private:
   struct State {
-    explicit State(const Executor& on) : executor(on) {}
-    Executor executor;
+    State(const Executor& on, When called) : executor(on), when(called) {}
+    const Executor executor;
+    const When when;
     Stream::Ready ready;
     bool posted = false;     // a call for this waiter is on its way
     std::uint64_t turn = 0;  // tells this waiter from earlier ones

@@ -67,7 +67,7 @@ TlsTransport::TlsTransport(std::unique_ptr<Stream> below, std::function<void()> 
     : below_(std::move(below)),
       socket_(dynamic_cast<SocketStream*>(below_.get())),
       on_progress_(std::move(on_progress)),
-      flush_(below_->executor()) {}
+      flush_(below_->executor(), ReadySlot::When::kTurnEnd) {}
 
 TlsTransport::~TlsTransport() { release(); }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 
+#include "net/turn_end.h"
 #include "tunnel/fields.h"
 #include "tunnel/refusal.h"
 
@@ -135,7 +136,7 @@ void MuxCore::schedule_flush() {
   const bool idle = outbox_.empty() && !nghttp2_session_want_write(session_) && !fault_ && !drained;
   if (phase_ == Phase::kOpen && idle) return;
   flush_posted_ = true;
-  net::post(executor_, [weak = weak_from_this()] {
+  net::at_turn_end(executor_, [weak = weak_from_this()] {
     const auto self = weak.lock();
     if (!self) return;
     self->flush_posted_ = false;
