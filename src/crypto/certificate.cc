@@ -105,6 +105,19 @@ Bytes Certificate::der() const {
 
 std::string Certificate::fingerprint() const { return hex(sha256(der())); }
 
+Bytes Certificate::end_point() const {
+  const ErrorScope errors;
+  int digest = NID_undef;
+  if (X509_get_signature_info(native(), &digest, nullptr, nullptr, nullptr) != 1 || digest == NID_undef) return {};
+  if (digest == NID_md5 || digest == NID_sha1) digest = NID_sha256;
+  const EVP_MD* by = EVP_get_digestbynid(digest);
+  if (by == nullptr) return {};
+  Bytes out(static_cast<std::size_t>(EVP_MD_get_size(by)));
+  unsigned size = 0;
+  if (X509_digest(native(), by, native_bytes(out.data()), &size) != 1 || size != out.size()) return {};
+  return out;
+}
+
 std::string Certificate::serial() const {
   const Owned<BIGNUM, BN_free> number(
       must(ASN1_INTEGER_to_BN(X509_get0_serialNumber(native()), nullptr), "ASN1_INTEGER_to_BN"));

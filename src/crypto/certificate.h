@@ -41,6 +41,10 @@ class Certificate {
   Bytes der() const;
   // Lower-case hexadecimal SHA-256 of the DER form: what people compare and joining nodes pin.
   std::string fingerprint() const;
+  // The hash of the DER form that stands for a server's end of a TLS connection, "tls-server-end-point" (RFC 5929
+  // §4.1): by the hash of the certificate's own signature, SHA-256 in place of MD5 and SHA-1. Empty where the signature
+  // has no hash of its own (Ed25519): for these none is defined.
+  Bytes end_point() const;
   std::string serial() const;             // lower-case hexadecimal
   std::vector<std::string> uris() const;  // of the subject alternative name, in order
   // The one URI name; Code::kInvalid if there is none or more than one.

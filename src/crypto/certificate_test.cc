@@ -110,6 +110,29 @@ TEST(Certificate, ReadsOnlyWhatIsWholeAndSmall) {
   EXPECT_EQ(ERR_peek_error(), 0U) << "an error was left for the next TLS operation";
 }
 
+// RFC 5929 §4.1; what OpenSSL's own tools and PostgreSQL make of the same certificates.
+TEST(Certificate, EndPointIsHashedAsItsSignatureIs) {
+  const World w;
+  struct Case {
+    const EVP_MD* signature;
+    const EVP_MD* hash;
+  };
+  for (const Case& c : {Case{EVP_sha256(), EVP_sha256()}, Case{EVP_sha384(), EVP_sha384()},
+                        Case{EVP_sha512(), EVP_sha512()}, Case{EVP_sha1(), EVP_sha256()}}) {
+    const OwnedX509 copy(X509_dup(w.leaf.native()));
+    ASSERT_GT(X509_sign(copy.get(), w.root.key().native(), c.signature), 0);
+    const Certificate certificate(std::shared_ptr<X509>(copy.get(), [](X509*) {}));
+    const Bytes der = certificate.der();
+    Bytes expected(static_cast<std::size_t>(EVP_MD_get_size(c.hash)));
+    ASSERT_EQ(EVP_Digest(der.data(), der.size(), native_bytes(expected.data()), nullptr, c.hash, nullptr), 1);
+    EXPECT_EQ(certificate.end_point(), expected) << EVP_MD_get0_name(c.signature);
+  }
+  const OwnedPkey ed25519(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  const OwnedX509 copy(X509_dup(w.leaf.native()));
+  ASSERT_GT(X509_sign(copy.get(), ed25519.get(), nullptr), 0);
+  EXPECT_TRUE(Certificate(std::shared_ptr<X509>(copy.get(), [](X509*) {})).end_point().empty());
+}
+
 TEST(Certificate, IdentityIsTheOneUri) {
   const World w;
   CertificateRequest request = request_for(w.key.public_key());

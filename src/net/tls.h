@@ -26,7 +26,7 @@ struct TlsIdentity {
   std::shared_ptr<const crypto::PrivateKey> key;
 };
 
-enum class TlsVersions { kOnly13, k12And13 };  // ours; 1.2 for resources that have no more
+enum class TlsVersions { kOnly13, k12And13 };  // ours; 1.2 for resources and their clients that have no more
 
 struct TlsClientOptions {
   TlsVersions versions = TlsVersions::kOnly13;
@@ -84,7 +84,8 @@ class TlsServer {
  public:
   // The purpose is selected by the client's ALPN and server name before any certificate is shown; none fits: the
   // handshake is refused.
-  static Result<std::shared_ptr<const TlsServer>> make(std::vector<TlsServerPurpose> purposes);
+  static Result<std::shared_ptr<const TlsServer>> make(std::vector<TlsServerPurpose> purposes,
+                                                       TlsVersions versions = TlsVersions::kOnly13);
   virtual ~TlsServer() = default;
   virtual Task<Result<std::unique_ptr<TlsStream>>> accept(std::unique_ptr<Stream> below,
                                                           std::chrono::milliseconds limit) const = 0;

@@ -53,9 +53,11 @@ Bytes issuer_of(const TlsIdentity& identity) {
 
 class Server : public TlsServer, public std::enable_shared_from_this<Server> {
  public:
+  explicit Server(TlsVersions versions) : versions_(versions) {}
+
   Result<> set_up(std::vector<TlsServerPurpose> purposes) {
     if (purposes.empty()) return fail(Code::kInvalid, "tls server without a purpose");
-    entrance_ = make_context(TLS_server_method(), TlsVersions::kOnly13);
+    entrance_ = make_context(TLS_server_method(), versions_);
     SSL_CTX_set_client_hello_cb(entrance_.get(), on_client_hello, this);
     for (auto& each : purposes) {
       auto& made = *purposes_.emplace_back(std::make_unique<Purpose>());
@@ -92,7 +94,7 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
 
   Result<TlsContext> make_purpose_context(Purpose& purpose, const TlsIdentity& identity) {
     const auto& options = purpose.options;
-    TlsContext made = make_context(TLS_server_method(), TlsVersions::kOnly13);
+    TlsContext made = make_context(TLS_server_method(), versions_);
     auto& context = *made;
     PL_CHECK(set_identity(context, identity));
     if (!options.alpn.empty()) SSL_CTX_set_alpn_select_cb(&context, choose_alpn, &purpose);
@@ -177,14 +179,15 @@ class Server : public TlsServer, public std::enable_shared_from_this<Server> {
     return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
   }
 
+  const TlsVersions versions_;
   TlsContext entrance_;  // shows nothing and trusts nobody
   std::vector<std::unique_ptr<Purpose>> purposes_;
 };
 
 }  // namespace
 
-Result<std::shared_ptr<const TlsServer>> TlsServer::make(std::vector<TlsServerPurpose> purposes) {
-  const auto server = std::make_shared<Server>();
+Result<std::shared_ptr<const TlsServer>> TlsServer::make(std::vector<TlsServerPurpose> purposes, TlsVersions versions) {
+  const auto server = std::make_shared<Server>(versions);
   PL_CHECK(server->set_up(std::move(purposes)));
   return server;
 }

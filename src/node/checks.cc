@@ -62,6 +62,18 @@ void Checks::begin(api::CheckTask task) {
   if (tasks_.size() < kAtOnce) tasks_.spawn("check " + task.name, run(std::move(task)));
 }
 
+net::Task<Result<>> Checks::probe(const protocols::Protocol& protocol, const api::CheckTask& task,
+                                  std::vector<net::Endpoint> hosts, std::chrono::milliseconds deadline) {
+  const protocols::Dial dial = [hosts, limit = std::min(dial_limit_, deadline)](
+                                   std::size_t host) -> net::Task<Result<std::unique_ptr<net::Stream>>> {
+    auto stream = co_await net::dial_tcp(hosts[host], limit);
+    if (!stream) co_return std::unexpected(std::move(stream).error());
+    co_return std::move(*stream);
+  };
+  protocols::Target target{task.name, hosts, task.settings, task.username, task.password};
+  co_return co_await net::with_timeout(protocol.probe(std::move(target), dial, deadline), deadline);
+}
+
 net::Task<> Checks::run(api::CheckTask task) {
   const BootTime began = Clock::real().boot();
   const auto* protocol = find_(task.type);
@@ -70,15 +82,9 @@ net::Task<> Checks::run(api::CheckTask task) {
   if (!protocol) {
     outcome = fail(Code::kUnavailable, "the node does not speak " + quoted(task.type), "not_understood");
   } else {
-    const protocols::Dial dial =
-        [to = net::Endpoint{task.host, task.port},
-         limit = std::min(dial_limit_, deadline)]() -> net::Task<Result<std::unique_ptr<net::Stream>>> {
-      auto stream = co_await net::dial_tcp(to, limit);
-      if (!stream) co_return std::unexpected(std::move(stream).error());
-      co_return std::move(*stream);
-    };
-    protocols::Target target{task.name, task.host, task.port, task.settings, task.username, task.password};
-    outcome = co_await net::with_timeout(protocol->probe(std::move(target), dial, deadline), deadline);
+    auto hosts = protocols::hosts_of(task.host, task.port, task.settings);
+    outcome = hosts ? co_await probe(*protocol, task, std::move(*hosts), deadline)
+                    : std::unexpected(std::move(hosts).error());
     if (!outcome && outcome.error().code == Code::kCancelled) co_return;
     if (!outcome && outcome.error().code == Code::kTimeout)
       outcome = fail(Code::kTimeout, "timed out after " + format_duration(deadline));

@@ -31,6 +31,8 @@ class Checks {
 
  private:
   net::Task<> run(api::CheckTask task);
+  net::Task<Result<>> probe(const protocols::Protocol& protocol, const api::CheckTask& task,
+                            std::vector<net::Endpoint> hosts, std::chrono::milliseconds deadline);
   void finish(const api::CheckTask& task, const Result<>& outcome, std::chrono::milliseconds took);
 
   std::chrono::milliseconds dial_limit_;

@@ -78,24 +78,35 @@ Result<std::shared_ptr<const api::Lease>> LeaseCache::take_over(const LeaseKey& 
   const auto life = std::chrono::milliseconds(std::min<std::uint64_t>(lease.life_ms, 24ULL * 3600 * 1000));
   grace_ = life;
   Entry& entry = entries_[key];
+  const bool same_credential = entry.lease && entry.lease->username == lease.username &&
+                               entry.lease->password.reveal() == lease.password.reveal();
+  if (!same_credential) {
+    forget(entry);
+    entry.derived = std::make_shared<protocols::DerivedKeys>();
+  }
   entry.lease = std::make_shared<const api::Lease>(std::move(lease));
   entry.ends = clock_.boot() + life;
   return entry.lease;
 }
 
-Result<> LeaseCache::hold(const LeaseKey& key, LeaseHolder& holder) {
+Result<std::shared_ptr<protocols::DerivedKeys>> LeaseCache::hold(const LeaseKey& key, LeaseHolder& holder) {
   const auto found = entries_.find(key);
   if (found == entries_.end() || !found->second.lease) return fail(Code::kDenied, "access was taken away", "revoked");
   found->second.holders.insert(&holder);
-  return {};
+  return found->second.derived;
 }
 
 void LeaseCache::release(const LeaseKey& key, LeaseHolder& holder) {
   if (const auto found = entries_.find(key); found != entries_.end()) found->second.holders.erase(&holder);
 }
 
-void LeaseCache::end(Entry& entry, const Error& reason) {
+void LeaseCache::forget(Entry& entry) {
   entry.lease.reset();
+  if (entry.derived) entry.derived->end();
+}
+
+void LeaseCache::end(Entry& entry, const Error& reason) {
+  forget(entry);
   for (LeaseHolder* holder : std::exchange(entry.holders, {})) holder->lease_ended(reason);
 }
 
@@ -121,7 +132,7 @@ void LeaseCache::end_session(const std::string& session, const std::string& reas
     for (LeaseHolder* holder : entry.holders)
       if (holder->session_id() == session) {
         entry.holders.erase(holder);
-        entry.lease.reset();  // what may not go on may not begin again on the same lease
+        forget(entry);  // what may not go on may not begin again on the same lease
         holder->lease_ended(Error{Code::kDenied, reason, "revoked", Hop::kControlPlane});
         return;
       }

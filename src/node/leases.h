@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "net/event.h"
 #include "node/control_watch.h"
+#include "protocols/derived_keys.h"
 
 namespace portolan::node {
 
@@ -45,8 +46,9 @@ class LeaseCache {
   // Asks for the lease anew; a refusal ends it and its sessions.
   net::Task<Result<std::shared_ptr<const api::Lease>>> renew(LeaseKey key, std::string assertion);
 
-  // A live session on the lease; hold() fails if the lease has ended meanwhile.
-  Result<> hold(const LeaseKey& key, LeaseHolder& holder);
+  // A live session on the lease; hold() fails if the lease has ended meanwhile. Gives what drivers keep with its
+  // credential, which forgets all when the lease ends or has another credential.
+  Result<std::shared_ptr<protocols::DerivedKeys>> hold(const LeaseKey& key, LeaseHolder& holder);
   void release(const LeaseKey& key, LeaseHolder& holder);
 
   void revoke(const std::vector<std::string>& leases, const std::string& reason);
@@ -67,12 +69,14 @@ class LeaseCache {
  private:
   struct Entry {
     std::shared_ptr<const api::Lease> lease;
+    std::shared_ptr<protocols::DerivedKeys> derived;  // with its sessions, which may outlive the lease by a moment
     BootTime ends{};
     std::set<LeaseHolder*> holders;
   };
   net::Task<Result<std::shared_ptr<const api::Lease>>> request(LeaseKey key, std::string assertion);
   Result<std::shared_ptr<const api::Lease>> take_over(const LeaseKey& key, api::Lease lease);
-  void end(Entry& entry, const Error& reason);
+  static void forget(Entry& entry);
+  static void end(Entry& entry, const Error& reason);
 
   net::Executor executor_;
   api::ControlClient& client_;

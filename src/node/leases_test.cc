@@ -62,6 +62,34 @@ CO_TEST(LeaseCache, AsksOnceForAllWhoKnockAtOnceAndThenNotAgain) {
   EXPECT_EQ(rig.control.calls, 2);
 }
 
+CO_TEST(LeaseCache, WhatIsDerivedFromACredentialLivesAsLongAsItDoes) {
+  std::string password = "pencil";
+  Rig rig(co_await net::this_executor(), [&password] {
+    api::Lease lease = lease_for(kKey);
+    lease.password = Secret(password);
+    return lease;
+  });
+  const crypto::Sha256 derived = crypto::sha256(as_bytes("derived"));
+  Holder first("s-1"), second("s-2");
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "assertion", std::nullopt));
+  const auto kept = rig.cache.hold(kKey, first);
+  CO_ASSERT_OK(kept);
+  (*kept)->keep(as_bytes("salt"), derived);
+  CO_ASSERT_OK(co_await rig.cache.renew(kKey, "assertion"));
+  auto later = rig.cache.hold(kKey, second);
+  CO_ASSERT_OK(later);
+  EXPECT_EQ((*later)->find(as_bytes("salt")), derived) << "the same credential";
+
+  password = "eraser";
+  CO_ASSERT_OK(co_await rig.cache.renew(kKey, "assertion"));
+  EXPECT_FALSE((*kept)->find(as_bytes("salt"))) << "the credential was changed";
+  later = rig.cache.hold(kKey, second);
+  CO_ASSERT_OK(later);
+  (*later)->keep(as_bytes("salt"), derived);
+  rig.cache.revoke({"l-1"}, "access was taken away");
+  EXPECT_FALSE((*later)->find(as_bytes("salt"))) << "the lease has ended, its session not yet";
+}
+
 CO_TEST(LeaseCache, EachOneRefusedAsksForHimself) {
   const auto executor = co_await net::this_executor();
   Rig rig(executor, []() -> Result<api::Lease> { return fail(Code::kDenied, "no grant", "no_grant"); });

@@ -27,20 +27,22 @@ std::function<net::Task<Result<>>()> CancelRegistry::find(const LeaseKey& owner,
   return found == cancels_.end() ? nullptr : found->second;
 }
 
-NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace)
+NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::vector<net::Endpoint> hosts,
+                         std::string trace)
     : parts_(parts),
       lease_(std::move(lease)),
       id_(make_id("s")),
       trace_(std::move(trace)),
       started_(parts.clock.boot()) {
-  granted_ = {lease_->account, lease_->email, lease_->device,   lease_->resource, lease_->name,
-              lease_->host,    lease_->port,  lease_->settings, lease_->username, lease_->password};
+  granted_ = {lease_->account,  lease_->email,    lease_->device,   lease_->resource, lease_->name,
+              std::move(hosts), lease_->settings, lease_->username, lease_->password};
 }
 
 Result<std::unique_ptr<NodeSession>> NodeSession::begin(SessionParts parts, std::shared_ptr<const api::Lease> lease,
                                                         std::string trace) {
-  std::unique_ptr<NodeSession> session(new NodeSession(parts, std::move(lease), std::move(trace)));
-  PL_CHECK(parts.leases.hold(session->key(), *session));
+  PL_TRY(auto hosts, protocols::hosts_of(lease->host, lease->port, lease->settings));
+  std::unique_ptr<NodeSession> session(new NodeSession(parts, std::move(lease), std::move(hosts), std::move(trace)));
+  PL_TRY(session->derived_keys_, parts.leases.hold(session->key(), *session));
   if (auto kept = parts.spool.append(session->blank("session.started")); !kept)
     return std::unexpected(std::move(kept).error().within("put the session on record").at(Hop::kEgress));
   session->ended_ = false;
@@ -91,8 +93,8 @@ void NodeSession::end(const Result<>& outcome) {
             {{"session", id_}, {"why", *record.reason}, {"to_resource", bytes_in_}, {"from_resource", bytes_out_}});
 }
 
-net::Task<Result<std::unique_ptr<net::Stream>>> NodeSession::dial() {
-  auto stream = co_await net::dial_tcp({granted_.host, granted_.port}, parts_.dial_limit);
+net::Task<Result<std::unique_ptr<net::Stream>>> NodeSession::dial(std::size_t host) {
+  auto stream = co_await net::dial_tcp(granted_.hosts.at(host), parts_.dial_limit);
   if (!stream)
     co_return std::unexpected(std::move(stream).error().within("reach " + quoted(granted_.name)).at(Hop::kResource));
   co_return std::move(*stream);

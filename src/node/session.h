@@ -48,7 +48,8 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   const protocols::Granted& granted() const override { return granted_; }
   const Clock& clock() const override { return parts_.clock; }
   net::StopSignal& stop() override { return stop_; }
-  net::Task<Result<std::unique_ptr<net::Stream>>> dial() override;
+  net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) override;
+  protocols::DerivedKeys& derived_keys() override { return *derived_keys_; }
   Result<> record(audit::Query query) override;
   void describe_client(std::string client, std::string database) override;
   void count_bytes(std::uint64_t to_resource, std::uint64_t from_resource) override;
@@ -59,7 +60,8 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   void lease_ended(Error reason) override { stop_.stop(std::move(reason)); }
 
  private:
-  NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::string trace);
+  NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::vector<net::Endpoint> hosts,
+              std::string trace);
   api::AuditRecord blank(std::string kind);
   LeaseKey key() const { return {lease_->account, lease_->device, lease_->resource}; }
 
@@ -68,6 +70,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   std::string id_;
   std::string trace_;
   protocols::Granted granted_;
+  std::shared_ptr<protocols::DerivedKeys> derived_keys_;
   net::StopSignal stop_;
   std::uint64_t sequence_ = 0;
   std::string client_, database_;

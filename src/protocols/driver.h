@@ -30,15 +30,14 @@ using Settings = std::map<std::string, std::string>;
 
 // What a probe signs in to: the resource as a lease would tell it.
 struct Target {
-  std::string name;  // the resource's
-  std::string host;
-  std::uint16_t port = 0;
+  std::string name;                  // the resource's
+  std::vector<net::Endpoint> hosts;  // hosts_of(): at least the resource's own
   Settings settings;
   std::string username;
   Secret password;
 };
-// Connects to the target, plain TCP.
-using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>()>;
+// Connects to one of the target's hosts, plain TCP.
+using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>(std::size_t host)>;
 
 // One row of the registry.
 struct Protocol {

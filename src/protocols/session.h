@@ -15,6 +15,8 @@
 #include "base/result.h"
 #include "net/stop.h"
 #include "net/stream.h"
+#include "protocols/derived_keys.h"
+#include "protocols/hosts.h"
 
 namespace portolan::protocols {
 
@@ -23,10 +25,9 @@ struct Granted {
   std::string account;  // a-…
   std::string email;
   std::string device;
-  std::string resource;  // rs-…
-  std::string name;      // the resource's
-  std::string host;
-  std::uint16_t port = 0;
+  std::string resource;              // rs-…
+  std::string name;                  // the resource's
+  std::vector<net::Endpoint> hosts;  // hosts_of(): at least the resource's own
   std::map<std::string, std::string> settings;
   std::string username;
   Secret password;
@@ -51,8 +52,11 @@ class Session {
   // Fires when the session must end (revoked, lease over, node stopping): the driver says so to the client and returns.
   virtual net::StopSignal& stop() = 0;
 
-  // Connects to the resource, within the node's limit; plain TCP. Errors bear Hop::kResource.
-  virtual net::Task<Result<std::unique_ptr<net::Stream>>> dial() = 0;
+  // Connects to granted().hosts[host], within the node's limit; plain TCP. Errors bear Hop::kResource.
+  virtual net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) = 0;
+
+  // What drivers have worked out from this lease's credential; for the life of the lease.
+  virtual DerivedKeys& derived_keys() = 0;
 
   // Puts a query on record; the session fills in who, what and the sequence. Fails when the record cannot be kept as
   // the resource demands: then the session must end with that error.

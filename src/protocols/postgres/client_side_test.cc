@@ -5,56 +5,6 @@
 namespace portolan::protocols::postgres {
 namespace {
 
-TEST(ClientSide, Databases) {
-  struct Case {
-    std::string_view pinned, wish, user;
-    std::optional<std::string> opened;
-  };
-  const Case cases[] = {
-      {"", "", "alice", ""},
-      {"", "sales", "alice", "sales"},
-      {"", "alice", "alice", "alice"},
-      {"main", "", "alice", "main"},
-      {"main", "main", "alice", "main"},
-      {"main", "alice", "alice", "main"},    // what psql asks for when the person names none
-      {"main", "billing", "alice", "main"},  // the resource's name
-      {"main", "sales", "alice", std::nullopt},
-  };
-  for (const Case& c : cases) {
-    Startup asked{0, {{"user", std::string(c.user)}}};
-    if (!c.wish.empty()) asked.parameters.emplace_back("database", c.wish);
-    Granted granted;
-    granted.name = "billing";
-    if (!c.pinned.empty()) granted.settings["database"] = c.pinned;
-    const auto chosen = choose_database(asked, granted);
-    EXPECT_EQ(chosen.has_value(), c.opened.has_value()) << c.pinned << " " << c.wish;
-    if (chosen && c.opened) {
-      EXPECT_EQ(*chosen, *c.opened);
-    }
-    if (chosen) continue;
-    EXPECT_EQ(chosen.error().reason, "sqlstate_3D000");
-    expect_contains(chosen.error().message, {"billing", "main", "sales"});
-  }
-}
-
-TEST(ClientSide, ForwardedParameters) {
-  const Startup asked{0,
-                      {{"user", "alice"},
-                       {"database", "d"},
-                       {"application_name", "psql"},
-                       {"_pq_.new", "1"},
-                       {"replication", "off"},
-                       {"options", "-c geqo=off"}}};
-  const auto forwarded = forwarded_parameters(asked);
-  ASSERT_TRUE(forwarded);
-  EXPECT_EQ(*forwarded, (Parameters{{"application_name", "psql"}, {"options", "-c geqo=off"}}));
-  for (std::string_view value : {"true", "on", "1", "database", "anything"}) {
-    const auto refused = forwarded_parameters({0, {{"user", "alice"}, {"replication", std::string(value)}}});
-    ASSERT_FALSE(refused) << value;
-    EXPECT_EQ(refused.error().reason, "sqlstate_0A000");
-  }
-}
-
 TEST(ClientSide, Versions) {
   EXPECT_TRUE(version_answer({0, {{"user", "a"}}}).empty());
   EXPECT_EQ(version_answer({2, {{"user", "a"}}}), negotiate_version({}));

@@ -12,8 +12,11 @@
 #include "base/log.h"
 #include "net/join.h"
 #include "protocols/postgres/client_side.h"
+#include "protocols/postgres/entrance.h"
+#include "protocols/postgres/forwarding.h"
 #include "protocols/postgres/inspect.h"
 #include "protocols/postgres/resource_side.h"
+#include "protocols/postgres/server_state.h"
 
 namespace portolan::protocols::postgres {
 namespace {
@@ -59,57 +62,51 @@ class PostgresDriver final : public Driver {
   explicit PostgresDriver(Session& session) : session_(session) {}
 
   net::Task<Result<>> serve(std::unique_ptr<net::Stream> client) override {
-    net::Reader reader(*client);
-    auto arrival = co_await net::with_timeout(receive_start(*client, reader), kStartLimit);
-    if (!arrival) co_return co_await turn_away(*client, std::move(arrival).error());
+    Entrance entrance(std::move(client), client_tls());
+    auto arrival = co_await net::with_timeout(entrance.receive(), kStartLimit);
+    if (!arrival) co_return co_await turn_away(entrance.stream(), std::move(arrival).error());
     if (const auto* key = std::get_if<BackendKey>(&*arrival))
       co_return co_await session_.cancel({key->process, key->secret});
     const Startup startup = std::get<Startup>(std::move(*arrival));
 
-    SignedIn in;
-    auto server = co_await reach_server(startup, in);
-    if (!server) co_return co_await turn_away(*client, std::move(server).error());
+    auto reached = co_await reach_server(startup);
+    if (!reached) co_return co_await turn_away(entrance.stream(), std::move(reached).error());
 
-    const Bytes welcome = welcome_of(startup, in);
-    CO_CHECK(co_await net::with_timeout(net::write(*client, welcome), kStartLimit));
-    auto from_client = net::prepend(reader.take_rest(), std::move(client));
-    auto from_server = net::prepend(std::move(in.rest), std::move(*server));
-    co_return co_await carry(std::move(from_client), std::move(from_server));
+    const Bytes welcome = welcome_of(startup, reached->in);
+    CO_CHECK(co_await net::with_timeout(net::write(*entrance.stream(), welcome), kStartLimit));
+    auto from_server = net::prepend(std::move(reached->in.rest), std::move(reached->stream));
+    co_return co_await carry(entrance.take(), std::move(from_server));
   }
 
  private:
   // Says why, and gives the reason on. A stranger that is silent, gone or a web page is told nothing.
-  net::Task<Result<>> turn_away(net::Stream& client, Error why) {
+  net::Task<Result<>> turn_away(net::Stream* client, Error why) {
     why = std::move(why).at(Hop::kEgress);
-    const bool silent = why.reason == kHttpRequest ||
+    const bool silent = client == nullptr || why.reason == kHttpRequest ||
                         (why.hop == Hop::kEgress && (why.code == Code::kTimeout || why.code == Code::kEof));
-    if (!silent) co_await say_goodbye(client, refusal(why, session_.trace()));
+    if (!silent) co_await say_goodbye(*client, refusal(why, session_.trace()));
     co_return std::unexpected(std::move(why));
   }
 
-  net::Task<Result<std::unique_ptr<net::Stream>>> reach_server(const Startup& startup, SignedIn& in) {
+  Entrance::Tls client_tls() const {
     const Granted& granted = session_.granted();
-    SignIn as{granted.username, granted.password, {}, {}};
-    CO_TRY(as.database, choose_database(startup, granted));
-    CO_TRY(as.parameters, forwarded_parameters(startup));
-    CO_TRY(const TlsChoice tls, tls_choice(granted.settings, granted.host));
-    session_.describe_client(std::string(startup.find("application_name")),
-                             as.database.empty() ? as.user : as.database);
-    CO_TRY(auto raw, co_await session_.dial());
-    auto leg = co_await protect(std::move(raw), tls, kSignInLimit);
-    if (!leg) co_return at_resource(std::move(leg).error(), "reach");
-    auto done = co_await net::with_timeout(sign_in(*leg->stream, leg->encrypted, as), kSignInLimit);
-    if (!done) co_return at_resource(std::move(done).error(), fmt::format("sign in as {} to", quoted(as.user)));
-    in = std::move(*done);
-    cancel_ = [host = granted.host, port = granted.port, tls, key = in.key] { return cancel_at(host, port, tls, key); };
-    offered_ = session_.offer_cancel(cancel_);
-    co_return std::move(leg->stream);
+    const auto asked = granted.settings.find("client_tls");
+    return {asked != granted.settings.end() && asked->second == "offer", granted.name, session_.clock()};
   }
 
-  std::unexpected<Error> at_resource(Error error, std::string_view doing) const {
-    return std::unexpected(std::move(error)
-                               .within(fmt::format("{} resource {}", doing, quoted(session_.granted().name)))
-                               .at(Hop::kResource));
+  net::Task<Result<Reached>> reach_server(const Startup& startup) {
+    const Granted& granted = session_.granted();
+    SignIn as{.user = granted.username, .password = granted.password, .salted = &session_.derived_keys()};
+    CO_TRY(as.database, choose_database(startup, granted));
+    CO_TRY(as.parameters, forwarded_parameters(startup, granted));
+    session_.describe_client(std::string(startup.find("application_name")),
+                             as.database.empty() ? as.user : as.database);
+    const auto dial = [&session = session_](std::size_t host) { return session.dial(host); };
+    CO_TRY(Reached reached,
+           co_await reach({granted.name, granted.settings, granted.hosts, dial, kSignInLimit}, std::move(as)));
+    cancel_ = [host = reached.host, tls = reached.tls, key = reached.in.key] { return cancel_at(host, tls, key); };
+    offered_ = session_.offer_cancel(cancel_);
+    co_return reached;
   }
 
   Bytes welcome_of(const Startup& startup, const SignedIn& in) const {
@@ -184,6 +181,13 @@ Result<> check(const Settings& settings, std::string_view username) {
   if (username.empty()) return fail(Code::kInvalid, "postgres needs a user name to sign in to the server with");
   if (username.contains('\0')) return fail(Code::kInvalid, "the user name holds a zero byte");
   PL_CHECK(tls_choice(settings, ""));
+  PL_CHECK(check_forwarding(settings));
+  PL_CHECK(wanted_server(settings));
+  PL_CHECK(hosts_of("", 1, settings));
+  const auto client_tls = settings.find("client_tls");
+  if (client_tls != settings.end() && client_tls->second != "offer" && client_tls->second != "direct")
+    return fail(Code::kInvalid,
+                "setting \"client_tls\": unknown value " + quoted(client_tls->second) + "; known are direct, offer");
   return {};
 }
 

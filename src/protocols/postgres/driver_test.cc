@@ -375,8 +375,7 @@ CO_TEST(Driver, TheOfferedCancelSendsTheServersOwnKey) {
   });
   CO_ASSERT_OK(listener);
   Setup setup(executor);
-  setup.session.granted_.host = "127.0.0.1";
-  setup.session.granted_.port = (*listener)->local().port;
+  setup.session.granted_.hosts = {{"127.0.0.1", (*listener)->local().port}};
   co_await setup.sign_in();
   CO_ASSERT_EQ(setup.session.cancels_->size(), 1u);
   const auto cancel = setup.session.cancels_->begin()->second;

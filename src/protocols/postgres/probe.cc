@@ -2,6 +2,7 @@
 // server's loop turn once and runs no statement, then Terminate. The server's log shows the application name
 // "portolan-health".
 #include "protocols/postgres/driver.h"
+#include "protocols/postgres/forwarding.h"
 #include "protocols/postgres/resource_side.h"
 
 namespace portolan::protocols::postgres {
@@ -41,26 +42,25 @@ std::string reason_of(const Error& error) {
 }
 
 net::Task<Result<>> sign_in_and_leave(const Target& target, const Dial& dial, std::chrono::milliseconds limit) {
-  CO_TRY(TlsChoice tls, tls_choice(target.settings, target.host));
-  CO_TRY(auto raw, co_await dial());
-  CO_TRY(const Leg leg, co_await protect(std::move(raw), std::move(tls), limit));
-  const auto pinned = target.settings.find("database");
-  const bool any_database = pinned == target.settings.end() || pinned->second.empty();
-  const SignIn as{target.username,
-                  target.password,
-                  any_database ? std::string() : pinned->second,
-                  {{"application_name", "portolan-health"}}};
-  auto in = co_await sign_in(*leg.stream, leg.encrypted, as);
+  const std::string database = default_database(target.settings);
+  const bool any_database = database.empty();
+  SignIn as{.user = target.username,
+            .password = target.password,
+            .database = database,
+            .parameters = {{"application_name", "portolan-health"}}};
+  auto reached = co_await reach({{}, target.settings, target.hosts, dial, limit}, std::move(as));
   // The server looks for the database after it has believed the password. Where people choose their database, there
   // need be none with the user's name.
-  if (!in && any_database && in.error().reason == "sqlstate_3D000") co_return Result<>{};
-  if (!in) co_return std::unexpected(std::move(in).error());
-  if (!in->rest.empty()) co_return fail(Code::kProtocol, "the server sends on after it has said that it is ready");
-  CO_CHECK(co_await round_trip(*leg.stream));
+  if (!reached && any_database && reached.error().reason == "sqlstate_3D000") co_return Result<>{};
+  if (!reached) co_return std::unexpected(std::move(reached).error());
+  net::Stream& server = *reached->stream;
+  if (!reached->in.rest.empty())
+    co_return fail(Code::kProtocol, "the server sends on after it has said that it is ready");
+  CO_CHECK(co_await round_trip(server));
   const Bytes goodbye = message('X', {});
   // It may close before it has read that, which is as good.
-  [[maybe_unused]] const auto said = co_await net::write(*leg.stream, goodbye);
-  [[maybe_unused]] const auto gone = co_await net::finish(*leg.stream, limit);
+  [[maybe_unused]] const auto said = co_await net::write(server, goodbye);
+  [[maybe_unused]] const auto gone = co_await net::finish(server, limit);
   co_return Result<>{};
 }
 

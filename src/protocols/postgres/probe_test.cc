@@ -13,10 +13,12 @@ struct Probed {
     auto [ours, theirs] = net::memory_pair(executor);
     server = std::make_unique<Peer>(std::move(ours));
     auto kept = std::make_shared<std::unique_ptr<net::Stream>>(std::move(theirs));
-    const Dial dial = [kept]() -> net::Task<Result<std::unique_ptr<net::Stream>>> { co_return std::move(*kept); };
+    const Dial dial = [kept](std::size_t) -> net::Task<Result<std::unique_ptr<net::Stream>>> {
+      co_return std::move(*kept);
+    };
     settings.emplace("tls", "disable");
     group.spawn("probe",
-                probe_and_note({"billing", "db.example", 5432, settings, "app", Secret("pencil")}, dial, outcome));
+                probe_and_note({"billing", {{"db.example", 5432}}, settings, "app", Secret("pencil")}, dial, outcome));
   }
   std::string reason() const { return !outcome || *outcome ? "none" : outcome->error().reason; }
 

@@ -1,54 +1,36 @@
-// The login to the resource: TLS as its settings say, authentication with the leased credential, up to ReadyForQuery.
-// The server is not trusted: it is held to the order of the protocol, to sizes and to a total.
+// The way to the server: which of the resource's hosts, dial, TLS, sign-in; and the cancel that goes there on a
+// connection of its own.
 #pragma once
-#include <chrono>
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "net/tls.h"
+#include "net/tcp.h"
 #include "protocols/driver.h"
-#include "protocols/postgres/messages.h"
+#include "protocols/postgres/sign_in.h"
 
 namespace portolan::protocols::postgres {
 
-// How a connection to the resource is protected; the modes are those of libpq's sslmode.
-struct TlsChoice {
-  enum class Mode { kDisable, kPrefer, kRequire, kVerifyCa, kVerifyFull };
-  Mode mode = Mode::kPrefer;
-  net::TlsClientOptions options;
+struct Way {
+  std::string resource;  // its name, for errors
+  const Settings& settings;
+  const std::vector<net::Endpoint>& hosts;
+  Dial dial;                        // by the number of a host
+  std::chrono::milliseconds limit;  // of TLS and of the sign-in, at each host
 };
-// From the settings "tls", "tls_ca" and "tls_server_name"; `host` is the resource's.
-Result<TlsChoice> tls_choice(const Settings& settings, const std::string& host);
-
-// Starts TLS on a fresh connection, as chosen.
-struct Leg {
+struct Reached {
   std::unique_ptr<net::Stream> stream;
-  // By TLS that the settings ask for. With "prefer" whoever stands in between decides about TLS, and may be its other
-  // end: that is no protection for a password in clear text.
-  bool encrypted = false;
+  SignedIn in;
+  net::Endpoint host;
+  TlsChoice tls;
 };
-net::Task<Result<Leg>> protect(std::unique_ptr<net::Stream> raw, TlsChoice choice, std::chrono::milliseconds limit);
-
-struct SignIn {
-  std::string user;
-  Secret password;
-  std::string database;  // empty: the server takes the user's name
-  Parameters parameters;
-};
-struct SignedIn {
-  Bytes greeting;  // for the client: ParameterStatus and NoticeResponse messages as they came
-  BackendKey key;  // the server's own; zeros if it gave none
-  Bytes ready;     // its ReadyForQuery
-  Bytes rest;      // what it sent after that
-};
-// On an open leg; the caller sets the deadline. An ErrorResponse becomes an Error with reason "sqlstate_…".
-net::Task<Result<SignedIn>> sign_in(net::Stream& server, bool encrypted, const SignIn& as);
-
-// What the server says as an Error: reason "sqlstate_…", the text cut and without control characters.
-Error server_error(const ServerError& said);
+// Signs in at the first of the hosts that is such a server as the setting "target_session_attrs" asks for. As with
+// libpq, the next one is tried if a host cannot be reached, is starting, or is another kind of server; a host that
+// refuses us ends it. `as` but for its channel binding, which the settings decide. Errors bear Hop::kResource.
+net::Task<Result<Reached>> reach(Way way, SignIn as);
 
 // Opens a connection of its own to the resource, sends a CancelRequest and waits until the server has taken it. Owns
 // all that it uses, since it may outlive the session.
-net::Task<Result<>> cancel_at(std::string host, std::uint16_t port, TlsChoice choice, BackendKey key);
+net::Task<Result<>> cancel_at(net::Endpoint host, TlsChoice choice, BackendKey key);
 
 }  // namespace portolan::protocols::postgres

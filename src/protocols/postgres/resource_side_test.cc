@@ -1,226 +1,173 @@
 #include "protocols/postgres/resource_side.h"
 
-#include "crypto/hash.h"
+#include "protocols/postgres/server_state.h"
 #include "protocols/postgres/test_peer.h"
 
 namespace portolan::protocols::postgres {
 namespace {
 
-TEST(TlsChoice, FromSettings) {
-  using Mode = TlsChoice::Mode;
-  struct Case {
-    Settings settings;
-    std::string host;
-    Mode mode;
-    bool verify_chain, system_trust;
-    std::string server_name, verify_host;
-  };
-  const Case cases[] = {
-      {{}, "db.example", Mode::kPrefer, false, false, "db.example", ""},
-      {{{"tls", "disable"}}, "db.example", Mode::kDisable, false, false, "db.example", ""},
-      {{{"tls", "require"}}, "10.0.0.1", Mode::kRequire, false, false, "", ""},
-      {{{"tls", "verify-ca"}}, "db.example", Mode::kVerifyCa, true, true, "db.example", ""},
-      {{{"tls", "verify-full"}}, "db.example", Mode::kVerifyFull, true, true, "db.example", "db.example"},
-      {{{"tls", "verify-full"}}, "::1", Mode::kVerifyFull, true, true, "", "::1"},
-      {{{"tls", "verify-full"}, {"tls_server_name", "pg.internal"}},
-       "10.0.0.1",
-       Mode::kVerifyFull,
-       true,
-       true,
-       "pg.internal",
-       "pg.internal"},
-  };
-  for (const Case& c : cases) {
-    const auto choice = tls_choice(c.settings, c.host);
-    ASSERT_TRUE(choice);
-    EXPECT_EQ(choice->mode, c.mode);
-    EXPECT_EQ(choice->options.verify_chain, c.verify_chain);
-    EXPECT_EQ(choice->options.system_trust, c.system_trust);
-    EXPECT_EQ(choice->options.server_name, c.server_name);
-    EXPECT_EQ(choice->options.verify_host, c.verify_host);
-    EXPECT_TRUE(choice->options.alpn.empty());
-    EXPECT_EQ(choice->options.versions, net::TlsVersions::k12And13);
-  }
-}
+std::string told(std::string_view name, std::string_view value) { return msg('S', z(name) + z(value)); }
 
-// A sign-in against a server played by the test.
-struct SigningIn {
-  std::unique_ptr<net::Stream> ours;
-  std::unique_ptr<Peer> server;
-  std::optional<Result<SignedIn>> outcome;
-  net::TaskGroup group;
-
-  explicit SigningIn(const net::Executor& executor, bool encrypted = false) : group(executor) {
-    auto [a, b] = net::memory_pair(executor, 1024 * 1024);
-    ours = std::move(a);
-    server = std::make_unique<Peer>(std::move(b));
-    group.spawn("sign in", run(*ours, encrypted, outcome));
-  }
-  static net::Task<> run(net::Stream& stream, bool encrypted, std::optional<Result<SignedIn>>& outcome) {
-    const SignIn as{"app", Secret("pencil"), "main", {{"application_name", "psql"}}};
-    outcome = co_await sign_in(stream, encrypted, as);
-  }
-  // Reads the start-up, answers, and waits for the end.
-  net::Task<> answer(std::string bytes) {
-    const std::string asked = co_await server->first_packet();
-    EXPECT_EQ(asked, startup({{"user", "app"}, {"database", "main"}, {"application_name", "psql"}}));
-    co_await server->send(std::move(bytes));
-  }
+// What a server says on its own.
+struct Kind {
+  std::string greeting;
+  std::string recovering, read_only;  // to a query; empty: none is expected
 };
+const Kind kPrimary{told("in_hot_standby", "off") + told("default_transaction_read_only", "off"), "", ""};
+const Kind kStandby{told("in_hot_standby", "on") + told("default_transaction_read_only", "off"), "", ""};
+const Kind kReadOnlyPrimary{told("in_hot_standby", "off") + told("default_transaction_read_only", "on"), "", ""};
+const Kind kOldPrimary{told("server_version", "13.9"), "f", "off"};
+const Kind kOldStandby{told("server_version", "13.9"), "t", "on"};
 
-CO_TEST(SignIn, ByTrust) {
-  SigningIn in(co_await net::this_executor());
-  const std::string version = msg('S',
-                                  "server_version\0"
-                                  "15.1\0"sv);
-  const std::string notice = msg('N', "SWARNING\0Mlook out\0\0"sv);
-  co_await in.answer(notice + kAuthenticationOk + version + notice + msg('K', "\0\0\0\7secr"sv) + kReady + "more");
-  co_await in.group.join();
-  CO_ASSERT_OK(*in.outcome);
-  EXPECT_EQ(text_of((*in.outcome)->greeting), version + notice);
-  EXPECT_EQ((*in.outcome)->key, (BackendKey{7, 0x73656372}));
-  EXPECT_EQ(text_of((*in.outcome)->ready), kReady);
-  EXPECT_EQ(text_of((*in.outcome)->rest), "more");
+std::string one_value(std::string_view value) {
+  ByteWriter row;
+  row.u16(1);
+  row.u32(static_cast<std::uint32_t>(value.size()));
+  row.text(value);
+  return msg('T', "\0\0"sv) + msg('D', as_text(row.view())) + msg('C', z("SELECT 1")) + kReady;
 }
 
-CO_TEST(SignIn, ByMd5) {
-  SigningIn in(co_await net::this_executor());
-  co_await in.answer(msg('R', "\0\0\0\5salt"sv));
-  const std::string answer = co_await in.server->next();
-  const std::string inner = crypto::md5_hex(as_bytes("pencilapp")) + "salt";
-  EXPECT_EQ(answer, "pmd5" + z(crypto::md5_hex(as_bytes(inner))));
-  co_await in.server->send(kAuthenticationOk + kReady);
-  co_await in.group.join();
-  CO_ASSERT_OK(*in.outcome);
-}
-
-CO_TEST(SignIn, InClearTextOnlyUnderTls) {
-  SigningIn bare(co_await net::this_executor(), false);
-  co_await bare.answer(msg('R', "\0\0\0\3"sv));
-  co_await bare.group.join();
-  CO_ASSERT_ERROR(*bare.outcome, Code::kDenied);
-  bare.ours.reset();
-  const std::string sent = co_await bare.server->raw(1);
-  EXPECT_EQ(sent, "") << "the password was not sent";
-
-  SigningIn encrypted(co_await net::this_executor(), true);
-  co_await encrypted.answer(msg('R', "\0\0\0\3"sv));
-  const std::string answer = co_await encrypted.server->next();
-  EXPECT_EQ(answer, "p" + z("pencil"));
-  co_await encrypted.server->send(kAuthenticationOk + kReady);
-  co_await encrypted.group.join();
-  CO_ASSERT_OK(*encrypted.outcome);
-}
-
-std::string sasl(char kind, std::string_view data) { return msg('R', "\0\0\0"s + kind + std::string(data)); }
-const std::string kSaslStart = sasl(10, "SCRAM-SHA-256-PLUS\0SCRAM-SHA-256\0\0"sv);
-
-// The server's half of SCRAM, worked out from the messages alone.
-struct ScramServer {
-  std::string client_bare, server_first, expected_proof, server_final;
-  explicit ScramServer(std::string_view client_first, unsigned iterations)
-      : client_bare(client_first.substr(client_first.find("n="))) {
-    const std::string nonce = client_bare.substr(client_bare.find("r=") + 2) + "SERVER";
-    server_first = "r=" + nonce + ",s=" + base64(as_bytes("saltsalt")) + ",i=" + std::to_string(iterations);
-    const auto salted = crypto::pbkdf2_sha256("pencil", as_bytes("saltsalt"), iterations);
-    const std::string all = client_bare + "," + server_first + ",c=biws,r=" + nonce;
-    auto proof = crypto::hmac_sha256(salted, as_bytes("Client Key"));
-    const auto signature = crypto::hmac_sha256(crypto::sha256(proof), as_bytes(all));
-    for (std::size_t i = 0; i < proof.size(); ++i) proof[i] ^= signature[i];
-    expected_proof = "pc=biws,r=" + nonce + ",p=" + base64(proof);
-    server_final =
-        "v=" + base64(crypto::hmac_sha256(crypto::hmac_sha256(salted, as_bytes("Server Key")), as_bytes(all)));
-  }
-};
-
-CO_TEST(SignIn, ByScramOnTheLoopAndOnAThread) {
-  for (const unsigned iterations : {4096u, 10'000u}) {
-    SigningIn in(co_await net::this_executor());
-    co_await in.answer(kSaslStart);
-    const std::string first = co_await in.server->next();
-    CO_ASSERT_TRUE(first.starts_with("pSCRAM-SHA-256\0"sv));
-    const ScramServer scram(first, iterations);
-    co_await in.server->send(sasl(11, scram.server_first));
-    const std::string proof = co_await in.server->next();
-    EXPECT_EQ(proof, scram.expected_proof);
-    co_await in.server->send(sasl(12, scram.server_final) + kAuthenticationOk + kReady);
-    co_await in.group.join();
-    CO_ASSERT_OK(*in.outcome);
-  }
-}
-
-CO_TEST(SignIn, AServerThatFailsToProveItselfIsRefused) {
-  for (const std::string& last :
-       {sasl(12, "v=AAAA"), kAuthenticationOk, sasl(11, "r=x"), msg('R', "\0\0\0\3"sv), kReady}) {
-    SigningIn in(co_await net::this_executor());
-    co_await in.answer(kSaslStart);
-    const std::string first = co_await in.server->next();
-    const ScramServer scram(first, 4096);
-    co_await in.server->send(sasl(11, scram.server_first));
-    [[maybe_unused]] const auto proof = co_await in.server->next();
-    co_await in.server->send(last + kAuthenticationOk + kReady);
-    co_await in.group.join();
-    CO_ASSERT_ERROR(*in.outcome, Code::kProtocol);
-  }
-}
-
-CO_TEST(SignIn, WhatTheServerSaysIsCarried) {
-  SigningIn in(co_await net::this_executor());
-  co_await in.answer(msg('E', "SFATAL\0VFATAL\0C28P01\0Mpassword authentication failed for user \"app\"\0\0"sv));
-  co_await in.group.join();
-  CO_ASSERT_ERROR(*in.outcome, Code::kUnauthenticated);
-  EXPECT_EQ(in.outcome->error().reason, "sqlstate_28P01");
-  expect_contains(in.outcome->error().message, {"password authentication failed for user \"app\""});
-
-  SigningIn odd(co_await net::this_executor());
-  co_await odd.answer(msg('E', "SFATAL\0C08006\0Ma\nb\x1b]0;x\x07\x7f\0\0"sv));
-  co_await odd.group.join();
-  CO_ASSERT_ERROR(*odd.outcome, Code::kUnavailable);
-  EXPECT_EQ(odd.outcome->error().message, "the server says: a\nb ]0;x  ");
-}
-
-CO_TEST(SignIn, ServersThatLie) {
-  struct Case {
-    std::string_view name;
-    std::string bytes;
-    Code code = Code::kProtocol;
-  };
-  std::string flood = kAuthenticationOk;
-  for (int i = 0; i < 20'000; ++i) flood += msg('N', "SNOTICE\0\0"sv);
-  const Case cases[] = {
-      {"length 0", "R\0\0\0\0"s},
-      {"length 3", "R\0\0\0\3"s},
-      {"2 GiB", "R\x7f\xff\xff\xff"s},
-      {"just over the limit", "S\0\1\0\5"s},
-      {"no authentication", kReady},
-      {"rows", msg('D', "\0\0"sv)},
-      {"an empty authentication request", msg('R')},
-      {"a salt of three bytes", msg('R', "\0\0\0\5abc"sv)},
-      {"an unknown method", msg('R', "\0\0\0\7"sv), Code::kInvalid},
-      {"SASL without a mechanism we know", sasl(10, "SCRAM-SHA-512\0\0"sv), Code::kInvalid},
-      {"a list of mechanisms without end", sasl(10, "SCRAM-SHA-256")},
-      {"a continuation of nothing", sasl(11, "r=x")},
-      {"a query's end after sign-in", kAuthenticationOk + msg('C', z("SELECT 1"))},
-      {"a second authentication", kAuthenticationOk + kAuthenticationOk},
-      {"a cancellation key of three bytes", kAuthenticationOk + msg('K', "abc")},
-      {"notices without end", flood},
-      {"an error after it let us in", kAuthenticationOk + msg('E', "SFATAL\0C3D000\0Mno such database\0\0"sv),
-       Code::kNotFound},
-      {"an error with a malformed code", msg('E', "SFATAL\0Cx\0Mno\0\0"sv), Code::kUnavailable},
-      {"it hangs up", "", Code::kEof},
-      {"it hangs up in mid-message", "R\0\0\0\x08\0"s, Code::kEof},
-  };
-  for (const Case& c : cases) {
-    SigningIn in(co_await net::this_executor());
-    co_await in.answer(c.bytes);
-    in.server->half_close();
-    co_await in.group.join();
-    CO_ASSERT_TRUE(in.outcome.has_value());
-    EXPECT_FALSE(in.outcome->has_value()) << c.name;
-    if (!*in.outcome) {
-      EXPECT_EQ(name_of(in.outcome->error().code), name_of(c.code)) << c.name << ": " << in.outcome->error().message;
+// Hosts that are played by the test, and a reach() for one of them.
+struct Reaching {
+  explicit Reaching(const net::Executor& executor, std::string attrs, std::size_t count) : group(executor) {
+    if (!attrs.empty()) settings["target_session_attrs"] = std::move(attrs);
+    settings["tls"] = "disable";
+    for (std::size_t i = 0; i < count; ++i) {
+      hosts.push_back({"db" + std::to_string(i + 1), 5432});
     }
   }
+  // Each connection is played by `kinds`, or gets `error` in answer to its start-up.
+  net::Task<> run(std::vector<std::optional<Kind>> kinds, std::string error = {}) {
+    const Dial dial = [this, &kinds, &error](std::size_t host) -> net::Task<Result<std::unique_ptr<net::Stream>>> {
+      dialled.push_back(host);
+      if (!kinds[host] && error.empty()) co_return fail(Code::kIo, "connection refused", "connection_refused");
+      auto [ours, theirs] = net::memory_pair(co_await net::this_executor());
+      group.spawn("server", play(std::make_unique<Peer>(std::move(theirs)), kinds[host], error, said));
+      co_return std::move(ours);
+    };
+    outcome = co_await reach({"billing", settings, hosts, dial, 2s}, {.user = "app", .password = Secret("pencil")});
+    if (*outcome) (*outcome)->stream.reset();
+    co_await group.join();
+  }
+  static net::Task<> play(std::unique_ptr<Peer> peer, std::optional<Kind> kind, std::string error,
+                          std::vector<std::string>& said) {
+    [[maybe_unused]] const auto asked = co_await peer->first_packet();
+    if (!kind) {
+      co_await peer->send(error);
+      co_return;
+    }
+    co_await peer->send(kAuthenticationOk + kind->greeting + kReady);
+    for (;;) {
+      const std::string next = co_await peer->next();
+      if (next == "end" || next == "error") co_return;
+      said.push_back(next);
+      if (next == "Q" + z("SELECT pg_catalog.pg_is_in_recovery()")) co_await peer->send(one_value(kind->recovering));
+      if (next == "Q" + z("SHOW transaction_read_only")) co_await peer->send(one_value(kind->read_only));
+    }
+  }
+  std::string host() const { return *outcome ? (*outcome)->host.host : "none"; }
+
+  Settings settings;
+  std::vector<net::Endpoint> hosts;
+  std::vector<std::size_t> dialled;
+  std::vector<std::string> said;
+  std::optional<Result<Reached>> outcome;
+  net::TaskGroup group;
+};
+
+using Kinds = std::vector<std::optional<Kind>>;
+
+CO_TEST(Reach, TheHostThatIsWanted) {
+  struct Case {
+    std::string attrs;
+    Kinds hosts;
+    std::string reached;
+  };
+  const Case cases[] = {
+      {"", {kStandby, kPrimary}, "db1"},
+      {"any", {kStandby, kPrimary}, "db1"},
+      {"any", {std::nullopt, kPrimary}, "db2"},
+      {"read-write", {kStandby, kReadOnlyPrimary, kPrimary}, "db3"},
+      {"read-only", {kPrimary, kReadOnlyPrimary}, "db2"},
+      {"read-only", {kPrimary, kStandby}, "db2"},
+      {"primary", {kStandby, kReadOnlyPrimary}, "db2"},
+      {"primary", {std::nullopt, kStandby, kPrimary}, "db3"},
+      {"standby", {kPrimary, kStandby}, "db2"},
+      {"prefer-standby", {kPrimary, kStandby}, "db2"},
+      {"prefer-standby", {kPrimary, std::nullopt}, "db1"},
+      {"prefer-standby", {std::nullopt, kPrimary}, "db2"},
+      {"primary", {kOldStandby, kOldPrimary}, "db2"},
+      {"read-write", {kOldStandby, kOldPrimary}, "db2"},
+      {"standby", {kOldPrimary, kOldStandby}, "db2"},
+  };
+  for (const Case& c : cases) {
+    Reaching reaching(co_await net::this_executor(), c.attrs, c.hosts.size());
+    co_await reaching.run(c.hosts);
+    EXPECT_EQ(reaching.host(), c.reached) << c.attrs;
+  }
+}
+
+CO_TEST(Reach, NoneWillDo) {
+  for (const char* attrs : {"primary", "read-write"}) {
+    Reaching reaching(co_await net::this_executor(), attrs, 3);
+    co_await reaching.run({kStandby, std::nullopt, kStandby});
+    CO_ASSERT_TRUE(!reaching.outcome->has_value());
+    const Error& why = reaching.outcome->error();
+    EXPECT_EQ(why.hop, Hop::kResource);
+    EXPECT_TRUE(why.retry_can_help());
+    EXPECT_EQ(why.reason, "connection_refused") << "one that is away may be the one";
+    expect_contains(why.message,
+                    {"none of the 3 hosts", "db1:5432", "db2:5432: connection refused", "target_session_attrs"});
+    EXPECT_EQ(reaching.said, (std::vector<std::string>{"X", "X"})) << "left in good order";
+  }
+  Reaching one(co_await net::this_executor(), "primary", 1);
+  co_await one.run({kStandby});
+  CO_ASSERT_TRUE(!one.outcome->has_value());
+  EXPECT_EQ(one.outcome->error().reason, "wrong_server");
+}
+
+// Wrong passwords are not tried all over the place; a host that is starting is passed over.
+CO_TEST(Reach, AHostThatRefusesUsEndsIt) {
+  const auto error = [](std::string_view state) {
+    return msg('E', z("SFATAL") + z("C" + std::string(state)) + z("Mno") + '\0');
+  };
+  Reaching refused(co_await net::this_executor(), "any", 2);
+  co_await refused.run({std::nullopt, kPrimary}, error("28P01"));
+  CO_ASSERT_ERROR(*refused.outcome, Code::kUnauthenticated);
+  EXPECT_EQ(refused.dialled, (std::vector<std::size_t>{0}));
+  Reaching starting(co_await net::this_executor(), "any", 2);
+  co_await starting.run({std::nullopt, kPrimary}, error("57P03"));
+  EXPECT_EQ(starting.host(), "db2");
+}
+
+CO_TEST(Reach, PreferringAStandbyPasswordsAreNotTriedTwice) {
+  Reaching refused(co_await net::this_executor(), "prefer-standby", 2);
+  co_await refused.run({kPrimary, std::nullopt}, msg('E', z("SFATAL") + z("C28P01") + z("Mno") + '\0'));
+  CO_ASSERT_ERROR(*refused.outcome, Code::kUnauthenticated);
+  EXPECT_EQ(refused.dialled, (std::vector<std::size_t>{0, 1}));
+}
+
+// What comes instead of the one value ends it, and costs little.
+CO_TEST(Reach, ServersThatLieAboutThemselves) {
+  ByteWriter two;
+  two.u16(2);
+  two.u32(1);
+  two.text("f");
+  for (const std::string& answer :
+       {kReady, msg('D', as_text(two.view())) + kReady, msg('D', "\0\1\x7f\xff\xff\xff"sv) + kReady,
+        msg('G', "\0\0\0"sv), msg('N', std::string(20'000, 'x'))}) {
+    auto [ours, theirs] = net::memory_pair(co_await net::this_executor(), 1024 * 1024);
+    Peer peer(std::move(theirs));
+    co_await peer.send(answer);
+    const auto suits = co_await serves(*ours, {}, Wanted::kPrimary);
+    CO_ASSERT_ERROR(suits, Code::kProtocol);
+  }
+}
+
+TEST(WantedServer, FromSettings) {
+  EXPECT_EQ(wanted_server({}), Wanted::kAny);
+  EXPECT_EQ(wanted_server({{"target_session_attrs", "prefer-standby"}}), Wanted::kPreferStandby);
+  EXPECT_FALSE(wanted_server({{"target_session_attrs", "master"}}));
 }
 
 }  // namespace

@@ -7,10 +7,6 @@
 namespace portolan::protocols::postgres {
 namespace {
 
-// base64 of the GS2 header "n,,": no channel binding, no other identity to act for.
-constexpr std::string_view kGs2Header = "n,,";
-constexpr std::string_view kGs2HeaderBase64 = "biws";
-
 // Takes the attribute `name` with its value from the front of "a=…,b=…".
 Result<std::string_view> take_attribute(std::string_view& rest, char name) {
   if (rest.size() < 2 || rest[0] != name || rest[1] != '=')
@@ -28,11 +24,21 @@ crypto::Sha256 exclusive_or(crypto::Sha256 a, const crypto::Sha256& b) {
 
 }  // namespace
 
-Scram::Scram(std::string nonce, std::string user) : nonce_(std::move(nonce)), user_(std::move(user)) {}
+Scram::Scram(std::string nonce, ScramBinding binding, std::string user)
+    : nonce_(std::move(nonce)), binding_(std::move(binding)), user_(std::move(user)) {}
+
+// The flag of channel binding, and no other identity to act for.
+std::string_view Scram::gs2_header() const {
+  switch (binding_.kind) {
+    case ScramBinding::Kind::kNotOffered: return "y,,";
+    case ScramBinding::Kind::kEndPoint: return "p=tls-server-end-point,,";
+    default: return "n,,";
+  }
+}
 
 std::string Scram::bare() const { return fmt::format("n={},r={}", user_, nonce_); }
 
-std::string Scram::first() const { return fmt::format("{}{}", kGs2Header, bare()); }
+std::string Scram::first() const { return fmt::format("{}{}", gs2_header(), bare()); }
 
 Result<Scram::Challenge> Scram::challenge(std::string_view server_first) {
   server_first_ = server_first;
@@ -55,7 +61,10 @@ Result<Scram::Challenge> Scram::challenge(std::string_view server_first) {
 }
 
 std::string Scram::answer(const crypto::Sha256& salted_password) {
-  const std::string without_proof = fmt::format("c={},r={}", kGs2HeaderBase64, combined_nonce_);
+  ByteWriter binding;
+  binding.text(gs2_header());
+  binding.bytes(binding_.data);
+  const std::string without_proof = fmt::format("c={},r={}", base64(binding.view()), combined_nonce_);
   const std::string all = fmt::format("{},{},{}", bare(), server_first_, without_proof);
   const crypto::Sha256 client_key = crypto::hmac_sha256(salted_password, as_bytes("Client Key"));
   const crypto::Sha256 signature = crypto::hmac_sha256(crypto::sha256(client_key), as_bytes(all));

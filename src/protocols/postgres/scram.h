@@ -15,15 +15,28 @@
 namespace portolan::protocols::postgres {
 
 inline constexpr std::string_view kScramSha256 = "SCRAM-SHA-256";
+inline constexpr std::string_view kScramSha256Plus = "SCRAM-SHA-256-PLUS";  // with channel binding
 // A server that asks for more than this would make us work for it.
 inline constexpr unsigned kScramIterationLimit = 10'000'000;
+
+// What the client says of channel binding (RFC 5802 §6). It is part of what both sides sign: whoever takes
+// SCRAM-SHA-256-PLUS off the server's list is found out by kNotOffered.
+struct ScramBinding {
+  enum class Kind {
+    kUnable,      // "n": the client does not do it
+    kNotOffered,  // "y": the client would, and thinks that the server cannot
+    kEndPoint,    // "p=tls-server-end-point", RFC 5929 §4
+  };
+  Kind kind = Kind::kUnable;
+  Bytes data = {};  // for kEndPoint: the hash of the server's certificate
+};
 
 // One sign-in: first(), challenge(), the key derivation by the caller, answer(), finish(), in this order.
 class Scram {
  public:
   // `nonce` is printable, random and used once. PostgreSQL takes the user's name from the start-up packet and ignores
   // this one.
-  explicit Scram(std::string nonce, std::string user = {});
+  explicit Scram(std::string nonce, ScramBinding binding = {}, std::string user = {});
 
   std::string first() const;
 
@@ -39,8 +52,10 @@ class Scram {
 
  private:
   std::string bare() const;
+  std::string_view gs2_header() const;
 
   std::string nonce_;
+  ScramBinding binding_;
   std::string user_;
   std::string server_first_;
   std::string combined_nonce_;

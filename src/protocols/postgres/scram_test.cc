@@ -12,19 +12,37 @@ constexpr std::string_view kServerFirst =
 constexpr std::string_view kServerFinal = "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=";
 
 Result<> sign_in(std::string_view password, std::string_view server_final, std::string& answer) {
-  Scram scram{std::string(kNonce), "user"};
+  Scram scram{std::string(kNonce), {}, "user"};
   PL_TRY(const Scram::Challenge challenge, scram.challenge(kServerFirst));
   answer = scram.answer(crypto::pbkdf2_sha256(password, challenge.salt, challenge.iterations));
   return scram.finish(server_final);
 }
 
 TEST(Scram, TheRfcsExample) {
-  EXPECT_EQ(Scram(std::string(kNonce), "user").first(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
+  EXPECT_EQ(Scram(std::string(kNonce), {}, "user").first(), "n,,n=user,r=rOprNGfwEbeRWgbNEkqO");
   std::string answer;
   EXPECT_TRUE(sign_in("pencil", kServerFinal, answer));
   EXPECT_EQ(
       answer,
       "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=");
+}
+
+TEST(Scram, WhatIsSaidOfChannelBinding) {
+  using Kind = ScramBinding::Kind;
+  struct Case {
+    Kind kind;
+    std::string_view header, said;
+  };
+  const Case cases[] = {{Kind::kUnable, "n,,", "c=biws,"},
+                        {Kind::kNotOffered, "y,,", "c=eSws,"},
+                        {Kind::kEndPoint, "p=tls-server-end-point,,", "c=cD10bHMtc2VydmVyLWVuZC1wb2ludCwsAQID,"}};
+  for (const Case& c : cases) {
+    Bytes hash = c.kind == Kind::kEndPoint ? Bytes{std::byte{1}, std::byte{2}, std::byte{3}} : Bytes{};
+    Scram scram{std::string(kNonce), {c.kind, std::move(hash)}};
+    EXPECT_EQ(scram.first(), std::string(c.header) + "n=,r=" + std::string(kNonce));
+    ASSERT_TRUE(scram.challenge(kServerFirst));
+    EXPECT_TRUE(scram.answer({}).starts_with(c.said)) << scram.answer({});
+  }
 }
 
 TEST(Scram, AServerThatDoesNotKnowThePasswordIsFoundOut) {

@@ -114,8 +114,7 @@ class Door {
     EXPECT_TRUE(listening);
     if (listening) listener_ = std::move(*listening);
     granted_.name = "billing";
-    granted_.host = "127.0.0.1";
-    granted_.port = server.port();
+    granted_.hosts = {{"127.0.0.1", server.port()}};
     granted_.username = "app";
     granted_.password = Secret("pencil");
     granted_.settings = {{"database", "main"}};
@@ -158,7 +157,7 @@ class Door {
     session->granted_ = granted_;
     session->cancels_ = cancels_;
     session->use_real_clock_ = true;
-    session->dial_ = [port = granted_.port] { return dial(port); };
+    session->dial_ = [port = granted_.hosts.front().port](std::size_t) { return dial(port); };
     sessions_.push_back(session);
     group_.spawn("session", serve_one(session, std::move(stream), outcomes_.emplace_back()));
   }
@@ -232,10 +231,22 @@ net::Task<> signing_in(Door& door, const Server& server) {
   expect_contains(out.text, {"Portolan: reach resource \"billing\""});
   door.granted_ = before;
 
+  door.granted_.settings = {{"database", "main"}, {"tls", "require"}, {"channel_binding", "require"}};
+  out = co_await door.run("$PSQL -c 'select 1'");
+  EXPECT_EQ(out.text, "1\n");
+  door.granted_.username = "md5user";
+  out = co_await door.run("$PSQL -c 'select 1'");
+  expect_contains(out.text, {"without channel binding, which the resource's settings require"});
+  door.granted_ = before;
+
   out = co_await door.run("$PSQL -d elsewhere -c 'select 1'");
   expect_contains(out.text, {"opens only the database \"main\", not \"elsewhere\""});
   out = co_await door.run("PGSSLMODE=require $PSQL -c 'select 1'");
   expect_contains(out.text, {"server does not support SSL"});
+  door.granted_.settings["client_tls"] = "offer";
+  out = co_await door.run("PGSSLMODE=require $PSQL -c 'select 1'");
+  EXPECT_EQ(out.text, "1\n");
+  door.granted_ = before;
 }
 
 net::Task<> cancelling(Door& door) {

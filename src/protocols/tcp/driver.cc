@@ -10,7 +10,7 @@ class TcpDriver final : public Driver {
   explicit TcpDriver(Session& session) : session_(session) {}
 
   net::Task<Result<>> serve(std::unique_ptr<net::Stream> client) override {
-    CO_TRY(const auto resource, co_await session_.dial());
+    CO_TRY(const auto resource, co_await session_.dial(0));
     const net::Joined joined = co_await net::join(*client, *resource, {.stop = &session_.stop()});
     session_.count_bytes(joined.forward, joined.backward);
     co_return joined.outcome;
@@ -34,7 +34,7 @@ std::unique_ptr<Driver> make(Session& session) { return std::make_unique<TcpDriv
 net::Task<> refuse(std::unique_ptr<net::Stream>, Error, std::string, std::chrono::milliseconds) { co_return; }
 
 net::Task<Result<>> probe(Target, Dial dial, std::chrono::milliseconds) {
-  CO_TRY(const auto stream, co_await dial());
+  CO_TRY(const auto stream, co_await dial(0));
   co_return Result<>{};
 }
 

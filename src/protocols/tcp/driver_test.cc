@@ -76,11 +76,13 @@ CO_TEST(TcpDriver, AResourceThatIsDown) {
 CO_TEST(TcpDriver, AProbeConnectsAndCloses) {
   auto [ours, theirs] = net::memory_pair(co_await net::this_executor());
   auto kept = std::make_shared<std::unique_ptr<net::Stream>>(std::move(theirs));
-  const Dial dial = [kept]() -> net::Task<Result<std::unique_ptr<net::Stream>>> { co_return std::move(*kept); };
+  const Dial dial = [kept](std::size_t) -> net::Task<Result<std::unique_ptr<net::Stream>>> {
+    co_return std::move(*kept);
+  };
   CO_ASSERT_OK(co_await probe({}, dial, std::chrono::seconds(1)));
   const auto got = co_await net::read(*ours);
   EXPECT_TRUE(!got || got->empty());
-  const Dial nobody = []() -> net::Task<Result<std::unique_ptr<net::Stream>>> {
+  const Dial nobody = [](std::size_t) -> net::Task<Result<std::unique_ptr<net::Stream>>> {
     co_return fail(Code::kUnavailable, "connection refused", "connection_refused");
   };
   CO_ASSERT_ERROR(co_await probe({}, nobody, std::chrono::seconds(1)), Code::kUnavailable);

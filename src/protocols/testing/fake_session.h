@@ -12,7 +12,9 @@ namespace portolan::protocols::testing {
 class FakeSession final : public Session {
  public:
   using Cancels = std::map<CancelKey, std::function<net::Task<Result<>>()>>;
-  using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>()>;
+  using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>(std::size_t host)>;
+
+  FakeSession() { granted_.hosts = {{"127.0.0.1", 1}}; }
 
   const std::string& id() const override { return id_; }
   const std::string& trace() const override { return trace_; }
@@ -21,11 +23,13 @@ class FakeSession final : public Session {
   net::StopSignal& stop() override { return stop_; }
 
   // Hands out `resource_` once, or what `dial_` gives.
-  net::Task<Result<std::unique_ptr<net::Stream>>> dial() override {
+  net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) override {
     ++dials_;
-    if (dial_) return dial_();
+    if (dial_) return dial_(host);
     return hand_out();
   }
+
+  DerivedKeys& derived_keys() override { return *derived_keys_; }
 
   Result<> record(audit::Query query) override {
     if (record_fails_) return std::unexpected(*record_fails_);
@@ -58,6 +62,7 @@ class FakeSession final : public Session {
   FakeClock clock_;
   bool use_real_clock_ = false;
   net::StopSignal stop_;
+  std::shared_ptr<DerivedKeys> derived_keys_ = std::make_shared<DerivedKeys>();  // shared by sessions of one lease
   std::unique_ptr<net::Stream> resource_;
   Dial dial_;
   int dials_ = 0;
