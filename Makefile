@@ -25,13 +25,12 @@ test: packages   ## unit tests, also under asan, end-to-end tests with real peer
 test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, fuzzing
 	@tools/run-tests-long
 
-bench: packages  ## figures of the control plane beside their limits: three minutes
-	@tools/build release portolan portolan_bench
-	@tests/bench/run
+bench: packages  ## figures beside their limits: the control plane's, and Portolan beside ssh, haproxy and pgbouncer; twelve minutes
+	@tools/build release portolan portolan_bench portolan_load
+	@status=0; for part in run paths; do tests/bench/$$part $(BENCH_OPTIONS) || status=1; done; exit $$status
 
-bench-quick: packages  ## the same with fewer repetitions: a minute
-	@tools/build release portolan portolan_bench
-	@tests/bench/run --quick
+bench-quick: packages  ## the same with fewer repetitions: three minutes
+	@$(MAKE) --no-print-directory bench BENCH_OPTIONS=--quick
 
 demo: build      ## a throwaway PostgreSQL behind agent, gateway and relay, until Ctrl-C
 	@tools/demo

@@ -1,6 +1,8 @@
 #include "measures.h"
 
 #include <fmt/format.h>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 
 #include "api/assertion.h"
 #include "base/id.h"
@@ -10,11 +12,12 @@
 namespace portolan::bench {
 namespace {
 
-net::Task<> ask_lease(api::ControlClient& client, api::LeaseRequest request, Samples& samples) {
-  const Moment began = moment();
+// Time runs from when it was due, not from when this loop came to it: else a stall, of whichever side, would be counted
+// once and not for each request that it has kept waiting.
+net::Task<> ask_lease(api::ControlClient& client, api::LeaseRequest request, Moment due, Samples& samples) {
   const auto lease = co_await client.post<api::Lease>("/v1/leases", std::move(request));
   if (lease) {
-    samples.add_since(began);
+    samples.add_since(due);
   } else {
     samples.failed(lease.error());
   }
@@ -130,16 +133,18 @@ net::Task<Result<Watched>> rename_again_and_again(api::ControlClient& admin, Wat
 net::Task<Result<Samples>> measure_leases(const std::vector<Person>& people, const std::vector<std::string>& resources,
                                           const std::string& node, const Clients& clients, LeaseLoad load) {
   Samples samples;
-  net::TaskGroup tasks(co_await net::this_executor());
+  const net::Executor executor = co_await net::this_executor();
+  net::TaskGroup tasks(executor);
+  // Of Asio, for once: net/'s timers count whole milliseconds, which would be in every sample.
+  boost::asio::steady_timer timer(executor);
   const auto count = static_cast<std::size_t>(load.rate) * static_cast<std::size_t>(load.time.count());
   auto requests = signed_requests(people, resources, node, count);
   const Moment begin = moment();
   for (std::size_t i = 0; i < count; ++i) {
     const Moment due = begin + std::chrono::microseconds(i * 1'000'000 / load.rate);
-    if (const auto left = std::chrono::ceil<std::chrono::milliseconds>(due - moment()); left.count() > 0) {
-      CO_CHECK(co_await net::sleep_for(left));
-    }
-    tasks.spawn("lease", ask_lease(*clients[i % clients.size()], std::move(requests[i]), samples));
+    timer.expires_at(due);
+    co_await timer.async_wait(boost::asio::use_awaitable);
+    tasks.spawn("lease", ask_lease(*clients[i % clients.size()], std::move(requests[i]), due, samples));
   }
   co_await tasks.join();
   co_return samples;

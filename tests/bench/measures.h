@@ -14,7 +14,7 @@ namespace portolan::bench {
 using Clients = std::vector<std::unique_ptr<api::ControlClient>>;
 
 // Leases at a fixed rate, whether or not the ones before have been answered, each with an assertion of its own: people
-// and resources in turn. Time runs from when the node would ask.
+// and resources in turn. Time runs from when each was due.
 struct LeaseLoad {
   unsigned rate = 200;  // a second
   std::chrono::seconds time = std::chrono::seconds(30);
