@@ -14,7 +14,8 @@
 namespace portolan::api {
 
 // ---- audit: POST /v1/node/audit (node certificate); GET /v1/audit/sessions|queries|activities (admins) ----
-// One record. `kind`: "session.started", "session.ended", "query". Members that do not apply are absent.
+// One record. `kind`: "session.started", "session.ended", "query"; "query.begun" where a part of the answer went on
+// before the outcome was known (strict audit). Members that do not apply are absent.
 struct AuditRecord {
   std::string kind;
   std::string session;
@@ -40,12 +41,13 @@ struct AuditRecord {
   std::optional<std::string> error;
   std::optional<std::uint64_t> bytes_in;
   std::optional<std::uint64_t> bytes_out;
-  std::optional<std::string> reason;  // why a session ended
+  std::optional<std::string> reason;   // why a session ended
+  std::optional<std::uint64_t> begun;  // of a query: the sequence of its "query.begun", if it has one
 };
 BOOST_DESCRIBE_STRUCT(AuditRecord, (),
                       (kind, session, sequence, time, trace, account, email, device, resource, resource_name, type,
                        node, client, database, text, text_sha256, text_length, duration_us, rows, tag, error_code,
-                       error, bytes_in, bytes_out, reason))
+                       error, bytes_in, bytes_out, reason, begun))
 
 struct AuditBatch {
   std::vector<AuditRecord> records;
@@ -57,6 +59,42 @@ struct AuditAcknowledged {
   std::uint64_t known = 0;   // (session, sequence) that were there
 };
 BOOST_DESCRIBE_STRUCT(AuditAcknowledged, (), (stored, known))
+
+// ---- the chain: POST /v1/node/audit/chain (node certificate); GET /v1/audit/chains|chain|heads (admins) ----
+// docs/wire.md, "The audit chain": how a node's records hang together, and how their hashes and signatures are made.
+struct ChainedRecord {
+  std::uint64_t number = 0;  // within the chain, from 1
+  std::string hash;          // hex, of this record and of all before it
+  std::string record;        // the AuditRecord as JSON, byte for byte as it was hashed
+};
+BOOST_DESCRIBE_STRUCT(ChainedRecord, (), (number, hash, record))
+// By this a node says, for good, what it has put on record so far.
+struct ChainHead {
+  std::uint32_t version = 1;
+  std::string chain;  // c-…
+  std::uint64_t number = 0;
+  std::string hash;
+  WallTime time{};        // by the node's clock
+  std::string signature;  // base64url
+};
+BOOST_DESCRIBE_STRUCT(ChainHead, (), (version, chain, number, hash, time, signature))
+struct ChainBatch {
+  std::string chain;  // of the records
+  std::vector<ChainedRecord> records;
+  std::vector<ChainHead> heads;
+};
+BOOST_DESCRIBE_STRUCT(ChainBatch, (), (chain, records, heads))
+// What is kept of one chain; with an empty `chain`, of a node's records that came without one.
+struct ChainView {
+  std::string node;
+  std::string name;  // the node's
+  std::string chain;
+  std::string public_key;   // the node's, as PEM: what its heads are signed with
+  std::uint64_t first = 0;  // numbers of the first and the last record that is kept
+  std::uint64_t last = 0;
+  std::uint64_t records = 0;
+};
+BOOST_DESCRIBE_STRUCT(ChainView, (), (node, name, chain, public_key, first, last, records))
 
 // Audit lists as the API gives them: newest last; a watch goes on with what comes.
 struct SessionEntry {

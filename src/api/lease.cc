@@ -8,8 +8,8 @@ namespace portolan::api {
 namespace {
 
 constexpr std::uint32_t kLeaseVersion = 1;
-// Features that a lease may demand and that this build has. None yet: a later feature adds its name with its code.
-constexpr std::array<std::string_view, 0> kUnderstood = {};
+// Features that a lease may demand and that this build has.
+constexpr std::array<std::string_view, 1> kUnderstood = {kStrictAudit};
 
 }  // namespace
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/describe.hpp>
@@ -43,6 +44,9 @@ struct Lease {
 BOOST_DESCRIBE_STRUCT(Lease, (),
                       (version, must_understand, id, account, email, device, resource, node, name, type, host, port,
                        settings, username, password, life_ms))
+
+// A feature that leases demand: answers wait until their records are on the disk.
+inline constexpr std::string_view kStrictAudit = "strict-audit";
 
 // What no decoder can know: that this build understands the lease's version and all that it says must be understood.
 Result<> check_lease(const Lease& lease);

@@ -4,19 +4,37 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/clock.h"
 
 namespace portolan::audit {
 
+// What a resource demands of its records (its setting `audit`).
+enum class Mode {
+  kDurable,     // "durable", if nothing is said: on the disk at most 50 ms after they were made
+  kStrict,      // "strict": on the disk before the client sees a byte of the answer
+  kBestEffort,  // "best-effort": what cannot be kept is counted and logged, and the session goes on
+};
+inline constexpr std::string_view kModeSetting = "audit";
+inline std::optional<Mode> parse_mode(std::string_view text) {
+  if (text == "durable") return Mode::kDurable;
+  if (text == "strict") return Mode::kStrict;
+  if (text == "best-effort") return Mode::kBestEffort;
+  return std::nullopt;
+}
+
 // Texts are kept up to this many bytes; longer ones with their SHA-256 and length beside the kept beginning.
 inline constexpr std::size_t kTextLimit = 256 * 1024;
 
-// One request inside a session, recorded when its outcome is known.
+// One request inside a session, recorded when its outcome is known; under strict audit also when it is under way and a
+// part of its answer is about to go on.
 struct Query {
   std::string text;                          // at most kTextLimit bytes
   std::optional<std::string> text_sha256;    // hex, of all of it, when it was longer
   std::optional<std::uint64_t> text_length;  // likewise
+  enum class Stage { kOver, kUnderWay };
+  Stage stage = Stage::kOver;
   WallTime started{};
   std::chrono::microseconds duration{0};
   std::optional<std::uint64_t> rows;

@@ -2,17 +2,20 @@
 // long as a disk takes (sync, reading, writing down the position, removing files) is done by the thread, one thing
 // after another.
 //
-// Syncs come in groups: at once if the last one is longer than the interval ago, else when the interval is over, for
-// all that was appended meanwhile. A busy node syncs 20 times a second however many records it writes.
+// Syncs come in groups: at once if the last one is longer than the interval ago or somebody waits for it, else when the
+// interval is over (sync_pace.h), for all that was appended meanwhile. A busy node syncs a few times a second however
+// many records it writes; under strict audit as often as the disk can.
 #include "audit/spool.h"
 
 #include <condition_variable>
+#include <deque>
 #include <mutex>
 #include <optional>
 #include <thread>
 
 #include "audit/spool_line.h"
 #include "audit/spool_store.h"
+#include "audit/sync_pace.h"
 #include "base/log.h"
 #include "net/event.h"
 #include "net/loop.h"
@@ -22,18 +25,28 @@ namespace {
 
 using SteadyTime = std::chrono::steady_clock::time_point;
 
+// What was handed over need not be written down at once: after a crash it is handed over again.
+constexpr std::chrono::milliseconds kSaveInterval = std::chrono::seconds(1);
+
 struct Request {
   std::uint64_t id = 0;
   std::size_t limit = 0;
+};
+
+// Waits until the first `appended` records are on the disk.
+struct Waiter {
+  std::uint64_t appended = 0;
+  std::move_only_function<void(Result<>)> then;
 };
 
 // What the loop and the thread say to each other. Owned by the spool and by a next() that waits; the thread, which the
 // spool outlives, borrows it.
 struct Shared : std::enable_shared_from_this<Shared> {
   Shared(net::Executor on, std::unique_ptr<SpoolStore> files, std::chrono::milliseconds interval)
-      : executor(std::move(on)), store(std::move(files)), sync_interval(interval), answered(executor) {}
+      : executor(std::move(on)), store(std::move(files)), answered(executor), pace(interval) {}
 
-  void ask_sync();
+  enum class Urgency { kNone, kWaitedFor };
+  void ask_sync(Urgency urgency);
   void ask_save();
   std::uint64_t ask_batch(std::size_t limit);
   std::optional<Result<SpoolBatch>> take_answer(std::uint64_t id);
@@ -48,25 +61,30 @@ struct Shared : std::enable_shared_from_this<Shared> {
 
   const net::Executor executor;
   const std::unique_ptr<SpoolStore> store;
-  const std::chrono::milliseconds sync_interval;
-  net::Event answered;  // the loop's
+  net::Event answered;         // the loop's
+  std::deque<Waiter> waiters;  // the loop's, in the order of what they wait for
+  void settle();
 
   std::mutex mutex;  // guards all below
   std::condition_variable asked;
   bool to_sync = false;
+  bool waited_for = false;  // the sync
   bool to_save = false;
   bool may_read = false;  // something changed since nothing was found to read
   std::optional<Request> wanted;
   std::optional<std::pair<std::uint64_t, Result<SpoolBatch>>> answer;
   std::uint64_t last_id = 0;
-  SteadyTime next_sync{};
+  SyncPace pace;
+  SteadyTime next_save{};
   bool closing = false;
 };
 
-void Shared::ask_sync() {
+void Shared::ask_sync(Urgency urgency) {
   const std::lock_guard guard(mutex);
-  if (std::exchange(to_sync, true)) return;
-  asked.notify_one();
+  const bool news = !to_sync || (urgency == Urgency::kWaitedFor && !waited_for);
+  to_sync = true;
+  waited_for = waited_for || urgency == Urgency::kWaitedFor;
+  if (news) asked.notify_one();
 }
 
 void Shared::ask_save() {
@@ -111,8 +129,9 @@ void Shared::run() {
   for (;;) {
     if (step(lock)) continue;
     if (closing) return;
-    if (to_sync) {
-      asked.wait_until(lock, next_sync);
+    if (to_sync || to_save) {
+      const SteadyTime later = SteadyTime::max();
+      asked.wait_until(lock, std::min(to_sync ? pace.next() : later, to_save ? next_save : later));
     } else {
       asked.wait(lock);
     }
@@ -121,9 +140,10 @@ void Shared::run() {
 
 // Does one thing that is to be done now; false if there is none.
 bool Shared::step(std::unique_lock<std::mutex>& lock) {
-  if (to_sync && (closing || std::chrono::steady_clock::now() >= next_sync)) {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  if (to_sync && (closing || waited_for || now >= pace.next())) {
     sync(lock);
-  } else if (to_save) {
+  } else if (to_save && (closing || now >= next_save)) {
     save(lock);
   } else if (wanted && may_read && !closing) {
     read(lock);
@@ -134,17 +154,33 @@ bool Shared::step(std::unique_lock<std::mutex>& lock) {
 }
 
 void Shared::sync(std::unique_lock<std::mutex>& lock) {
-  to_sync = false;
-  next_sync = std::chrono::steady_clock::now() + sync_interval;
+  to_sync = waited_for = false;
   lock.unlock();
+  const SteadyTime began = std::chrono::steady_clock::now();
   if (const auto synced = store->sync(); !synced)
-    log::error("audit spool: the disk does not keep what is written; no more is taken", {{"why", synced.error()}});
+    log::error("audit spool: the disk does not keep what is written", {{"why", synced.error()}});
   lock.lock();
+  pace.synced(began, std::chrono::steady_clock::now());
   may_read = true;
+  net::post(executor, [weak = weak_from_this()] {
+    if (const auto shared = weak.lock()) shared->settle();
+  });
+}
+
+// On the loop. A waiter may wait anew.
+void Shared::settle() {
+  while (!waiters.empty()) {
+    auto outcome = store->outcome_of(waiters.front().appended);
+    if (!outcome) return;
+    auto then = std::move(waiters.front().then);
+    waiters.pop_front();
+    then(std::move(*outcome));
+  }
 }
 
 void Shared::save(std::unique_lock<std::mutex>& lock) {
   to_save = false;
+  next_save = std::chrono::steady_clock::now() + kSaveInterval;
   lock.unlock();
   if (const auto saved = store->save(); !saved)
     log::error("audit spool: cannot write down what was handed over; after a restart it is handed over again",
@@ -203,14 +239,22 @@ class ThreadedSpool : public Spool {
     shared_->close();
     thread_.join();
     shared_->answered.set();
+    for (auto& waiter : std::exchange(shared_->waiters, {})) waiter.then(fail(Code::kCancelled, "audit spool: closed"));
   }
 
   Result<> append(const api::AuditRecord& record) override {
-    PL_TRY(const std::string line, encode_line(record));
-    PL_CHECK(shared_->store->append(line));
-    shared_->ask_sync();
+    PL_TRY(const std::string json, encode_record(record));
+    PL_CHECK(shared_->store->append(json));
+    shared_->ask_sync(Shared::Urgency::kNone);
     return {};
   }
+
+  void when_durable(std::move_only_function<void(Result<>)> then) override {
+    shared_->waiters.push_back({shared_->store->appended(), std::move(then)});
+    shared_->ask_sync(Shared::Urgency::kWaitedFor);
+  }
+
+  ChainPoint head() const override { return shared_->store->head(); }
 
   net::Task<Result<SpoolBatch>> next(std::size_t limit) override { return next_batch(shared_, limit); }
 

@@ -1,6 +1,5 @@
-// Spool: what a node has put on record and not yet handed over. Append-only segment files in one folder; a segment is
-// removed when all of it has been acknowledged. First form: one JSON record a line with a CRC-32, group fsync; the hash
-// chain, encryption and modes come with durable audit, in this same place (docs/architecture.md, "Audit").
+// Spool: what a node has put on record and not yet handed over. Append-only segment files in one folder, each record
+// chained to the one before it (chain.h); a segment is removed when all of it has been acknowledged.
 //
 // Written by the node's loop, synced and read by a thread of its own (spool_store.h has the files, spool_line.h the
 // form). A torn last line (crash) is cut off at start and logged; a file with a line that cannot be read is set aside
@@ -17,17 +16,24 @@
 #include <boost/describe.hpp>
 
 #include "api/audit.h"
+#include "audit/chain.h"
 #include "base/result.h"
 #include "net/task.h"
 
 namespace portolan::audit {
 
+class Disk;
+
 struct SpoolOptions {
   std::filesystem::path folder;
   std::uint64_t segment_bytes = 16 * 1024 * 1024;
-  std::chrono::milliseconds sync_interval = std::chrono::milliseconds(50);
+  // A record is on the disk so long after it was appended, if the disk takes as long as the last time (sync_pace.h):
+  // with what it may take longer, 50 ms are kept.
+  std::chrono::milliseconds sync_interval = std::chrono::milliseconds(40);
   std::uint64_t free_floor_bytes =
       256 * 1024 * 1024;  // less free space on the disk: append() refuses with Code::kLimit
+  std::chrono::milliseconds retry = std::chrono::seconds(1);  // after the disk has failed
+  Disk* disk = nullptr;                                       // null: the real one; outlives the spool
 };
 
 // Where the reader is: segment number and byte offset behind the last record of a batch.
@@ -39,7 +45,9 @@ struct SpoolPosition {
 BOOST_DESCRIBE_STRUCT(SpoolPosition, (), (segment, offset))
 
 struct SpoolBatch {
-  std::vector<api::AuditRecord> records;
+  std::string chain;  // of all its records; empty: the first release wrote them, which had no chain, and they have no
+                      // number and no hash
+  std::vector<api::ChainedRecord> records;
   SpoolPosition end;  // what to acknowledge when the batch has been taken over
 };
 
@@ -53,11 +61,17 @@ class Spool {
   // Appends; the record is in the kernel when this returns, and on the disk at most sync_interval later. An error (disk
   // full, read-only) means that it is not kept: the caller decides what that means for the session.
   virtual Result<> append(const api::AuditRecord& record) = 0;
+  // Calls `then` when all that has been appended so far is on the disk, or with the error for which it is not. From the
+  // loop, never within this call; with Code::kCancelled when the spool ends before. Does not wait for the interval; all
+  // who wait while one sync runs share the next one.
+  virtual void when_durable(std::move_only_function<void(Result<>)> then) = 0;
+  // How far the chain is on the disk; number 0: nothing is yet.
+  virtual ChainPoint head() const = 0;
   // The next unacknowledged, synced records, at most `limit` and 512 KiB of them; waits until there is one.
   // One at a time; the same ones again until they are acknowledged.
   virtual net::Task<Result<SpoolBatch>> next(std::size_t limit) = 0;
   // Everything up to `end` is taken over: the next next() begins there; finished segments are removed. Survives a
-  // restart.
+  // restart, but for the last second before a crash: that is handed over again.
   virtual Result<> acknowledge(SpoolPosition end) = 0;
   // Bytes not acknowledged, for metrics.
   virtual std::uint64_t backlog() const = 0;

@@ -103,25 +103,35 @@ Result<File> create_segment(const std::filesystem::path& path) {
   return file;
 }
 
-Result<std::uint64_t> recover_segment(const std::filesystem::path& path) {
+Result<Recovered> recover_segment(const std::filesystem::path& path) {
   const File file(open_again(path, O_RDWR));
   if (file.descriptor() < 0) return system_failure("open", path);
   PL_TRY(const std::uint64_t size, size_of(file, path));
   const std::uint64_t begin = size > kLineLimit ? size - kLineLimit : 0;
   PL_TRY(const std::string tail, read_at(file, begin, static_cast<std::size_t>(size - begin), path));
   const auto last = tail.rfind('\n');
-  if (last == std::string::npos && begin > 0) return size;  // no line is so long: the reader will set it aside
+  if (last == std::string::npos && begin > 0)
+    return Recovered{size, {}};  // no line is so long: the reader will set it aside
   const std::uint64_t good = last == std::string::npos ? 0 : begin + last + 1;
   if (good < size) {
     log::warn("audit spool: cut off a record that was being written when this node stopped",
               {{"file", path.string()}, {"offset", good}, {"bytes", size - good}});
     if (::ftruncate(file.descriptor(), static_cast<off_t>(good)) != 0) return system_failure("cut", path);
   }
-  PL_CHECK(sync_file(file));
-  return good;
+  PL_CHECK(Disk::real().sync_file(file));
+  if (good == 0) return Recovered{};
+  const auto before = last == 0 ? std::string::npos : tail.rfind('\n', last - 1);
+  if (before == std::string::npos && begin > 0) return Recovered{good, {}};
+  const std::size_t from = before == std::string::npos ? 0 : before + 1;
+  return Recovered{good, tail.substr(from, last - from)};
 }
 
-Result<> append_whole(const File& file, std::uint64_t size, std::string_view bytes) {
+Disk& Disk::real() {
+  static Disk disk;
+  return disk;
+}
+
+Result<> Disk::append_whole(const File& file, std::uint64_t size, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(file.descriptor(), bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
@@ -152,18 +162,18 @@ Result<> set_aside(const std::filesystem::path& path, std::string_view why) {
   return {};
 }
 
-Result<> sync_file(const File& file) {
+Result<> Disk::sync_file(const File& file) {
   if (::fdatasync(file.descriptor()) == 0) return {};
   return fail(Code::kIo, std::string("audit spool: sync: ") + std::strerror(errno));
 }
 
-Result<> sync_folder(const std::filesystem::path& folder) {
+Result<> Disk::sync_folder(const std::filesystem::path& folder) {
   const File file(open_again(folder, O_RDONLY | O_DIRECTORY));
   if (file.descriptor() < 0 || ::fsync(file.descriptor()) != 0) return system_failure("sync", folder);
   return {};
 }
 
-Result<std::uint64_t> free_bytes(const std::filesystem::path& folder) {
+Result<std::uint64_t> Disk::free_bytes(const std::filesystem::path& folder) {
   struct statvfs info{};
   if (::statvfs(folder.c_str(), &info) != 0) return system_failure("ask for the free space of", folder);
   return static_cast<std::uint64_t>(info.f_bavail) * info.f_frsize;

@@ -43,19 +43,31 @@ Result<File> lock_folder(const std::filesystem::path& folder);
 
 // A new segment, for appending.
 Result<File> create_segment(const std::filesystem::path& path);
-// Cuts off an unfinished last line, syncs the file and gives its length.
-Result<std::uint64_t> recover_segment(const std::filesystem::path& path);
-// All of `bytes`, or nothing: what was written before a failure is cut off again. `size` is the length before.
-// Code::kInternal if even that failed: the file must not be appended to any more.
-Result<> append_whole(const File& file, std::uint64_t size, std::string_view bytes);
+// Cuts off an unfinished last line, syncs the file and gives its length and its last line (without its end; empty if
+// there is none, or none so short as a line may be).
+struct Recovered {
+  std::uint64_t size = 0;
+  std::string last_line;
+};
+Result<Recovered> recover_segment(const std::filesystem::path& path);
 // Up to `limit` bytes from `offset` on. Code::kUnavailable for a lack of descriptors or memory, which says nothing
 // about the file.
 Result<std::string> read_piece(const std::filesystem::path& path, std::uint64_t offset, std::size_t limit);
 // Renames it to NAME.bad and tells the operator why.
 Result<> set_aside(const std::filesystem::path& path, std::string_view why);
 
-Result<> sync_file(const File& file);
-Result<> sync_folder(const std::filesystem::path& folder);
-Result<std::uint64_t> free_bytes(const std::filesystem::path& folder);
+// What decides whether a record is kept. Tests put disks in its place that fail, or that forget in a crash what was
+// not synced. Any thread.
+class Disk {
+ public:
+  static Disk& real();
+  virtual ~Disk() = default;
+  // All of `bytes`, or nothing: what was written before a failure is cut off again. `size` is the length before.
+  // Code::kInternal if even that failed: the file must not be appended to any more.
+  virtual Result<> append_whole(const File& file, std::uint64_t size, std::string_view bytes);
+  virtual Result<> sync_file(const File& file);
+  virtual Result<> sync_folder(const std::filesystem::path& folder);
+  virtual Result<std::uint64_t> free_bytes(const std::filesystem::path& folder);
+};
 
 }  // namespace portolan::audit

@@ -1,6 +1,9 @@
-// One line of a spool segment: the CRC-32 of the record in eight hexadecimal digits, a space, the record as JSON, a
-// newline. What is read back may be torn by a crash or altered by the disk, so reading trusts nothing that the CRC does
-// not cover.
+// One line of a spool segment:
+//   CRC {"form":2,"chain":"c-…","number":N,"hash":"…", and the members of the record}
+// the CRC-32 of all behind it in eight hexadecimal digits, a space, and the record as JSON with its place in the chain
+// (chain.h) before its own members; the hash is of the JSON without these. The first release wrote the record alone: it
+// reads ours, since it skips members it does not know, and we read what it left. What is read back may be torn by a
+// crash or altered by the disk, so reading trusts nothing that the CRC does not cover.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -8,6 +11,7 @@
 #include <vector>
 
 #include "api/audit.h"
+#include "audit/chain.h"
 #include "base/result.h"
 
 namespace portolan::audit {
@@ -15,18 +19,30 @@ namespace portolan::audit {
 // Of a line with its newline. What the control plane takes in one request has to be larger.
 inline constexpr std::size_t kLineLimit = 512 * 1024;
 
-// The record's line. Text that is not UTF-8 (a client may send any bytes) has U+FFFD in the place of what is wrong,
-// since JSON carries nothing else; a query text that would burst the line is cut further, with its length and SHA-256
-// beside it.
-Result<std::string> encode_line(const api::AuditRecord& record);
-// A line without its newline. Members that are not known come from a newer release and are skipped.
-Result<api::AuditRecord> decode_line(std::string_view line);
-// The line of a JSON text that is at hand.
-std::string line_of(std::string_view json);
+// The record as JSON, short enough for a line. Text that is not UTF-8 (a client may send any bytes) has U+FFFD in the
+// place of what is wrong, since JSON carries nothing else; a query text that would burst the line is cut further, with
+// its length and SHA-256 beside it.
+Result<std::string> encode_record(const api::AuditRecord& record);
+// Members that are not known come from a newer release and are skipped.
+Result<api::AuditRecord> decode_record(std::string_view json);
 
-// What a piece of a segment holds.
+// The line of a record at this point of a chain.
+std::string line_of(const ChainPoint& point, std::string_view json);
+// As the first release wrote it; also any other JSON text.
+std::string line_without_chain(std::string_view json);
+
+struct Line {
+  ChainPoint point;  // number 0: the first release wrote it
+  std::string json;
+};
+// A line without its newline.
+Result<Line> parse_line(std::string_view line);
+
+// What a piece of a segment holds: whole lines of one chain.
 struct Scan {
-  std::vector<api::AuditRecord> records;
+  std::string chain;  // empty: the first release wrote it
+  std::vector<api::ChainedRecord> records;
+  crypto::Sha256 last_hash{};
   std::size_t used = 0;  // bytes of the lines of `records`
   bool broken = false;   // the line behind them cannot be read
 };

@@ -20,36 +20,74 @@ api::AuditRecord query(std::string text) {
 
 std::string_view without_end(std::string_view line) { return line.substr(0, line.size() - 1); }
 
+const ChainPoint kPoint{"c-0123456789abcdefghij", 41, crypto::sha256(as_bytes("x"))};
+
+std::string line_of_record(const api::AuditRecord& record) { return line_of(kPoint, *encode_record(record)); }
+
+Result<api::AuditRecord> decode_line(std::string_view line) {
+  PL_TRY(const Line parsed, parse_line(line));
+  return decode_record(parsed.json);
+}
+
 TEST(SpoolLine, HasTheDocumentedForm) {
   // CRC-32 as in ISO 3309, zlib and zip.
-  EXPECT_EQ(line_of("123456789"), "cbf43926 123456789\n");
+  EXPECT_EQ(line_without_chain("123456789"), "cbf43926 123456789\n");
+  const std::string line = line_of(kPoint, R"({"kind":"query"})");
+  EXPECT_EQ(line.substr(8), R"( {"form":2,"chain":"c-0123456789abcdefghij","number":41,"hash":")"
+                            R"(2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","kind":"query"})"
+                            "\n");
+  EXPECT_TRUE(parse_line(without_end(line)));
 }
 
 TEST(SpoolLine, RoundTrips) {
   const auto in = query("select 'ü\n\t\"' \xf0\x9f\x90\x98");
-  const std::string line = *encode_line(in);
+  const std::string line = line_of_record(in);
   EXPECT_EQ(line.find('\n'), line.size() - 1);
-  const auto out = decode_line(without_end(line));
+  const auto out = parse_line(without_end(line));
   ASSERT_TRUE(out) << out.error().message;
-  EXPECT_EQ(json::encode(*out), json::encode(in));
+  EXPECT_EQ(out->json, json::encode(in));
+  EXPECT_EQ(out->point.chain, kPoint.chain);
+  EXPECT_EQ(out->point.number, kPoint.number);
+  EXPECT_EQ(out->point.hash, kPoint.hash);
+}
+
+TEST(SpoolLine, OfTheFirstReleaseAndForIt) {
+  const auto in = query("select 1");
+  const auto old = parse_line(without_end(line_without_chain(json::encode(in))));
+  ASSERT_TRUE(old);
+  EXPECT_EQ(old->point.number, 0U);
+  EXPECT_EQ(old->json, json::encode(in));
+  // It reads what stands behind the CRC as a record and skips what it does not know.
+  const auto read = json::decode<api::AuditRecord>(without_end(line_of_record(in)).substr(9), json::Unknown::kIgnore);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(json::encode(*read), json::encode(in));
 }
 
 TEST(SpoolLine, EveryAlteredByteIsSeen) {
-  const std::string line = *encode_line(query("select 1"));
+  const std::string line = line_of_record(query("select 1"));
   for (std::size_t i = 0; i + 1 < line.size(); ++i) {
     std::string altered(without_end(line));
     altered[i] = static_cast<char>(altered[i] ^ 1);
-    EXPECT_FALSE(decode_line(altered)) << "byte " << i;
-    EXPECT_FALSE(decode_line(without_end(line).substr(0, i))) << "cut at " << i;
+    EXPECT_FALSE(parse_line(altered)) << "byte " << i;
+    EXPECT_FALSE(parse_line(without_end(line).substr(0, i))) << "cut at " << i;
   }
-  EXPECT_FALSE(decode_line(line)) << "with its newline";
+  EXPECT_FALSE(parse_line(line)) << "with its newline";
   EXPECT_FALSE(decode_line("00000000 "));  // the CRC fits, but this is no record
+}
+
+TEST(SpoolLine, RefusesPlacesThatAreNone) {
+  for (const char* json : {R"({"form":2,"chain":"x","number":1,"hash":"00",)",
+                           R"({"form":2,"chain":"c-1","number":-1,)", R"({"form":2,"chain":"c-1","number":0,"hash":")"})
+    EXPECT_FALSE(parse_line(without_end(line_without_chain(json)))) << json;
+  ChainPoint none = kPoint;
+  none.number = 0;
+  EXPECT_FALSE(parse_line(without_end(line_of(none, "{}"))));
 }
 
 TEST(SpoolLine, TakesMembersOfANewerRelease) {
   auto value = json::to_value(query("select 1"));
   value.get_object()["shard"] = 3;
-  EXPECT_TRUE(decode_line(without_end(line_of(json::print(value)))));
+  EXPECT_TRUE(decode_line(without_end(line_of(kPoint, json::print(value)))));
 }
 
 TEST(SpoolLine, KeepsTextOfAnyBytes) {
@@ -64,9 +102,7 @@ TEST(SpoolLine, KeepsTextOfAnyBytes) {
       {"good \xc3\xbc \xe2\x82\xac \xf4\x8f\xbf\xbf", "good \xc3\xbc \xe2\x82\xac \xf4\x8f\xbf\xbf"},
   };
   for (const auto& c : cases) {
-    const auto line = encode_line(query(std::string(c.in)));
-    ASSERT_TRUE(line);
-    const auto out = decode_line(without_end(*line));
+    const auto out = decode_record(*encode_record(query(std::string(c.in))));
     ASSERT_TRUE(out) << c.out << out.error().message;
     EXPECT_EQ(*out->text, c.out);
   }
@@ -74,10 +110,9 @@ TEST(SpoolLine, KeepsTextOfAnyBytes) {
 
 TEST(SpoolLine, CutsTextThatWouldBurstTheLine) {
   const std::string text(256 * 1024, '\x01');  // six bytes each in JSON
-  const auto line = encode_line(query(text));
-  ASSERT_TRUE(line);
-  EXPECT_LE(line->size(), kLineLimit);
-  const auto out = decode_line(without_end(*line));
+  const std::string line = line_of_record(query(text));
+  EXPECT_LE(line.size(), kLineLimit);
+  const auto out = decode_line(without_end(line));
   ASSERT_TRUE(out);
   EXPECT_EQ(*out->text, std::string(64 * 1024, '\x01'));
   EXPECT_EQ(*out->text_length, text.size());
@@ -86,18 +121,18 @@ TEST(SpoolLine, CutsTextThatWouldBurstTheLine) {
   auto cut_before = query(text);
   cut_before.text_length = 1'000'000;
   cut_before.text_sha256 = "abc";
-  const auto again = decode_line(without_end(*encode_line(cut_before)));
+  const auto again = decode_line(without_end(line_of_record(cut_before)));
   EXPECT_EQ(*again->text_length, 1'000'000U);
   EXPECT_EQ(*again->text_sha256, "abc");
 
   auto hopeless = query("");
   hopeless.error = text;
-  EXPECT_EQ(encode_line(hopeless).error().code, Code::kLimit);
+  EXPECT_EQ(encode_record(hopeless).error().code, Code::kLimit);
 }
 
 TEST(SpoolLine, ScanStopsWhereItMust) {
   std::string bytes;
-  for (int i = 0; i < 3; ++i) bytes += *encode_line(query("select " + std::to_string(i)));
+  for (int i = 0; i < 3; ++i) bytes += line_of_record(query("select " + std::to_string(i)));
   const std::size_t each = bytes.size() / 3;
   EXPECT_EQ(scan(bytes, 10).records.size(), 3U);
   EXPECT_EQ(scan(bytes, 10).used, bytes.size());
@@ -110,6 +145,21 @@ TEST(SpoolLine, ScanStopsWhereItMust) {
   EXPECT_EQ(broken.used, each);
   EXPECT_EQ(broken.records.size(), 1U);
   EXPECT_TRUE(broken.broken);
+}
+
+TEST(SpoolLine, AScanIsOfOneChain) {
+  ChainPoint other = kPoint;
+  other.chain = "c-other";
+  const std::string json = *encode_record(query("select 1"));
+  const std::string bytes =
+      line_without_chain(json) + line_of(kPoint, json) + line_of(kPoint, json) + line_of(other, json);
+  Scan found = scan(bytes, 10);
+  EXPECT_EQ(found.chain, "");
+  EXPECT_EQ(found.records.size(), 1U);
+  found = scan(std::string_view(bytes).substr(found.used), 10);
+  EXPECT_EQ(found.chain, kPoint.chain);
+  EXPECT_EQ(found.records.size(), 2U);
+  EXPECT_EQ(found.last_hash, kPoint.hash);
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "audit/spool_line.h"
+#include "base/bytes.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -11,7 +12,20 @@
 namespace portolan::audit {
 namespace {
 
+// How often the disk is asked what is free: what is written meanwhile is far less than the floor.
+constexpr std::uint64_t kAskFreeRecords = 64;  // of at most 512 KiB
+constexpr std::chrono::milliseconds kAskFreeInterval(500);
 constexpr const char* kAcknowledgedFile = "acknowledged";
+
+// What the file holds. The first release wrote and reads the first two members.
+struct Acknowledged {
+  std::uint64_t segment = 0;
+  std::uint64_t offset = 0;
+  std::optional<std::string> chain;
+  std::optional<std::uint64_t> number;
+  std::optional<std::string> hash;
+};
+BOOST_DESCRIBE_STRUCT(Acknowledged, (), (segment, offset, chain, number, hash))
 
 // Whether a line begins at the offset.
 Result<bool> line_begins(const std::filesystem::path& path, std::uint64_t offset) {
@@ -21,6 +35,11 @@ Result<bool> line_begins(const std::filesystem::path& path, std::uint64_t offset
 }
 
 }  // namespace
+
+SpoolStore::SpoolStore(SpoolOptions options, File lock)
+    : options_(std::move(options)),
+      disk_(options_.disk != nullptr ? *options_.disk : Disk::real()),
+      lock_(std::move(lock)) {}
 
 Result<std::unique_ptr<SpoolStore>> SpoolStore::open(SpoolOptions options) {
   PL_CHECK(make_folder(options.folder, Privacy::kPrivate));
@@ -36,14 +55,17 @@ Result<> SpoolStore::recover_acknowledged() {
   auto text = read_file(path, 4096);
   if (!text && text.error().code == Code::kNotFound) return {};
   if (!text && text.error().code != Code::kLimit) return std::unexpected(std::move(text).error().within("audit spool"));
-  auto position = text ? json::decode<SpoolPosition>(*text, json::Unknown::kIgnore)
-                       : Result<SpoolPosition>(std::unexpected(text.error()));
-  if (position) {
-    acknowledged_ = *position;
+  auto known = text ? json::decode<Acknowledged>(*text, json::Unknown::kIgnore)
+                    : Result<Acknowledged>(std::unexpected(text.error()));
+  if (known) {
+    acknowledged_ = {known->segment, known->offset};
+    const auto hash = parse_hash(known->hash.value_or(""));
+    if (hash) acknowledged_point_ = {known->chain.value_or(""), known->number.value_or(0), *hash};
+    last_ = acknowledged_point_;
   } else {
     // Nothing is lost by handing records over twice: they are told apart by session and sequence.
     log::warn("audit spool: the acknowledged position cannot be read; all that is there is handed over again",
-              {{"file", path.string()}, {"why", position.error()}});
+              {{"file", path.string()}, {"why", known.error()}});
   }
   return {};
 }
@@ -56,41 +78,77 @@ Result<> SpoolStore::recover() {
       finished_.push_back(number);
       continue;
     }
-    const auto size = recover_segment(path);
-    if (!size) {
-      if (size.error().code == Code::kUnavailable) return std::unexpected(size.error());
-      PL_CHECK(set_aside(path, size.error().message));
+    const auto found = recover_segment(path);
+    if (!found) {
+      if (found.error().code == Code::kUnavailable) return std::unexpected(found.error());
+      PL_CHECK(set_aside(path, found.error().message));
+      last_ = {};
       continue;
     }
     if (number == acknowledged_.segment) {
       const auto begins = line_begins(path, acknowledged_.offset);
-      if (acknowledged_.offset > *size || !begins || !*begins) acknowledged_.offset = 0;
+      if (acknowledged_.offset > found->size || !begins || !*begins) acknowledged_.offset = 0;
     }
-    segments_[number] = {*size, *size};
+    segments_[number] = {found->size, found->size};
+    if (found->size > 0) recover_chain(found->last_line, path);
   }
+  // What a failing disk lost may have been handed over before: its numbers are not given again.
+  if (acknowledged_point_.chain == last_.chain && acknowledged_point_.number > last_.number)
+    last_ = acknowledged_point_;
+  if (last_.number == 0) last_ = begin_chain();
+  durable_point_ = last_;
   drop_finished();
+  PL_CHECK(disk_.sync_folder(options_.folder));
   if (!finished_.empty()) PL_CHECK(save());
   return {};
 }
 
-Result<> SpoolStore::append(std::string_view line) {
+// A chain that went on from anywhere else than its last record would look as if that had been removed.
+void SpoolStore::recover_chain(std::string_view last_line, const std::filesystem::path& path) {
+  const auto line = parse_line(last_line);
+  last_ = line ? line->point : ChainPoint{};
+  if (line) return;
+  log::warn("audit spool: the last record of a file cannot be read, so a new chain of records begins",
+            {{"file", path.string()}, {"why", line.error()}});
+}
+
+Result<> SpoolStore::append(std::string_view json) {
   const std::lock_guard guard(mutex_);
-  if (failure_) return std::unexpected(*failure_);
-  PL_TRY(const std::uint64_t free, free_bytes(options_.folder));
-  if (free < options_.free_floor_bytes)
-    return fail(Code::kLimit,
-                "audit spool: only " + std::to_string(free / 1024 / 1024) + " MiB free on the disk of " +
-                    options_.folder.string() + "; free some",
-                "audit_disk_full");
+  PL_CHECK(may_append());
+  ChainPoint point{last_.chain, last_.number + 1, chain_hash(last_.hash, last_.number + 1, json)};
+  const std::string line = line_of(point, json);
   if (!current_ || segments_.rbegin()->second.size + line.size() > options_.segment_bytes) PL_CHECK(start_segment());
   auto& [number, segment] = *segments_.rbegin();
-  if (auto written = append_whole(*current_, segment.size, line); !written) {
+  if (auto written = disk_.append_whole(*current_, segment.size, line); !written) {
     if (written.error().code == Code::kInternal) current_.reset();
+    since_asked_ = kAskFreeRecords;
     return written;
   }
   segment.size += line.size();
+  last_ = std::move(point);
+  ++appended_;
   unsynced_[number] = current_;
   return {};
+}
+
+Result<> SpoolStore::may_append() {
+  const auto now = std::chrono::steady_clock::now();
+  if (failure_) {
+    if (now < failed_ + options_.retry) return std::unexpected(*failure_);
+    lost_ = Lost{durable_, appended_, *std::exchange(failure_, std::nullopt)};
+    durable_ = appended_;
+    current_.reset();
+  }
+  if (++since_asked_ > kAskFreeRecords || now > free_asked_ + kAskFreeInterval || free_ < options_.free_floor_bytes) {
+    PL_TRY(free_, disk_.free_bytes(options_.folder));
+    free_asked_ = now;
+    since_asked_ = 0;
+  }
+  if (free_ >= options_.free_floor_bytes) return {};
+  return fail(Code::kLimit,
+              "audit spool: only " + std::to_string(free_ / 1024 / 1024) + " MiB free on the disk of " +
+                  options_.folder.string() + "; free some",
+              "audit_disk_full");
 }
 
 Result<> SpoolStore::start_segment() {
@@ -123,6 +181,7 @@ Result<> SpoolStore::acknowledge(SpoolPosition end) {
   if (segment == segments_.end() || end.offset > segment->second.synced)
     return fail(Code::kInvalid, "audit spool: acknowledged what was never handed over");
   acknowledged_ = end;
+  acknowledged_point_ = handed_ && handed_->at == end ? handed_->point : ChainPoint{};
   drop_finished();
   return {};
 }
@@ -137,10 +196,31 @@ std::uint64_t SpoolStore::backlog() const {
   return sum;
 }
 
+std::uint64_t SpoolStore::appended() const {
+  const std::lock_guard guard(mutex_);
+  return appended_;
+}
+
+std::optional<Result<>> SpoolStore::outcome_of(std::uint64_t appended) const {
+  const std::lock_guard guard(mutex_);
+  if (lost_ && appended > lost_->after && appended <= lost_->last) return std::unexpected(lost_->why);
+  if (appended <= durable_) return Result<>();
+  if (failure_) return std::unexpected(*failure_);
+  return std::nullopt;
+}
+
+ChainPoint SpoolStore::head() const {
+  const std::lock_guard guard(mutex_);
+  return durable_point_;
+}
+
 Result<> SpoolStore::sync() {
   std::unique_lock guard(mutex_);
+  if (failure_) return std::unexpected(*failure_);
   const auto files = std::exchange(unsynced_, {});
   const bool folder = std::exchange(folder_unsynced_, false);
+  const std::uint64_t appended = appended_;
+  const ChainPoint last = last_;
   std::map<std::uint64_t, std::uint64_t> sizes;
   for (const auto& entry : files)
     if (const auto found = segments_.find(entry.first); found != segments_.end())
@@ -149,14 +229,20 @@ Result<> SpoolStore::sync() {
 
   Result<> outcome;
   for (const auto& entry : files)
-    if (auto synced = sync_file(*entry.second); !synced) outcome = std::move(synced);
+    if (auto synced = disk_.sync_file(*entry.second); !synced) outcome = std::move(synced);
   if (folder)
-    if (auto synced = sync_folder(options_.folder); !synced) outcome = std::move(synced);
+    if (auto synced = disk_.sync_folder(options_.folder); !synced) outcome = std::move(synced);
 
   guard.lock();
   for (const auto& [number, size] : sizes)
     if (const auto found = segments_.find(number); found != segments_.end()) found->second.synced = size;
-  if (!outcome) failure_ = outcome.error();
+  if (outcome) {
+    durable_ = std::max(durable_, appended);
+    durable_point_ = last;
+  } else {
+    failure_ = outcome.error();
+    failed_ = std::chrono::steady_clock::now();
+  }
   return outcome;
 }
 
@@ -180,8 +266,12 @@ Result<SpoolBatch> SpoolStore::read(std::size_t limit) {
     if (!bytes && bytes.error().code == Code::kUnavailable) return std::unexpected(bytes.error());
     if (bytes) {
       Scan found = scan(*bytes, std::max<std::size_t>(limit, 1));
-      if (!found.records.empty())
-        return SpoolBatch{std::move(found.records), {piece->segment, piece->offset + found.used}};
+      if (!found.records.empty()) {
+        const SpoolPosition end{piece->segment, piece->offset + found.used};
+        guard.lock();
+        handed_ = Known{end, {found.chain, found.records.back().number, found.last_hash}};
+        return SpoolBatch{std::move(found.chain), std::move(found.records), end};
+      }
     }
     // What stands here was synced as a whole line of less than the limit, and is no longer one.
     PL_CHECK(give_up(piece->segment, bytes ? "the record at offset " + std::to_string(piece->offset) + " is broken"
@@ -200,10 +290,15 @@ Result<> SpoolStore::give_up(std::uint64_t segment, std::string_view why) {
 
 Result<> SpoolStore::save() {
   std::unique_lock guard(mutex_);
-  const SpoolPosition position = acknowledged_;
+  Acknowledged done{acknowledged_.segment, acknowledged_.offset, {}, {}, {}};
+  if (acknowledged_point_.number > 0) {
+    done.chain = acknowledged_point_.chain;
+    done.number = acknowledged_point_.number;
+    done.hash = hex(acknowledged_point_.hash);
+  }
   const auto finished = std::exchange(finished_, {});
   guard.unlock();
-  if (auto written = write_file(options_.folder / kAcknowledgedFile, json::encode(position) + "\n", Privacy::kPrivate);
+  if (auto written = write_file(options_.folder / kAcknowledgedFile, json::encode(done) + "\n", Privacy::kPrivate);
       !written) {
     guard.lock();
     finished_.insert(finished_.end(), finished.begin(), finished.end());

@@ -2,7 +2,8 @@
 // spool's thread calls (spool.cc) meet here, under one lock that is never held over a sync or a read.
 //
 // Segments are numbered and no number is used twice, also over restarts, so that a position says where a record is for
-// good. Every start begins a new segment. Records are read from the acknowledged position on, each time; what is not
+// good. Every start begins a new segment; the chain goes on from the last record that is known, and a new one begins
+// where none is. Records are read from the acknowledged position on, each time; what is not
 // acknowledged is read again.
 #pragma once
 #include <cstdint>
@@ -25,13 +26,20 @@ class SpoolStore {
   SpoolStore& operator=(const SpoolStore&) = delete;
 
   // ---- the loop ----
-  Result<> append(std::string_view line);
+  // The record as JSON.
+  Result<> append(std::string_view json);
   Result<> acknowledge(SpoolPosition end);
   std::uint64_t backlog() const;
+  // How many records were appended since the start.
+  std::uint64_t appended() const;
+  // What has become of the last one of so many: no value while nobody can say.
+  std::optional<Result<>> outcome_of(std::uint64_t appended) const;
+  ChainPoint head() const;
 
   // ---- the spool's thread ----
-  // Puts on the disk what had been appended before the call. After a failure nothing more can be appended, since nobody
-  // can say what the disk kept; what is there is still handed over.
+  // Puts on the disk what had been appended before the call. After a failure nobody can say what the disk kept: what
+  // was not on it counts as lost, though it is still handed over if it can be read, and nothing is appended for a while
+  // (SpoolOptions::retry), then to a new segment.
   Result<> sync();
   // The next synced records; none if there are none yet.
   Result<SpoolBatch> read(std::size_t limit);
@@ -49,25 +57,49 @@ class SpoolStore {
     std::uint64_t size = 0;
   };
 
-  SpoolStore(SpoolOptions options, File lock) : options_(std::move(options)), lock_(std::move(lock)) {}
+  struct Known {  // of the chain, at a place in the files
+    SpoolPosition at;
+    ChainPoint point;
+  };
+
+  SpoolStore(SpoolOptions options, File lock);
   Result<> recover();
   Result<> recover_acknowledged();
+  void recover_chain(std::string_view last_line, const std::filesystem::path& path);
+  Result<> may_append();
   Result<> start_segment();
   void drop_finished();
   std::optional<Piece> next_piece() const;
   Result<> give_up(std::uint64_t segment, std::string_view why);
 
   const SpoolOptions options_;
+  Disk& disk_;
   const File lock_;
   mutable std::mutex mutex_;  // guards all below
   std::map<std::uint64_t, Segment> segments_;
   std::uint64_t next_number_ = 1;
   SpoolPosition acknowledged_;
+  ChainPoint acknowledged_point_;  // number 0: not known
+  std::optional<Known> handed_;    // the end of the last batch
+  ChainPoint last_;                // of the chain
+  ChainPoint durable_point_;
+  std::uint64_t appended_ = 0;
+  std::uint64_t durable_ = 0;  // of them, or told to be lost
+  struct Lost {
+    std::uint64_t after = 0;  // the first so many records are on the disk
+    std::uint64_t last = 0;
+    Error why;
+  };
+  std::optional<Lost> lost_;             // when the disk failed the last time
   std::shared_ptr<const File> current_;  // appended to; the last of segments_
   std::map<std::uint64_t, std::shared_ptr<const File>> unsynced_;
   bool folder_unsynced_ = false;
   std::vector<std::uint64_t> finished_;  // to be removed
   std::optional<Error> failure_;
+  std::chrono::steady_clock::time_point failed_{};
+  std::uint64_t free_ = 0;  // bytes, when the disk was last asked
+  std::chrono::steady_clock::time_point free_asked_{};
+  std::uint64_t since_asked_ = 0;  // records
 };
 
 }  // namespace portolan::audit

@@ -26,7 +26,11 @@ api::AuditRecord record(std::uint64_t sequence) {
   return out;
 }
 
-std::string line(std::uint64_t sequence) { return *encode_line(record(sequence)); }
+std::string json_of(std::uint64_t sequence) { return *encode_record(record(sequence)); }
+// As long as it stands in the file.
+std::string line(std::uint64_t sequence) {
+  return line_of({"c-0123456789abcdefghij", sequence, {}}, json_of(sequence));
+}
 
 class SpoolStoreTest : public testing::Test {
  protected:
@@ -47,14 +51,14 @@ class SpoolStoreTest : public testing::Test {
   }
   void append(std::uint64_t from, std::uint64_t to) {
     for (; from <= to; ++from) {
-      const auto appended = store_->append(line(from));
+      const auto appended = store_->append(json_of(from));
       ASSERT_TRUE(appended) << appended.error().message;
     }
     ASSERT_TRUE(store_->sync());
   }
   Numbers numbers(const SpoolBatch& batch) {
     Numbers out;
-    for (const auto& r : batch.records) out.push_back(r.sequence);
+    for (const auto& r : batch.records) out.push_back(decode_record(r.record)->sequence);
     return out;
   }
   // Everything that is there, handed over and acknowledged.
@@ -88,7 +92,7 @@ class SpoolStoreTest : public testing::Test {
 
 TEST_F(SpoolStoreTest, HandsOverWhatIsSyncedUntilItIsAcknowledged) {
   EXPECT_TRUE(store_->read(10)->records.empty());
-  ASSERT_TRUE(store_->append(line(1)));
+  ASSERT_TRUE(store_->append(json_of(1)));
   EXPECT_TRUE(store_->read(10)->records.empty()) << "not synced yet";
   EXPECT_EQ(store_->backlog(), line(1).size());
   append(2, 5);
@@ -105,7 +109,7 @@ TEST_F(SpoolStoreTest, HandsOverWhatIsSyncedUntilItIsAcknowledged) {
 
 TEST_F(SpoolStoreTest, RefusesAnAcknowledgementOfNothing) {
   append(1, 2);
-  ASSERT_TRUE(store_->append(line(3)));
+  ASSERT_TRUE(store_->append(json_of(3)));
   const std::uint64_t size = line(1).size();
   for (const SpoolPosition end : {SpoolPosition{1, 3 * size}, SpoolPosition{2, 0}, SpoolPosition{99, 5}})
     EXPECT_EQ(store_->acknowledge(end).error().code, Code::kInvalid) << end.segment;
@@ -117,7 +121,7 @@ TEST_F(SpoolStoreTest, BatchesAreBoundedInBytes) {
   big.text = std::string(200 * 1024, 'x');
   for (std::uint64_t i = 1; i <= 5; ++i) {
     big.sequence = i;
-    ASSERT_TRUE(store_->append(*encode_line(big)));
+    ASSERT_TRUE(store_->append(*encode_record(big)));
   }
   ASSERT_TRUE(store_->sync());
   EXPECT_EQ(numbers(*store_->read(100)), (Numbers{1, 2}));
@@ -127,7 +131,7 @@ TEST_F(SpoolStoreTest, BatchesAreBoundedInBytes) {
 TEST_F(SpoolStoreTest, RestartsInEveryState) {
   open();  // nothing there
   EXPECT_EQ(drain(), Numbers{});
-  ASSERT_TRUE(store_->append(line(1)));
+  ASSERT_TRUE(store_->append(json_of(1)));
   open();  // written, not synced: the kernel has it
   EXPECT_EQ(numbers(*store_->read(10)), Numbers{1});
   append(2, 3);
@@ -258,7 +262,7 @@ TEST_F(SpoolStoreTest, AStrangePositionMeansAgain) {
 TEST_F(SpoolStoreTest, RefusesBelowTheFloorOfFreeSpace) {
   options_.free_floor_bytes = std::uint64_t{1} << 62;
   open();
-  const auto refused = store_->append(line(1));
+  const auto refused = store_->append(json_of(1));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, Code::kLimit);
   EXPECT_EQ(refused.error().stable_code(), "audit_disk_full");
@@ -283,7 +287,7 @@ TEST_F(SpoolStoreTest, WritesAllOrNothing) {
   rlimit limit = old_limit;
   limit.rlim_cur = before + 10;
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  const auto refused = store_->append(line(3));
+  const auto refused = store_->append(json_of(3));
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &old_limit), 0);
   ::signal(SIGXFSZ, old_handler);
   ASSERT_FALSE(refused);

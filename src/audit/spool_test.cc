@@ -1,9 +1,12 @@
 #include "audit/spool.h"
 
+#include <atomic>
 #include <filesystem>
 
 #include <gtest/gtest.h>
 
+#include "audit/spool_files.h"
+#include "audit/spool_line.h"
 #include "base/id.h"
 #include "net/co_test.h"
 
@@ -47,7 +50,7 @@ api::AuditRecord record(std::uint64_t sequence) {
 
 Numbers numbers(const SpoolBatch& batch) {
   Numbers out;
-  for (const auto& r : batch.records) out.push_back(r.sequence);
+  for (const auto& r : batch.records) out.push_back(decode_record(r.record)->sequence);
   return out;
 }
 
@@ -205,9 +208,9 @@ CO_TEST(Spool, HandsOverAHundredThousandRecords) {
   for (std::uint64_t seen = 0; seen < kRecords;) {
     const auto batch = co_await spool->next(1000);
     CO_ASSERT_OK(batch);
-    CO_ASSERT_EQ(batch->records.front().sequence, seen + 1);
+    CO_ASSERT_EQ(batch->records.front().number, seen + 1);
     seen += batch->records.size();
-    CO_ASSERT_EQ(batch->records.back().sequence, seen);
+    CO_ASSERT_EQ(batch->records.back().number, seen);
     CO_ASSERT_OK(spool->acknowledge(batch->end));
   }
   const auto end = std::chrono::steady_clock::now();
@@ -216,6 +219,83 @@ CO_TEST(Spool, HandsOverAHundredThousandRecords) {
   };
   fmt::print("{} records of {} bytes: {:.0f} appended a second, {:.0f} handed over and acknowledged a second\n",
              kRecords, bytes / kRecords, rate(appended - begin), rate(end - appended));
+}
+
+// Puts into `out` when all that was appended is on the disk.
+void note_durable(Spool& spool, std::optional<Result<>>& out) {
+  spool.when_durable([&out](Result<> durable) { out = std::move(durable); });
+}
+
+CO_TEST(Spool, TellsWhenWhatWasAppendedIsOnTheDisk) {
+  const Folder folder;
+  // A minute until the next group, unless somebody waits.
+  const auto spool = co_await open_spool({.folder = folder.path, .sync_interval = std::chrono::minutes(1)});
+  CO_ASSERT_TRUE(spool != nullptr);
+  for (std::uint64_t i = 1; i <= 3; ++i) {
+    CO_ASSERT_OK(spool->append(record(i)));
+    std::optional<Result<>> first, second;
+    note_durable(*spool, first);
+    note_durable(*spool, second);
+    EXPECT_FALSE(first) << "within the call";
+    while (!second) co_await net::yield_to_loop();
+    CO_ASSERT_TRUE(first.has_value());
+    CO_ASSERT_OK(*first);
+    CO_ASSERT_OK(*second);
+    EXPECT_EQ(spool->head().number, i);
+  }
+  std::optional<Result<>> nothing_new;
+  note_durable(*spool, nothing_new);
+  while (!nothing_new) co_await net::yield_to_loop();
+  CO_ASSERT_OK(*nothing_new);
+}
+
+CO_TEST(Spool, ItsEndEndsWhoWaitsForTheDisk) {
+  const Folder folder;
+  auto spool = co_await open_spool({.folder = folder.path});
+  CO_ASSERT_TRUE(spool != nullptr);
+  CO_ASSERT_OK(spool->append(record(1)));
+  std::optional<Result<>> told;
+  note_durable(*spool, told);
+  spool.reset();
+  CO_ASSERT_TRUE(told.has_value());
+}
+
+// Fails to sync until it is mended.
+class BrokenDisk : public Disk {
+ public:
+  Result<> sync_file(const File& file) override {
+    return broken ? fail(Code::kIo, "input/output error") : Disk::sync_file(file);
+  }
+  std::atomic<bool> broken = false;
+};
+
+CO_TEST(Spool, TellsThatTheDiskKeepsNothingAndGoesOnWhenItIsMended) {
+  const Folder folder;
+  BrokenDisk disk;
+  const auto retry = std::chrono::milliseconds(20);
+  const auto spool = co_await open_spool({.folder = folder.path, .retry = retry, .disk = &disk});
+  CO_ASSERT_TRUE(spool != nullptr);
+  disk.broken = true;
+  CO_ASSERT_OK(spool->append(record(1)));
+  std::optional<Result<>> told;
+  note_durable(*spool, told);
+  while (!told) co_await net::yield_to_loop();
+  CO_ASSERT_ERROR(*told, Code::kIo);
+  EXPECT_EQ(spool->head().number, 0U) << "nothing is signed that is not on the disk";
+  CO_ASSERT_ERROR(spool->append(record(2)), Code::kIo);
+  disk.broken = false;
+  Result<> again;
+  do {
+    co_await net::yield_to_loop();
+    again = spool->append(record(3));
+  } while (!again);
+  told.reset();
+  note_durable(*spool, told);
+  while (!told) co_await net::yield_to_loop();
+  CO_ASSERT_OK(*told);
+  EXPECT_EQ(spool->head().number, 2U);
+  const Numbers taken = co_await take(*spool, 2);
+  EXPECT_EQ(taken, (Numbers{1, 3})) << "what can still be read is handed over";
 }
 
 }  // namespace

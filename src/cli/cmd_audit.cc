@@ -1,6 +1,7 @@
 // portolan audit: what is on record, as the control plane keeps it; with -f it goes on with what comes.
 #include <fmt/format.h>
 
+#include "cli/audit_verify.h"
 #include "cli/calls.h"
 #include "cli/command.h"
 #include "cli/exit.h"
@@ -179,6 +180,7 @@ void add_audit(CLI::App& root, Context& context) {
   auto activities = std::make_shared<Options>();
   on_chosen(add_list(group, context, "activities", "who changed the directory", activities), context, activities,
             run<api::ActivityView>);
+  add_audit_verify(group, context);
 }
 
 }  // namespace portolan::cli

@@ -70,9 +70,8 @@ Result<> take_setting(const protocols::Protocol& protocol, std::string key, std:
     where = std::move(value);
     return {};
   }
-  const auto is_known = [&](std::string_view name) {
-    return std::ranges::find(protocol.setting_names, name) != protocol.setting_names.end();
-  };
+  const auto names = protocols::all_setting_names(protocol);
+  const auto is_known = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
   constexpr std::string_view kFile = "_file";
   if (!is_known(key) && key.ends_with(kFile) && is_known(key.substr(0, key.size() - kFile.size()))) {
     into.setting_files[key.substr(0, key.size() - kFile.size())] = std::move(value);
@@ -80,7 +79,7 @@ Result<> take_setting(const protocols::Protocol& protocol, std::string key, std:
   }
   if (!is_known(key)) {
     std::string known = "password_file, password_env";
-    for (const auto name : protocol.setting_names) known += fmt::format(", {}", name);
+    for (const auto name : names) known += fmt::format(", {}", name);
     return fail(Code::kInvalid, fmt::format("unknown setting {}; known are: {}", quoted(key), known));
   }
   if (!into.settings.emplace(key, std::move(value)).second)

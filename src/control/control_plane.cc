@@ -7,6 +7,7 @@
 #include "control/activate.h"
 #include "control/agents.h"
 #include "control/apply.h"
+#include "control/audit_chains.h"
 #include "control/audit_lists.h"
 #include "control/certificates.h"
 #include "control/devices.h"
@@ -58,6 +59,7 @@ struct ControlPlane::Parts {
   Tokens tokens;
   Rotation rotation;
   Keys keys;
+  AuditChains audit_chains;
   AuditLists audit_lists;
   net::http::Router router;
   std::function<void()> on_authorities;
@@ -91,6 +93,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
       tokens(*core),
       rotation(*core, readers),
       keys(*core, readers, rotation),
+      audit_chains(*core, presence),
       audit_lists(*core, presence),
       boundary_(core->executor) {
   node_views.update(core->lookup());
@@ -122,6 +125,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   tokens.add_to(routes);
   certificates.add_to(routes);
   keys.add_to(routes);
+  audit_chains.add_to(routes);
   audit_lists.add_to(routes);
   add_sessions(routes, *core, nodes);
 }

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "crypto/hash.h"
 #include "crypto/key.h"
+#include "protocols/driver.h"
 
 namespace portolan::control {
 namespace {
@@ -162,6 +163,8 @@ Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, 
   lease.host = resource.host;
   lease.port = resource.port;
   lease.settings = resource.settings;
+  PL_TRY(const auto audit_mode, protocols::audit_mode(resource.settings));
+  if (audit_mode == audit::Mode::kStrict) lease.must_understand = {std::string(api::kStrictAudit)};
   lease.username = resource.username;
   lease.password = std::move(password);
   lease.life_ms = static_cast<std::uint64_t>(life.count());

@@ -88,6 +88,20 @@ TEST_F(LeasesTest, HoldsWhatTheNodeNeeds) {
   EXPECT_EQ(lease->life_ms, 300'000U);
 }
 
+TEST_F(LeasesTest, StrictAuditMustBeUnderstood) {
+  const auto usual = ask(sign(claim()));
+  ASSERT_TRUE(usual);
+  EXPECT_TRUE(usual->must_understand.empty());
+  for (const char* mode : {"strict", "durable", "best-effort"}) {
+    directory_.resources.begin()->second.settings["audit"] = mode;
+    const auto lease = ask(sign(claim()), std::string("q-") + mode);
+    ASSERT_TRUE(lease) << lease.error().message;
+    EXPECT_EQ(lease->settings.at("audit"), mode);
+    EXPECT_EQ(lease->must_understand.size(), mode == std::string("strict") ? 1U : 0U);
+    EXPECT_TRUE(api::check_lease(*lease));
+  }
+}
+
 TEST_F(LeasesTest, TheSameRequestAgainGetsTheSameLease) {
   const auto assertion = sign(claim());
   const auto first = ask(assertion, "q-1");

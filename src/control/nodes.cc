@@ -12,19 +12,7 @@ namespace portolan::control {
 namespace {
 
 constexpr std::size_t kMailboxLimit = 20'000;  // leases to revoke that a slow node has not taken yet
-constexpr std::size_t kRecordsLimit = 20'000;
 constexpr std::size_t kVersionLimit = 64;
-constexpr std::size_t kNameLimit = 64;  // ids and kinds in records
-
-// What everything else is found by. The rest is text that the node vouches for.
-Result<> check_record(const api::AuditRecord& record) {
-  if (!is_id(record.session, "s") || record.session.size() > kNameLimit)
-    return fail(Code::kInvalid, "records: not a session: " + quoted(record.session));
-  if (record.kind.empty() || record.kind.size() > kNameLimit)
-    return fail(Code::kInvalid, "records: not a kind: " + quoted(record.kind));
-  if (record.trace.size() > kNameLimit) return fail(Code::kInvalid, "records: not a trace id: " + quoted(record.trace));
-  return {};
-}
 
 api::NodeEvent event(std::string kind, const Lookup& lookup) {
   return {std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision, {}, {}, {}, {}};
@@ -65,7 +53,6 @@ void Nodes::add_to(Routes& routes) {
     return ok(lease);
   });
   routes.add_at_once("POST /v1/node/sessions", [this](const Exchange& exchange) { return sessions(exchange); });
-  routes.add("POST /v1/node/audit", [this](Exchange exchange) { return append_audit(std::move(exchange)); });
   add_admin_routes(routes);
 }
 
@@ -86,22 +73,6 @@ Answer Nodes::sessions(const Exchange& exchange) {
   presence_.seen(exchange.caller.node);
   presence_.set_sessions(exchange.caller.node, live.sessions.size());
   return ok(leases_.check(*exchange.lookup, exchange.caller.node, live));
-}
-
-net::Task<Answer> Nodes::append_audit(Exchange exchange) {
-  presence_.seen(exchange.caller.node);
-  CO_TRY(auto batch, exchange.body<api::AuditBatch>());
-  if (batch.records.size() > kRecordsLimit)
-    co_return fail(Code::kInvalid, "records: at most " + std::to_string(kRecordsLimit) + " at a time");
-  for (const auto& record : batch.records) {
-    CO_CHECK(check_record(record));
-  }
-  auto work = [store = core_.audit.get(), node = exchange.caller.node, records = std::move(batch.records)] {
-    return store->append(node, records);
-  };
-  CO_TRY(const auto acknowledged, co_await net::run_blocking(core_.audit_pool, std::move(work)));
-  core_.hub.wake(Topic::kAudit);
-  co_return ok(acknowledged);
 }
 
 void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason) {

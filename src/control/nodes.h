@@ -55,7 +55,6 @@ class Nodes {
   net::Task<Answer> show_view(Exchange exchange);
   net::Task<Result<>> take_facts(const Exchange& exchange);
   net::Task<Result<>> watch(Exchange exchange, Watch& watch, net::http::Sink& sink);
-  net::Task<Answer> append_audit(Exchange exchange);
   net::Task<Answer> revoke_node(Exchange exchange);
   Answer sessions(const Exchange& exchange);
   net::Task<Answer> rename(Exchange exchange);

@@ -187,6 +187,11 @@ net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   started.session = "s-1";
   started.sequence = 1;
   co_await tour.call({"POST /v1/node/audit", {}, json::encode(api::AuditBatch{{started}})}, by);
+  const api::ChainBatch chained{"c-1", {{1, std::string(64, '0'), json::encode(started)}}, {}};
+  co_await tour.call({"POST /v1/node/audit/chain", {}, json::encode(chained)}, by);
+  co_await tour.admin("GET /v1/audit/chains");
+  for (const char* list : {"GET /v1/audit/chain", "GET /v1/audit/heads"})
+    co_await tour.call({list, {{"node", relay->joined.node}, {"chain", "c-1"}}}, test.admin);
   {
     testing::RunningWatch watch(test, "/v1/node", by);
     CO_ASSERT_OK(co_await watch.sink.next_of<api::NodeEvent>("view"));

@@ -70,6 +70,17 @@ Operation audit_list(std::string_view route, std::string_view summary, std::vect
           .parameters = std::move(parameters)};
 }
 
+template <class Entry>
+Operation chain_list(std::string_view route, std::string_view summary) {
+  return {.route = route,
+          .summary = summary,
+          .answer = schema_of<api::Page<Entry>>,
+          .parameters = {kLimit,
+                         {"cursor", "go on behind this number"},
+                         {"node", "the id of the node"},
+                         {"chain", "the id of the chain"}}};
+}
+
 std::vector<Operation> first_contact() {
   return {
       {.route = "GET /", .summary = "a page that says what this is", .html = true},
@@ -114,7 +125,9 @@ std::vector<Operation> of_nodes() {
        .answer = schema_of<api::RenewedCertificate>},
       take<api::LiveSessions, api::LiveSessionsAnswer>("POST /v1/node/sessions", "which live sessions must end"),
       take<api::NodeHealth, api::NodeHealthAnswer>("POST /v1/node/health", "how the node is, and the checks to make"),
-      take<api::AuditBatch, api::AuditAcknowledged>("POST /v1/node/audit", "hand over records"),
+      take<api::AuditBatch, api::AuditAcknowledged>("POST /v1/node/audit", "hand over records that have no chain"),
+      take<api::ChainBatch, api::AuditAcknowledged>("POST /v1/node/audit/chain",
+                                                    "hand over records of a chain, and signed heads"),
       take<api::LeaseRequest, api::Lease>("POST /v1/leases", "permission and credential for one session's account"),
   };
 }
@@ -228,6 +241,12 @@ std::vector<Operation> of_audit() {
       remove("DELETE /v1/sessions/{session}", "end it at its node"),
       audit_list<api::SessionEntry>("GET /v1/audit/sessions", "sessions", {{"session", "an id"}}),
       audit_list<api::AuditRecord>("GET /v1/audit/queries", "queries", {{"session", "an id"}}),
+      {.route = "GET /v1/audit/chains",
+       .summary = "the chains that nodes' records form, and the keys that sign them",
+       .answer = schema_of<api::Page<api::ChainView>>,
+       .parameters = {kLimit}},
+      chain_list<api::ChainedRecord>("GET /v1/audit/chain", "the records of one chain, as they were hashed"),
+      chain_list<api::ChainHead>("GET /v1/audit/heads", "what the node has signed of one chain"),
       audit_list<api::ActivityView>("GET /v1/audit/activities", "changes, by whom, with before and after", {}),
   };
 }
@@ -250,6 +269,7 @@ int success_status(const Operation& operation) {
   if (!operation.answer && !operation.html) return 204;
   constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions",
                                                  "POST /v1/node/audit",
+                                                 "POST /v1/node/audit/chain",
                                                  "POST /v1/node/health",
                                                  "POST /v1/leases",
                                                  "POST /v1/resources/{resource}/checks",

@@ -28,6 +28,7 @@ constexpr auto kTable = std::to_array<Permission>({
     {"POST /v1/node/certificate", Who::kNode},
     {"POST /v1/node/sessions", Who::kNode},
     {"POST /v1/node/audit", Who::kNode},
+    {"POST /v1/node/audit/chain", Who::kNode},
     {"POST /v1/node/health", Who::kNode},
     {"POST /v1/leases", Who::kNode},
 
@@ -89,6 +90,9 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /v1/audit/sessions", Who::kAdmin},
     {"GET /v1/audit/queries", Who::kAdmin},
     {"GET /v1/audit/activities", Who::kAdmin},
+    {"GET /v1/audit/chains", Who::kAdmin},
+    {"GET /v1/audit/chain", Who::kAdmin},
+    {"GET /v1/audit/heads", Who::kAdmin},
 });
 
 std::string_view wanted(Who who) {

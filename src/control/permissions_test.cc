@@ -136,6 +136,7 @@ TEST(Permissions, WhatIsNotForAdmins) {
       {"POST /v1/sign-ins/current/certificate", Who::kSignedIn},
       {"POST /v1/node/sessions", Who::kNode},
       {"POST /v1/node/audit", Who::kNode},
+      {"POST /v1/node/audit/chain", Who::kNode},
       {"POST /v1/node/health", Who::kNode},
       {"POST /v1/leases", Who::kNode},
   };

@@ -59,7 +59,7 @@ Result<> check_resource(const directory::Resource& resource) {
                 "local_port: must be " + std::to_string(kFirstLocalPort) + " to " + std::to_string(kLastLocalPort));
   PL_CHECK(check_tags(resource.tags));
   if (json::encode(resource.settings).size() > kSettingsLimit) return fail(Code::kLimit, "settings: too long");
-  return protocol->check(resource.settings, resource.username);
+  return protocols::check_settings(*protocol, resource.settings, resource.username);
 }
 
 Result<> check_resource_password(const std::optional<Secret>& password) {

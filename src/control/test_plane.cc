@@ -155,14 +155,15 @@ net::Task<Result<Person>> TestPlane::sign_in(std::string email, std::string pass
 net::Task<Result<JoinedNode>> TestPlane::join(std::string kind, std::string name) {
   api::JoinTokenCreate wanted{.kind = kind, .name = {}, .life = {}};
   CO_TRY(const auto made, co_await post<api::JoinTokenMade>("/v1/join-tokens", std::move(wanted), admin));
+  const auto key = crypto::PrivateKey::generate();
   api::JoinRequest request{.token = made.token,
-                           .public_key = crypto::PrivateKey::generate().public_key().pem(),
+                           .public_key = key.public_key().pem(),
                            .name = name,
                            .address = kind == "gateway" ? name + ".example.com:5000" : "",
                            .version = "1.0"};
   CO_TRY(auto joined, co_await post<api::Joined>("/v1/node/join", std::move(request), As{}));
   CO_TRY(auto certificate, crypto::Certificate::from_pem(joined.certificate));
-  co_return JoinedNode{std::move(joined), As{.certificate = std::move(certificate)}};
+  co_return JoinedNode{std::move(joined), As{.certificate = std::move(certificate)}, key};
 }
 
 net::Task<Result<api::MembershipView>> TestPlane::give(std::string email, std::string resource) {

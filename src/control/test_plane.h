@@ -60,6 +60,7 @@ struct Person {
 struct JoinedNode {
   api::Joined joined;
   As by_certificate;
+  crypto::PrivateKey key;
 };
 
 // Takes what a watch sends, line by line.

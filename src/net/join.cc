@@ -94,6 +94,7 @@ class Joiner : public std::enable_shared_from_this<Joiner> {
         if (finished_) return Step::kFinished;
       }
       flow.pending = std::move(chunk.buffer);
+      if (options_.inspector != nullptr && options_.inspector->must_wait(flow.direction)) return wait_to_pass(flow);
     }
     PL_TRY(const auto accepted, flow.to.try_write(flow.pending.data()));
     if (accepted == 0) return wait_writable(flow);
@@ -125,6 +126,16 @@ class Joiner : public std::enable_shared_from_this<Joiner> {
 
   Step wait_writable(Flow& flow) {
     flow.to.on_writable(resume(flow));
+    return Step::kWait;
+  }
+
+  Step wait_to_pass(Flow& flow) {
+    options_.inspector->may_pass(flow.direction, [weak = weak_from_this(), &flow](Result<> may) {
+      const auto alive = weak.lock();
+      if (!alive || alive->finished_) return;
+      if (may) return alive->run(flow);
+      alive->finish(std::unexpected(std::move(may).error()));
+    });
     return Step::kWait;
   }
 

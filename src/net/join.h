@@ -4,6 +4,7 @@
 #pragma once
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "net/stop.h"
@@ -18,6 +19,11 @@ class Inspector {
  public:
   virtual ~Inspector() = default;
   virtual Result<> inspect(Direction direction, ByteView bytes) = 0;
+  // Asked when bytes have been inspected and before they are passed on: whether they have to wait. Then `may_pass` is
+  // called, once: it calls `then`, never within the call, when the bytes may pass, or with the error that ends the
+  // join. `then` may outlive the join, which reads no further in this direction meanwhile.
+  virtual bool must_wait(Direction) { return false; }
+  virtual void may_pass(Direction, std::move_only_function<void(Result<>)>) {}
 };
 
 struct JoinOptions {

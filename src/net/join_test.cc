@@ -274,5 +274,77 @@ CO_TEST(Join, EndsOnlyWhenAcceptedBytesHaveGone) {
   CO_ASSERT_OK(chain.joined->outcome);
 }
 
+// Lets answers wait until it is told what becomes of them.
+class Holding : public Inspector {
+ public:
+  Result<> inspect(Direction, ByteView) override { return {}; }
+  bool must_wait(Direction direction) override { return holds && direction == Direction::kBackward; }
+  void may_pass(Direction, std::move_only_function<void(Result<>)> then) override { then_ = std::move(then); }
+  bool waits() const { return static_cast<bool>(then_); }
+  void tell(Result<> what) { std::exchange(then_, {})(std::move(what)); }
+  bool holds = true;
+
+ private:
+  std::move_only_function<void(Result<>)> then_;
+};
+
+CO_TEST(Join, BytesWaitUntilTheyMayPass) {
+  Chain chain(co_await boost::asio::this_coro::executor);
+  Holding holding;
+  chain.start({.inspector = &holding});
+  auto wrote = co_await write(*chain.server, as_bytes("answer"));
+  CO_ASSERT_OK(wrote);
+  while (!holding.waits()) co_await yield_to_loop();
+  // The other direction goes on.
+  wrote = co_await write(*chain.client, as_bytes("question"));
+  CO_ASSERT_OK(wrote);
+  auto got = co_await read(*chain.server);
+  EXPECT_EQ(text_of(got), "question");
+  auto none = chain.client->try_read();
+  CO_ASSERT_OK(none);
+  EXPECT_EQ(none->kind, Chunk::Kind::kWait);
+  // What comes meanwhile waits behind it.
+  wrote = co_await write(*chain.server, as_bytes(" and more"));
+  CO_ASSERT_OK(wrote);
+  holding.holds = false;
+  holding.tell({});
+  std::string all;
+  while (all.size() < 15) {
+    got = co_await read(*chain.client);
+    all += text_of(got);
+  }
+  EXPECT_EQ(all, "answer and more");
+  chain.client.reset();
+  co_await chain.group.join();
+}
+
+CO_TEST(Join, BytesThatMayNotPassEndIt) {
+  Chain chain(co_await boost::asio::this_coro::executor);
+  Holding holding;
+  chain.start({.inspector = &holding});
+  const auto wrote = co_await write(*chain.server, as_bytes("answer"));
+  CO_ASSERT_OK(wrote);
+  while (!holding.waits()) co_await yield_to_loop();
+  holding.tell(fail(Code::kIo, "the disk is gone"));
+  co_await chain.group.join();
+  CO_ASSERT_ERROR(chain.joined->outcome, Code::kIo);
+  EXPECT_EQ(chain.joined->backward, 0U);
+}
+
+CO_TEST(Join, WhatIsToldAfterItsEndIsNotHeard) {
+  Chain chain(co_await boost::asio::this_coro::executor);
+  Holding holding;
+  StopSignal stop;
+  chain.start({.inspector = &holding, .stop = &stop});
+  const auto wrote = co_await write(*chain.server, as_bytes("answer"));
+  CO_ASSERT_OK(wrote);
+  while (!holding.waits()) co_await yield_to_loop();
+  stop.stop(Error{Code::kDenied, "revoked"});
+  co_await chain.group.join();
+  CO_ASSERT_ERROR(chain.joined->outcome, Code::kDenied);
+  holding.tell({});
+  EXPECT_EQ(chain.joined->backward, 0U);
+}
+
 }  // namespace
 }  // namespace portolan::net

@@ -153,6 +153,15 @@ Task<Result<>> wait_regardless(StartWait start, OnCancel on_cancel) {
   co_return co_await suspend(start, on_cancel, already);
 }
 
+Task<Result<>> wait_for_call(std::move_only_function<void(CallBack)> start) {
+  const auto shared = std::make_shared<Done>();
+  auto begin = [&](Done done) {
+    *shared = std::move(done);
+    start([shared](Result<> result) { (*shared)(std::move(result)); });
+  };
+  co_return co_await wait_for(begin, [shared] { (*shared)(cancelled_error()); });
+}
+
 Task<bool> cancelled() {
   const auto state = co_await asio::this_coro::cancellation_state;
   co_return state.cancelled() != asio::cancellation_type::none;

@@ -39,6 +39,10 @@ Task<Result<>> wait_for(StartWait start, OnCancel on_cancel);
 // `start`.
 Task<Result<>> wait_regardless(StartWait start, OnCancel on_cancel);
 
+// The same for what calls back by a plain function, which may come after the task was cancelled.
+using CallBack = std::move_only_function<void(Result<>)>;
+Task<Result<>> wait_for_call(std::move_only_function<void(CallBack)> start);
+
 // Whether the current task has been cancelled.
 Task<bool> cancelled();
 std::unexpected<Error> cancelled_error();

@@ -135,6 +135,11 @@ net::Task<Result<>> Egress::open(std::shared_ptr<Client> client, Knock knock, tu
     co_return fail(Code::kUnavailable, "this node does not speak " + quoted(lease->type), "unknown_protocol");
   const std::uint64_t life = lease->life_ms;
   CO_TRY(const auto session, NodeSession::begin(parts_, std::move(lease), knock.trace));
+  // Nothing is dialled before the start is on record as the resource demands.
+  if (auto kept = co_await session->kept(); !kept) {
+    session->end(kept);
+    co_return std::unexpected(std::move(kept).error());
+  }
   ++counters_.sessions;
   auto stream = incoming.accept({{"portolan-session", session->id()}, {"portolan-lease-ms", std::to_string(life)}});
   // At once: a driver may take its time to say goodbye to a client that does not read.

@@ -18,13 +18,20 @@ const crypto::NodeIdentity kNode{"org", "n-1"};
 
 class MemorySpool : public audit::Spool {
  public:
+  explicit MemorySpool(net::Executor on) : executor(std::move(on)) {}
   Result<> append(const api::AuditRecord& record) override {
     records.push_back(record);
     return {};
   }
+  // Calls back from the loop, as a disk that keeps everything.
+  void when_durable(std::move_only_function<void(Result<>)> then) override {
+    net::post(executor, [then = std::move(then)]() mutable { then({}); });
+  }
+  audit::ChainPoint head() const override { return {}; }
   net::Task<Result<audit::SpoolBatch>> next(std::size_t) override { co_return fail(Code::kCancelled, ""); }
   Result<> acknowledge(audit::SpoolPosition) override { return {}; }
   std::uint64_t backlog() const override { return 0; }
+  net::Executor executor;
   std::vector<api::AuditRecord> records;
 };
 
@@ -127,7 +134,7 @@ struct Rig {
   MovedClock clock;
   std::optional<Error> denial;
   testing::FakeControl control;
-  MemorySpool spool;
+  MemorySpool spool{executor};
   CancelRegistry cancels;
   LeaseCache leases;
   ControlWatch watch;

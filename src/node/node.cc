@@ -69,6 +69,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<ControlWatch> watch_;
   std::unique_ptr<LeaseCache> leases_;
   CancelRegistry cancels_;
+  AuditCounters audit_;
   std::unique_ptr<Egress> egress_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Uplinks> uplinks_;
@@ -118,11 +119,13 @@ net::Task<Result<>> NodeImpl::begin() {
   leases_ = std::make_unique<LeaseCache>(executor_, *control_, clock_, identity_->node);
   start_watch();
   egress_ = std::make_unique<Egress>(executor_, identity_->node,
-                                     SessionParts{*spool_, *leases_, cancels_, clock_, options_.dial_limit}, *watch_);
+                                     SessionParts{*spool_, *leases_, cancels_, clock_, options_.dial_limit, &audit_},
+                                     *watch_);
   CO_CHECK(make_acceptors());
   reporter_ = std::make_unique<Reporter>(executor_, std::move(reporting_client), clock_, options_.dial_limit,
                                          [this](api::NodeHealth& health) { fill_health(health); });
-  shipper_ = std::make_unique<Shipper>(executor_, *spool_, std::move(shipping_client));
+  shipper_ = std::make_unique<Shipper>(executor_, *spool_, std::move(shipping_client),
+                                       Signer{identity_->node, identity_->key, clock_});
   start_renewal();
   tasks_.spawn("sweep", sweep());
   tasks_.spawn("report-sessions", report_often());
@@ -299,6 +302,8 @@ std::vector<Metric> NodeImpl::metrics() const {
   add("portolan_end_to_end_handshakes_total", "end-to-end links accepted", kCounter,
       static_cast<double>(egress_->counters().links));
   add("portolan_audit_backlog_bytes", "records not handed over yet", kGauge, static_cast<double>(spool_->backlog()));
+  add("portolan_audit_lost_total", "records that could not be kept, of resources whose audit is best-effort", kCounter,
+      static_cast<double>(audit_.lost));
   add("portolan_control_plane_away_seconds", "since when the control plane is away", kGauge,
       static_cast<double>(watch_->away().value_or(std::chrono::milliseconds(0)).count()) / 1000.0);
   if (uplinks_)

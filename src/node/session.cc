@@ -1,13 +1,25 @@
 #include "node/session.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
 #include "base/id.h"
 #include "base/log.h"
 #include "net/tcp.h"
+#include "net/wait.h"
+#include "protocols/driver.h"
 
 namespace portolan::node {
+
+namespace {
+
+bool lost_is_told(std::uint64_t lost) {
+  while (lost % 10 == 0) lost /= 10;
+  return lost == 1;
+}
+
+}  // namespace
 
 protocols::CancelKey CancelRegistry::add(const LeaseKey& owner, std::function<net::Task<Result<>>()> cancel) {
   for (;;) {
@@ -28,23 +40,26 @@ std::function<net::Task<Result<>>()> CancelRegistry::find(const LeaseKey& owner,
 }
 
 NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::vector<net::Endpoint> hosts,
-                         std::string trace)
+                         std::string trace, audit::Mode mode)
     : parts_(parts),
       lease_(std::move(lease)),
       id_(make_id("s")),
       trace_(std::move(trace)),
+      mode_(mode),
       started_(parts.clock.boot()) {
-  granted_ = {lease_->account,  lease_->email,    lease_->device,   lease_->resource, lease_->name,
-              std::move(hosts), lease_->settings, lease_->username, lease_->password};
+  granted_ = {lease_->account, lease_->email, lease_->device, lease_->resource, lease_->name, std::move(hosts),
+              {},              lease_->username, lease_->password};
+  granted_.settings = protocols::own_settings(lease_->settings);
 }
 
 Result<std::unique_ptr<NodeSession>> NodeSession::begin(SessionParts parts, std::shared_ptr<const api::Lease> lease,
                                                         std::string trace) {
   PL_TRY(auto hosts, protocols::hosts_of(lease->host, lease->port, lease->settings));
-  std::unique_ptr<NodeSession> session(new NodeSession(parts, std::move(lease), std::move(hosts), std::move(trace)));
+  PL_TRY(const auto mode, protocols::audit_mode(lease->settings));
+  std::unique_ptr<NodeSession> session(
+      new NodeSession(parts, std::move(lease), std::move(hosts), std::move(trace), mode));
   PL_TRY(session->derived_keys_, parts.leases.hold(session->key(), *session));
-  if (auto kept = parts.spool.append(session->blank("session.started")); !kept)
-    return std::unexpected(std::move(kept).error().within("put the session on record").at(Hop::kEgress));
+  PL_CHECK(session->append(session->blank("session.started"), "put the session on record"));
   session->ended_ = false;
   log::info("session started", {{"session", session->id_},
                                 {"account", session->granted_.email},
@@ -57,6 +72,37 @@ NodeSession::~NodeSession() {
   end(fail(Code::kCancelled, "the node stopped"));
   parts_.leases.release(key(), *this);
   for (const auto& offered : offered_) parts_.cancels.remove(key(), offered);
+}
+
+Result<> NodeSession::append(const api::AuditRecord& record, std::string_view what) {
+  auto appended = parts_.spool.append(record);
+  if (appended) {
+    ++kept_->appended;
+    return {};
+  }
+  if (mode_ != audit::Mode::kBestEffort)
+    return std::unexpected(std::move(appended).error().within(what).at(Hop::kEgress));
+  const std::uint64_t lost = parts_.counters != nullptr ? ++parts_.counters->lost : 1;
+  // The first, the tenth, the hundredth: a busy session would fill what is left of the disk with its log.
+  if (lost_is_told(lost))
+    log::error("a record is lost; the resource's audit is best-effort, so its session goes on",
+               {{"session", id_}, {"lost", lost}, {"why", appended.error()}});
+  return {};
+}
+
+net::Task<Result<>> NodeSession::kept() {
+  if (!must_wait()) co_return Result<>{};
+  co_return co_await net::wait_for_call([this](net::CallBack then) { when_kept(std::move(then)); });
+}
+
+void NodeSession::when_kept(std::move_only_function<void(Result<>)> then) {
+  parts_.spool.when_durable([then = std::move(then), state = kept_, upto = kept_->appended](Result<> kept) mutable {
+    if (kept) {
+      state->kept = std::max(state->kept, upto);
+      return then({});
+    }
+    then(std::unexpected(std::move(kept).error().within("put it on record").at(Hop::kEgress)));
+  });
 }
 
 api::AuditRecord NodeSession::blank(std::string kind) {
@@ -87,7 +133,7 @@ void NodeSession::end(const Result<>& outcome) {
       std::chrono::duration_cast<std::chrono::microseconds>(parts_.clock.boot() - started_).count());
   record.reason = outcome ? "closed" : outcome.error().message;
   if (!outcome) record.error_code = std::string(outcome.error().stable_code());
-  if (auto kept = parts_.spool.append(record); !kept)
+  if (auto kept = append(record, "put its end on record"); !kept)
     log::error("cannot put the end of a session on record", {{"session", id_}, {"why", kept.error()}});
   log::info("session ended",
             {{"session", id_}, {"why", *record.reason}, {"to_resource", bytes_in_}, {"from_resource", bytes_out_}});
@@ -101,7 +147,8 @@ net::Task<Result<std::unique_ptr<net::Stream>>> NodeSession::dial(std::size_t ho
 }
 
 Result<> NodeSession::record(audit::Query query) {
-  api::AuditRecord record = blank("query");
+  const bool over = query.stage == audit::Query::Stage::kOver;
+  api::AuditRecord record = blank(over ? "query" : "query.begun");
   record.time = query.started;
   record.text = std::move(query.text);
   record.text_sha256 = std::move(query.text_sha256);
@@ -111,9 +158,13 @@ Result<> NodeSession::record(audit::Query query) {
   record.tag = std::move(query.tag);
   record.error_code = std::move(query.error_code);
   record.error = std::move(query.error);
-  auto kept = parts_.spool.append(record);
-  if (!kept) return std::unexpected(std::move(kept).error().within("put a query on record").at(Hop::kEgress));
-  return {};
+  if (over) {
+    record.begun = std::exchange(under_way_, std::nullopt);
+  } else {
+    under_way_ = record.sequence;
+    record.duration_us.reset();
+  }
+  return append(record, "put a query on record");
 }
 
 void NodeSession::describe_client(std::string client, std::string database) {

@@ -26,20 +26,28 @@ class CancelRegistry {
   std::map<std::pair<LeaseKey, protocols::CancelKey>, std::function<net::Task<Result<>>()>> cancels_;
 };
 
+struct AuditCounters {
+  std::uint64_t lost = 0;  // records that could not be kept, of resources whose audit is best-effort
+};
+
 struct SessionParts {
   audit::Spool& spool;
   LeaseCache& leases;
   CancelRegistry& cancels;
   const Clock& clock;
   std::chrono::milliseconds dial_limit;
+  AuditCounters* counters = nullptr;  // may be left out
 };
 
 class NodeSession final : public protocols::Session, public LeaseHolder {
  public:
-  // Puts the start on record and holds the lease; fails if either cannot be.
+  // Puts the start on record, as the resource demands, and holds the lease; fails if either cannot be. Under strict
+  // audit no driver may begin before kept().
   static Result<std::unique_ptr<NodeSession>> begin(SessionParts parts, std::shared_ptr<const api::Lease> lease,
                                                     std::string trace);
   ~NodeSession() override;
+  // Waits until all that is on record is on the disk, if the session must.
+  net::Task<Result<>> kept();
   // Puts the end on record, once. No error: an ordinary end.
   void end(const Result<>& outcome);
 
@@ -51,6 +59,9 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) override;
   protocols::DerivedKeys& derived_keys() override { return *derived_keys_; }
   Result<> record(audit::Query query) override;
+  audit::Mode audit_mode() const override { return mode_; }
+  bool must_wait() const override { return mode_ == audit::Mode::kStrict && kept_->kept < kept_->appended; }
+  void when_kept(std::move_only_function<void(Result<>)> then) override;
   void describe_client(std::string client, std::string database) override;
   void count_bytes(std::uint64_t to_resource, std::uint64_t from_resource) override;
   protocols::CancelKey offer_cancel(std::function<net::Task<Result<>>()> cancel) override;
@@ -61,7 +72,9 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
 
  private:
   NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> lease, std::vector<net::Endpoint> hosts,
-              std::string trace);
+              std::string trace, audit::Mode mode);
+  // Best-effort audit does without what cannot be kept.
+  Result<> append(const api::AuditRecord& record, std::string_view what);
   api::AuditRecord blank(std::string kind);
   LeaseKey key() const { return {lease_->account, lease_->device, lease_->resource}; }
 
@@ -69,10 +82,17 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   std::shared_ptr<const api::Lease> lease_;
   std::string id_;
   std::string trace_;
+  audit::Mode mode_;
   protocols::Granted granted_;
   std::shared_ptr<protocols::DerivedKeys> derived_keys_;
   net::StopSignal stop_;
+  struct Kept {  // counts of records; shared with what waits for the disk
+    std::uint64_t appended = 0;
+    std::uint64_t kept = 0;
+  };
+  const std::shared_ptr<Kept> kept_ = std::make_shared<Kept>();
   std::uint64_t sequence_ = 0;
+  std::optional<std::uint64_t> under_way_;  // the sequence of the record that the answered query has already
   std::string client_, database_;
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   BootTime started_{};

@@ -4,6 +4,7 @@
 
 #include "net/co_test.h"
 #include "node/fake_control.h"
+#include "protocols/driver.h"
 
 namespace portolan::node {
 namespace {
@@ -18,11 +19,17 @@ class FakeSpool : public audit::Spool {
     records.push_back(record);
     return {};
   }
+  void when_durable(std::move_only_function<void(Result<>)> then) override { waiters.push_back(std::move(then)); }
+  audit::ChainPoint head() const override { return {}; }
+  void keep(Result<> outcome = {}) {
+    for (auto& waiter : std::exchange(waiters, {})) waiter(outcome);
+  }
   net::Task<Result<audit::SpoolBatch>> next(std::size_t) override { co_return fail(Code::kCancelled, ""); }
   Result<> acknowledge(audit::SpoolPosition) override { return {}; }
   std::uint64_t backlog() const override { return 0; }
   bool full = false;
   std::vector<api::AuditRecord> records;
+  std::vector<std::move_only_function<void(Result<>)>> waiters;
 };
 
 struct Rig {
@@ -134,6 +141,100 @@ CO_TEST(NodeSession, CancelsOnlyForTheSameAccountDeviceAndResource) {
   session->reset();
   const auto late = co_await (*other)->cancel(key);
   CO_ASSERT_ERROR(late, Code::kNotFound);
+}
+
+// A lease of a resource whose audit is of this mode.
+std::shared_ptr<const api::Lease> lease_with(const api::Lease& lease, const std::string& mode) {
+  auto out = std::make_shared<api::Lease>(lease);
+  out->settings = {{"audit", mode}, {"database", "app"}};
+  return out;
+}
+
+CO_TEST(NodeSession, StrictAuditWaitsForTheDisk) {
+  const auto executor = co_await net::this_executor();
+  Rig rig(executor);
+  const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
+  CO_ASSERT_OK(lease);
+  auto session = NodeSession::begin(rig.parts(), lease_with(**lease, "strict"), "t-1");
+  CO_ASSERT_OK(session);
+  EXPECT_EQ((*session)->granted().settings, (protocols::Settings{{"database", "app"}})) << "drivers see their own";
+  EXPECT_TRUE((*session)->must_wait()) << "the start is not on the disk";
+  std::optional<Result<>> told;
+  (*session)->when_kept([&told](Result<> kept) { told = kept; });
+  audit::Query query;
+  query.text = "select 1";
+  CO_ASSERT_OK((*session)->record(query));
+  rig.spool.keep();
+  CO_ASSERT_OK(*told);
+  EXPECT_TRUE((*session)->must_wait()) << "the query came after";
+  (*session)->when_kept([&told](Result<> kept) { told = kept; });
+  rig.spool.keep();
+  EXPECT_FALSE((*session)->must_wait());
+  CO_ASSERT_OK((*session)->record(query));
+  (*session)->when_kept([&told](Result<> kept) { told = kept; });
+  rig.spool.keep(fail(Code::kIo, "the disk is gone"));
+  CO_ASSERT_ERROR(*told, Code::kIo);
+  EXPECT_TRUE((*session)->must_wait());
+  (*session)->when_kept([&told](Result<> kept) { told = kept; });
+  session->reset();
+  rig.spool.keep();  // the session may be gone
+  CO_ASSERT_OK(*told);
+}
+
+CO_TEST(NodeSession, DurableAuditWaitsForNothing) {
+  const auto executor = co_await net::this_executor();
+  Rig rig(executor);
+  const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
+  CO_ASSERT_OK(lease);
+  for (const char* mode : {"durable", "best-effort"}) {
+    auto session = NodeSession::begin(rig.parts(), lease_with(**lease, mode), "t-1");
+    CO_ASSERT_OK(session);
+    EXPECT_FALSE((*session)->must_wait()) << mode;
+  }
+  CO_ASSERT_ERROR(NodeSession::begin(rig.parts(), lease_with(**lease, "whatever"), "t-1"), Code::kInvalid);
+}
+
+CO_TEST(NodeSession, BestEffortGoesOnWithoutItsRecords) {
+  const auto executor = co_await net::this_executor();
+  Rig rig(executor);
+  AuditCounters counters;
+  auto parts = rig.parts();
+  parts.counters = &counters;
+  const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
+  CO_ASSERT_OK(lease);
+  rig.spool.full = true;
+  auto session = NodeSession::begin(parts, lease_with(**lease, "best-effort"), "t-1");
+  CO_ASSERT_OK(session);
+  audit::Query query;
+  query.text = "select 1";
+  CO_ASSERT_OK((*session)->record(query));
+  (*session)->end({});
+  EXPECT_EQ(counters.lost, 3U);
+  rig.spool.full = false;
+  CO_ASSERT_OK(NodeSession::begin(parts, lease_with(**lease, "best-effort"), "t-2"));
+  EXPECT_EQ(rig.spool.records.at(0).kind, "session.started");
+}
+
+CO_TEST(NodeSession, AQueryUnderWayIsNamedByItsOutcome) {
+  const auto executor = co_await net::this_executor();
+  Rig rig(executor);
+  const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
+  CO_ASSERT_OK(lease);
+  auto session = NodeSession::begin(rig.parts(), lease_with(**lease, "strict"), "t-1");
+  CO_ASSERT_OK(session);
+  audit::Query query;
+  query.text = "select * from big";
+  query.stage = audit::Query::Stage::kUnderWay;
+  CO_ASSERT_OK((*session)->record(query));
+  query.stage = audit::Query::Stage::kOver;
+  CO_ASSERT_OK((*session)->record(query));
+  CO_ASSERT_OK((*session)->record(query));
+  const auto& records = rig.spool.records;
+  EXPECT_EQ(records.at(1).kind, "query.begun");
+  EXPECT_EQ(records.at(1).text, "select * from big");
+  EXPECT_EQ(records.at(2).kind, "query");
+  EXPECT_EQ(records.at(2).begun, 2U);
+  EXPECT_FALSE(records.at(3).begun);
 }
 
 }  // namespace

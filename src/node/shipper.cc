@@ -1,5 +1,6 @@
 #include "node/shipper.h"
 
+#include "audit/spool_line.h"
 #include "base/log.h"
 #include "net/backoff.h"
 
@@ -7,12 +8,18 @@ namespace portolan::node {
 namespace {
 
 constexpr std::size_t kBatchRecords = 1000;
+constexpr std::chrono::milliseconds kHeadInterval = std::chrono::seconds(2);
+// A control plane that does not know chains is asked again after so long: it may have been upgraded.
+constexpr std::chrono::milliseconds kAskAgain = std::chrono::seconds(30);
+constexpr const char* kChainPath = "/v1/node/audit/chain";
 
 }  // namespace
 
-Shipper::Shipper(const net::Executor& executor, audit::Spool& spool, std::unique_ptr<api::ControlClient> client)
-    : spool_(spool), client_(std::move(client)), tasks_(executor) {
+Shipper::Shipper(const net::Executor& executor, audit::Spool& spool, std::unique_ptr<api::ControlClient> client,
+                 Signer signer)
+    : spool_(spool), client_(std::move(client)), signer_(std::move(signer)), tasks_(executor) {
   tasks_.spawn("ship-audit", ship());
+  tasks_.spawn("tell-heads", tell_heads());
 }
 
 net::Task<> Shipper::ship() {
@@ -23,9 +30,8 @@ net::Task<> Shipper::ship() {
     if (!batch) {
       done = std::unexpected(std::move(batch).error());
     } else {
-      auto stored =
-          co_await client_->post<api::AuditAcknowledged>("/v1/node/audit", api::AuditBatch{std::move(batch->records)});
-      done = stored ? spool_.acknowledge(batch->end) : Result<>(std::unexpected(std::move(stored).error()));
+      done = co_await hand_over(*batch);
+      if (done) done = spool_.acknowledge(batch->end);
     }
     if (done) {
       backoff.reset();
@@ -38,14 +44,69 @@ net::Task<> Shipper::ship() {
   }
 }
 
+bool Shipper::chains_known() const { return !chains_unknown_until_ || signer_.clock.boot() >= *chains_unknown_until_; }
+
+net::Task<Result<>> Shipper::hand_over(const audit::SpoolBatch& batch) {
+  if (batch.chain.empty() || !chains_known()) co_return co_await hand_over_unchained(batch);
+  const auto stored =
+      co_await client_->post<api::AuditAcknowledged>(kChainPath, api::ChainBatch{batch.chain, batch.records, {}});
+  if (stored) {
+    chains_unknown_until_.reset();
+    co_return Result<>{};
+  }
+  if (stored.error().code != Code::kNotFound) co_return std::unexpected(stored.error());
+  chains_unknown_until_ = signer_.clock.boot() + kAskAgain;
+  co_return co_await hand_over_unchained(batch);
+}
+
+net::Task<Result<>> Shipper::hand_over_unchained(const audit::SpoolBatch& batch) {
+  api::AuditBatch out;
+  for (const auto& chained : batch.records) {
+    CO_TRY(auto record, audit::decode_record(chained.record));
+    record.begun.reset();  // the previous release does not know it
+    out.records.push_back(std::move(record));
+  }
+  CO_CHECK(co_await client_->post<api::AuditAcknowledged>("/v1/node/audit", std::move(out)));
+  co_return Result<>{};
+}
+
+net::Task<> Shipper::tell_heads() {
+  for (;;) {
+    const auto told = co_await tell_head();
+    if (!told && told.error().code == Code::kCancelled) co_return;
+    if (!told) log::debug("cannot tell how far the audit is", {{"why", told.error()}});
+    const auto slept = co_await net::sleep_for(kHeadInterval);
+    if (!slept) co_return;
+  }
+}
+
+net::Task<Result<>> Shipper::tell_head() {
+  const audit::ChainPoint point = spool_.head();
+  const std::pair now(point.chain, point.number);
+  if (point.number == 0 || now == told_ || !chains_known()) co_return Result<>{};
+  api::ChainBatch batch;
+  batch.heads.push_back(audit::sign_head(point, signer_.node, signer_.clock.wall(), signer_.key));
+  const auto taken = co_await client_->post<api::AuditAcknowledged>(kChainPath, std::move(batch));
+  if (!taken) {
+    if (taken.error().code == Code::kNotFound) chains_unknown_until_ = signer_.clock.boot() + kAskAgain;
+    co_return std::unexpected(taken.error());
+  }
+  told_ = now;
+  co_return Result<>{};
+}
+
 net::Task<> Shipper::stop(std::chrono::milliseconds limit) {
   const auto step = std::chrono::milliseconds(20);
-  for (auto waited = std::chrono::milliseconds(0); waited < limit && spool_.backlog() > 0; waited += step) {
+  auto waited = std::chrono::milliseconds(0);
+  for (; waited < limit && spool_.backlog() > 0; waited += step) {
     const auto slept = co_await net::sleep_for(step);
     if (!slept) break;
   }
   tasks_.cancel();
   co_await tasks_.join();
+  if (waited >= limit) co_return;
+  const auto told = co_await net::with_timeout(tell_head(), limit - waited);
+  if (!told) log::debug("cannot tell how far the audit came", {{"why", told.error()}});
 }
 
 }  // namespace portolan::node

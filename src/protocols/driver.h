@@ -8,7 +8,9 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "audit/records.h"
 #include "base/result.h"
 #include "net/stream.h"
 #include "protocols/session.h"
@@ -65,5 +67,17 @@ struct Protocol {
 // The table, in registry.cc; tested by walking it.
 std::span<const Protocol> registry();
 const Protocol* find_protocol(std::string_view name);
+
+// Settings that resources of every protocol have; drivers do not see them.
+//   audit   "strict", "durable" or "best-effort": what is demanded of its records (audit/records.h)
+std::span<const std::string_view> common_setting_names();
+// The names a resource of this protocol may have settings of: the common ones first.
+std::vector<std::string_view> all_setting_names(const Protocol& protocol);
+// Whether the settings make sense, the common ones and the protocol's own.
+Result<> check_settings(const Protocol& protocol, const Settings& settings, std::string_view username);
+// Durable if the settings say nothing; Code::kInvalid for a word that is not known.
+Result<audit::Mode> audit_mode(const Settings& settings);
+// The settings without the common ones.
+Settings own_settings(Settings settings);
 
 }  // namespace portolan::protocols

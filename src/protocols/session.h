@@ -61,6 +61,14 @@ class Session {
   // Puts a query on record; the session fills in who, what and the sequence. Fails when the record cannot be kept as
   // the resource demands: then the session must end with that error.
   virtual Result<> record(audit::Query query) = 0;
+  // What the resource demands of its records.
+  virtual audit::Mode audit_mode() const = 0;
+  // Under strict audit: whether something is on record that is not on the disk yet, so that no byte of an answer may go
+  // on. Else never.
+  virtual bool must_wait() const = 0;
+  // Calls `then`, from the loop and never within this call, when all is on the disk that was on record before it; or
+  // with the error for which the session must end. May outlive the session.
+  virtual void when_kept(std::move_only_function<void(Result<>)> then) = 0;
   // Tells the record what the client says of itself (application_name) and which database it opened; before the first
   // query.
   virtual void describe_client(std::string client, std::string database) = 0;

@@ -2,58 +2,25 @@
 
 #include <algorithm>
 #include <iterator>
-#include <map>
 #include <mutex>
-#include <tuple>
+#include <set>
 
 #include "base/json.h"
+#include "store/audit_append.h"
+#include "store/audit_rows.h"
 #include "store/database.h"
 #include "store/migrations/audit_001_initial.h"
+#include "store/migrations/audit_002_chains.h"
 #include "store/rows.h"
 
 namespace portolan::store {
 namespace {
 
-constexpr Migration kMigrations[] = {{1, "audit: initial", migrations::kAudit001}};
+constexpr Migration kMigrations[] = {{1, "audit: initial", migrations::kAudit001},
+                                     {2, "audit: chains", migrations::kAudit002}};
 // A query's text may be long; a page of them must still fit into memory.
 constexpr std::size_t kMostRecordBytes = 16 * 1024 * 1024;
-
-// A row of the table `sessions`.
-struct SessionRow {
-  std::uint64_t number = 0;
-  std::string node;
-  std::string session;
-  bool start_known = false;
-  std::string account;
-  std::string email;
-  std::string device;
-  std::string resource;
-  std::string resource_name;
-  std::string type;
-  std::string client;
-  std::string trace;
-  WallTime started{};  // of the first record, until the start is known
-  std::optional<WallTime> ended;
-  std::optional<std::string> reason;
-  std::uint64_t queries = 0;
-  std::uint64_t bytes_in = 0;
-  std::uint64_t bytes_out = 0;
-};
-BOOST_DESCRIBE_STRUCT(SessionRow, (),
-                      (number, node, session, start_known, account, email, device, resource, resource_name, type,
-                       client, trace, started, ended, reason, queries, bytes_in, bytes_out))
-
-// A row of the table `records`.
-struct RecordRow {
-  std::uint64_t number = 0;
-  std::string node;
-  std::string session;
-  std::uint64_t sequence = 0;
-  std::string kind;
-  WallTime time{};
-  std::string record;
-};
-BOOST_DESCRIBE_STRUCT(RecordRow, (), (number, node, session, sequence, kind, time, record))
+constexpr std::size_t kMostChainBytes = 2 * 1024 * 1024;  // of one page: clients take 8 MiB, and JSON in JSON grows
 
 api::SessionEntry to_entry(SessionRow row) {
   return {.session = std::move(row.session),
@@ -71,147 +38,6 @@ api::SessionEntry to_entry(SessionRow row) {
           .queries = row.queries,
           .bytes_in = row.bytes_in,
           .bytes_out = row.bytes_out};
-}
-
-// One transaction of append(): the sessions it touches are read once and written once.
-class Appending {
- public:
-  Appending(Database& database, std::string_view node) : database_(database), node_(node) {}
-  Result<api::AuditAcknowledged> run(const std::vector<api::AuditRecord>& records);
-
- private:
-  struct Touched {
-    SessionRow row;
-    bool stored = false;   // has a row in the table
-    bool renamed = false;  // a late start changed what its queries are found by
-  };
-  Result<bool> insert(const api::AuditRecord& record);
-  Result<Touched*> find(const api::AuditRecord& record);
-  void apply(const api::AuditRecord& record, Touched& touched);
-  Result<> renumber_queries(const std::string& session);
-
-  Database& database_;
-  std::string node_;
-  std::uint64_t number_ = 0;  // the last one given
-  std::map<std::string, Touched> sessions_;
-};
-
-Result<api::AuditAcknowledged> Appending::run(const std::vector<api::AuditRecord>& records) {
-  PL_TRY(auto state, database_.select_one("SELECT number FROM state", {}, "i"));
-  number_ = static_cast<std::uint64_t>(integer_in(state[0]));
-  api::AuditAcknowledged acknowledged;
-  for (const auto& record : records) {
-    PL_TRY(const bool added, insert(record));
-    if (!added) {
-      ++acknowledged.known;
-      continue;
-    }
-    ++acknowledged.stored;
-    PL_TRY(Touched* const touched, find(record));
-    apply(record, *touched);
-  }
-  for (auto& [session, touched] : sessions_) {
-    if (touched.renamed) PL_CHECK(renumber_queries(session));
-    Cells cells = to_cells(touched.row);
-    std::string sql = insert_into<SessionRow>("sessions");
-    if (touched.stored) {
-      sql = update<SessionRow>("sessions", "node = :old_node AND session = :old_session");
-      cells.push_back(text(node_));
-      cells.push_back(text(session));
-    }
-    PL_CHECK(database_.run(sql, cells));
-  }
-  if (acknowledged.stored > 0) PL_CHECK(database_.run("UPDATE state SET number = :number", {integer(number_)}));
-  return acknowledged;
-}
-
-// False when the record is there already.
-Result<bool> Appending::insert(const api::AuditRecord& record) {
-  api::AuditRecord kept = record;
-  kept.node = node_;
-  const RecordRow row{.number = number_ + 1,
-                      .node = node_,
-                      .session = record.session,
-                      .sequence = record.sequence,
-                      .kind = record.kind,
-                      .time = record.time,
-                      .record = json::encode(kept)};
-  PL_TRY(const auto rows,
-         database_.run(insert_into<RecordRow>("records") + " ON CONFLICT (node, session, sequence) DO NOTHING",
-                       to_cells(row)));
-  if (rows == 0) return false;
-  ++number_;
-  return true;
-}
-
-Result<Appending::Touched*> Appending::find(const api::AuditRecord& record) {
-  if (const auto it = sessions_.find(record.session); it != sessions_.end()) return &it->second;
-  Touched touched;
-  auto row = database_.select_one(
-      "SELECT " + column_list<SessionRow>() + " FROM sessions WHERE node = :node AND session = :session",
-      {text(node_), text(record.session)}, column_letters<SessionRow>());
-  if (row) {
-    PL_TRY(touched.row, from_cells<SessionRow>(*row));
-    touched.stored = true;
-  } else if (row.error().code == Code::kNotFound) {
-    touched.row.number = ++number_;
-    touched.row.node = node_;
-    touched.row.session = record.session;
-    touched.row.started = record.time;
-  } else {
-    return std::unexpected(std::move(row).error());
-  }
-  return &sessions_.emplace(record.session, std::move(touched)).first->second;
-}
-
-void Appending::apply(const api::AuditRecord& record, Touched& touched) {
-  SessionRow& row = touched.row;
-  const bool start = record.kind == "session.started";
-  const auto identity = [&] { return std::tie(row.account, row.email, row.resource, row.resource_name); };
-  const std::tuple<std::string, std::string, std::string, std::string> before = identity();
-  // The start is what counts; other records only fill gaps.
-  const auto take = [&](std::string& member, const std::optional<std::string>& value) {
-    if (value && (start || member.empty())) member = *value;
-  };
-  take(row.account, record.account);
-  take(row.email, record.email);
-  take(row.device, record.device);
-  take(row.resource, record.resource);
-  take(row.resource_name, record.resource_name);
-  take(row.type, record.type);
-  take(row.client, record.client);
-  if (start || row.trace.empty()) row.trace = record.trace;
-  if (row.queries > 0 && identity() != before) touched.renamed = true;
-  if (record.kind == "query") ++row.queries;
-  if (start) {
-    row.start_known = true;
-    row.started = record.time;
-    row.number = ++number_;
-  } else if (!row.start_known) {
-    row.started = std::min(row.started, record.time);
-  }
-  if (record.kind == "session.ended") {
-    row.ended = record.time;
-    row.reason = record.reason;
-    row.bytes_in = record.bytes_in.value_or(0);
-    row.bytes_out = record.bytes_out.value_or(0);
-    row.number = ++number_;
-  }
-}
-
-// A follower by account has passed these without seeing them.
-Result<> Appending::renumber_queries(const std::string& session) {
-  std::vector<std::uint64_t> numbers;
-  PL_CHECK(database_.select(
-      "SELECT number FROM records WHERE node = :node AND session = :session AND kind = 'query' ORDER BY number",
-      {text(node_), text(session)}, "i", [&](Cells& row) {
-        numbers.push_back(static_cast<std::uint64_t>(integer_in(row[0])));
-        return true;
-      }));
-  for (const auto number : numbers)
-    PL_CHECK(
-        database_.run("UPDATE records SET number = :new WHERE number = :old", {integer(++number_), integer(number)}));
-  return {};
 }
 
 // The conditions of a list, built from fixed texts; values are bound.
@@ -264,7 +90,8 @@ api::AuditRecord to_record(Cells& row) {
     record.time = WallTime(std::chrono::milliseconds(integer_in(row[4])));
     record.error = "the stored record cannot be read: " + decoded.error().message;
   }
-  std::size_t i = 5;
+  record.node = text_in(row[5]);  // who sent it, whatever it says
+  std::size_t i = 6;
   for (auto* member : {&record.account, &record.email, &record.device, &record.resource, &record.resource_name,
                        &record.type, &record.client}) {
     std::string known = text_in(row[i++]);
@@ -299,10 +126,24 @@ Result<std::unique_ptr<AuditStore>> AuditStore::open(const std::filesystem::path
 }
 
 Result<api::AuditAcknowledged> AuditStore::append(std::string_view node, const std::vector<api::AuditRecord>& records) {
+  std::vector<AuditEntry> entries;
+  for (const auto& record : records) entries.push_back({record, {}, {}});
+  return append(node, entries, {});
+}
+
+Result<api::AuditAcknowledged> AuditStore::append(std::string_view node, const std::vector<AuditEntry>& entries,
+                                                  const std::vector<api::ChainHead>& heads) {
   const std::lock_guard lock(impl_->writing);
   api::AuditAcknowledged acknowledged;
   PL_CHECK(impl_->writer->transaction(Database::Access::kWrite, [&]() -> Result<> {
-    PL_TRY(acknowledged, Appending(*impl_->writer, node).run(records));
+    Appending appending(*impl_->writer, node);
+    PL_TRY(acknowledged, appending.run(entries));
+    std::set<std::string> chains;
+    for (const auto& entry : entries) chains.insert(entry.chain);
+    for (const auto& head : heads) chains.insert(head.chain);
+    chains.erase("");
+    for (const auto& chain : chains) PL_CHECK(appending.add_chain(chain));
+    for (const auto& head : heads) PL_CHECK(appending.add_head(head));
     return {};
   }));
   return acknowledged;
@@ -356,11 +197,81 @@ Result<Listed<api::SessionEntry>> AuditStore::sessions(const AuditFilter& filter
 Result<Listed<api::AuditRecord>> AuditStore::queries(const AuditFilter& filter, Part part) {
   const Conditions conditions(filter, part, "r.number", "r.time");
   return impl_->list<api::AuditRecord>(
-      "SELECT r.number, r.record, r.session, r.sequence, r.time, s.account, s.email, s.device, s.resource, "
+      "SELECT r.number, r.record, r.session, r.sequence, r.time, r.node, s.account, s.email, s.device, s.resource, "
       "s.resource_name, s.type,"
-      " s.client, s.trace FROM (SELECT * FROM records WHERE kind = 'query') r"
+      " s.client, s.trace FROM (SELECT * FROM records WHERE kind IN ('query', 'query.begun')) r"
       " JOIN sessions s ON s.node = r.node AND s.session = r.session",
-      conditions, part, "ittiitttttttt", [](Cells& row) -> Result<api::AuditRecord> { return to_record(row); });
+      conditions, part, "ittiittttttttt", [](Cells& row) -> Result<api::AuditRecord> { return to_record(row); });
+}
+
+Result<std::vector<api::ChainView>> AuditStore::chains() {
+  const std::lock_guard lock(impl_->reading);
+  std::vector<api::ChainView> out;
+  const auto add = [&](Cells& row) {
+    api::ChainView view;
+    view.node = text_in(row[0]);
+    view.chain = text_in(row[1]);
+    view.first = static_cast<std::uint64_t>(integer_in(row[2]));
+    view.last = static_cast<std::uint64_t>(integer_in(row[3]));
+    view.records = static_cast<std::uint64_t>(integer_in(row[4]));
+    out.push_back(std::move(view));
+    return true;
+  };
+  PL_CHECK(impl_->reader->select(
+      "SELECT node, chain, 0, 0, COUNT(*) FROM records WHERE chain = '' GROUP BY node, chain", {}, "ttiii", add));
+  PL_CHECK(
+      impl_->reader->select("SELECT c.node, c.chain, MIN(r.place), MAX(r.place), COUNT(r.place) FROM chains c"
+                            " LEFT JOIN records r ON r.node = c.node AND r.chain = c.chain"
+                            " GROUP BY c.number, c.node, c.chain ORDER BY c.number",
+                            {}, "ttiii", add));
+  return out;
+}
+
+Result<Listed<api::ChainedRecord>> AuditStore::chain(const std::string& node, const std::string& chain,
+                                                     std::uint64_t after, std::size_t limit) {
+  const std::lock_guard lock(impl_->reading);
+  Listed<api::ChainedRecord> listed;
+  listed.cursor = after;
+  std::size_t bytes = 0;
+  PL_CHECK(impl_->reader->select(
+      "SELECT place, hash, record FROM records WHERE node = :node AND chain = :chain AND place > :after"
+      " ORDER BY place, number LIMIT :row_limit",
+      {text(node), text(chain), integer(after), integer(limit + 1)}, "itt", [&](Cells& row) {
+        const auto place = static_cast<std::uint64_t>(integer_in(row[0]));
+        // All of one place in one part: a second record of that place would be passed over else.
+        listed.more = (listed.items.size() >= limit || bytes > kMostChainBytes) && place != listed.cursor;
+        if (listed.more) return false;
+        listed.cursor = place;
+        listed.items.push_back({place, text_in(row[1]), text_in(row[2])});
+        bytes += listed.items.back().record.size();
+        return true;
+      }));
+  return listed;
+}
+
+Result<Listed<api::ChainHead>> AuditStore::heads(const std::string& node, const std::string& chain, std::uint64_t after,
+                                                 std::size_t limit) {
+  const std::lock_guard lock(impl_->reading);
+  Listed<api::ChainHead> listed;
+  listed.cursor = after;
+  Result<> result;
+  PL_CHECK(impl_->reader->select(
+      "SELECT " + column_list<HeadRow>() +
+          " FROM heads WHERE node = :node AND chain = :chain AND place > :after ORDER BY place LIMIT :row_limit",
+      {text(node), text(chain), integer(after), integer(limit + 1)}, column_letters<HeadRow>(), [&](Cells& cells) {
+        auto row = from_cells<HeadRow>(cells);
+        if (!row) {
+          result = std::unexpected(std::move(row).error());
+          return false;
+        }
+        listed.more = listed.items.size() >= limit && row->place != listed.cursor;
+        if (listed.more) return false;
+        listed.cursor = row->place;
+        listed.items.push_back({row->version, row->chain, row->place, row->hash, row->time, row->signature});
+        return true;
+      }));
+  PL_CHECK(result);
+  return listed;
 }
 
 }  // namespace portolan::store

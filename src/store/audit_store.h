@@ -32,6 +32,13 @@ struct AuditFilter {
   std::optional<WallTime> to = {};    // and before this one
 };
 
+// A record as it came: with its place in its node's chain, if the node knows chains.
+struct AuditEntry {
+  api::AuditRecord record;
+  std::string chain;
+  api::ChainedRecord chained;  // its text is what `record` was read from
+};
+
 class AuditStore {
  public:
   static Result<std::unique_ptr<AuditStore>> open(const std::filesystem::path& path, StoreOptions options = {});
@@ -40,6 +47,9 @@ class AuditStore {
   // All of the records or, with an error, none; they are on the disk when this returns. `node` is the proven sender,
   // whatever the records say; a node cannot touch another one's sessions.
   Result<api::AuditAcknowledged> append(std::string_view node, const std::vector<api::AuditRecord>& records);
+  // The same of records that have a place in a chain, and heads, whose signatures the caller has checked.
+  Result<api::AuditAcknowledged> append(std::string_view node, const std::vector<AuditEntry>& entries,
+                                        const std::vector<api::ChainHead>& heads);
 
   // A session comes into the list when its first record arrives, and again, behind the others, when its start was late
   // and when it ends: a follower sees both.
@@ -47,6 +57,16 @@ class AuditStore {
   // Members that the record leaves out (account, e-mail, resource …) are filled in from its session. Queries whose
   // session was not known when they came are listed again when it is, so that a follower by account sees them.
   Result<Listed<api::AuditRecord>> queries(const AuditFilter& filter, Part part);
+
+  // First, for each node that has any, its records that came without a chain; then the chains, in the order in which
+  // they came to be known. Without names and keys.
+  Result<std::vector<api::ChainView>> chains();
+  // The records of a chain behind number `after`, in the chain's order.
+  Result<Listed<api::ChainedRecord>> chain(const std::string& node, const std::string& chain, std::uint64_t after,
+                                           std::size_t limit);
+  // Signed heads behind number `after`: about one a minute, and the newest.
+  Result<Listed<api::ChainHead>> heads(const std::string& node, const std::string& chain, std::uint64_t after,
+                                       std::size_t limit);
 
  private:
   struct Impl;

@@ -285,7 +285,7 @@ TEST_F(AuditStoreTest, AFailingBatchLeavesNothing) {
   append({started("s-1", "ann", "billing")});
   // A trigger stands for whatever goes wrong in the middle.
   static constexpr std::string_view kNone[] = {"SELECT 1"};
-  static constexpr Migration kAudit[] = {{1, "audit: initial", kNone}};
+  static constexpr Migration kAudit[] = {{1, "audit: initial", kNone}, {2, "audit: chains", kNone}};
   auto same = *Database::open(path_, "other", kAudit, std::chrono::milliseconds(10));
   ASSERT_TRUE(same->run(
       "CREATE TRIGGER trap BEFORE INSERT ON records WHEN NEW.sequence = 3 BEGIN SELECT RAISE(ABORT, 'trap'); END"));
@@ -325,6 +325,81 @@ TEST_F(AuditStoreTest, AThousandRecords) {
   std::printf("1,000 records: appended in %.1f ms, listed in %.1f ms\n",
               std::chrono::duration<double, std::milli>(middle - begin).count(),
               std::chrono::duration<double, std::milli>(end - middle).count());
+}
+
+AuditEntry chained(AuditRecord record, std::uint64_t number, std::string chain = "c-1") {
+  std::string text = json::encode(record);
+  text.insert(1, " ");  // not as we would write it
+  return {std::move(record), std::move(chain), {number, std::string(64, 'a'), std::move(text)}};
+}
+
+TEST_F(AuditStoreTest, ChainedRecordsAreKeptByteForByte) {
+  const std::vector<AuditEntry> entries = {chained(started("s-1", "ann", "billing"), 1), chained(query("s-1", 2), 2),
+                                           chained(query("s-1", 3), 3), chained(ended("s-1", 4), 4)};
+  ASSERT_TRUE(store_->append("n-1", entries, {}));
+  const auto again = store_->append("n-1", entries, {});
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->known, 4U);
+  open();
+  EXPECT_THAT(queries(), ElementsAre("s-1/2", "s-1/3"));
+  EXPECT_EQ(store_->queries({}, {})->items[0].node, "n-1");
+  const auto first = store_->chain("n-1", "c-1", 0, 3);
+  ASSERT_TRUE(first);
+  ASSERT_EQ(first->items.size(), 3U);
+  EXPECT_TRUE(first->more);
+  EXPECT_EQ(first->items[1].record, entries[1].chained.record);
+  EXPECT_EQ(first->items[1].hash, std::string(64, 'a'));
+  const auto rest = store_->chain("n-1", "c-1", first->cursor, 3);
+  ASSERT_EQ(rest->items.size(), 1U);
+  EXPECT_EQ(rest->items[0].number, 4U);
+  EXPECT_FALSE(rest->more);
+  EXPECT_TRUE(store_->chain("n-2", "c-1", 0, 3)->items.empty());
+}
+
+TEST_F(AuditStoreTest, ChainsAreListedAndWhatHasNone) {
+  append({started("s-0", "ann", "billing"), query("s-0", 2)});
+  ASSERT_TRUE(store_->append("n-2", {chained(query("s-1", 2), 7, "c-b"), chained(query("s-1", 3), 9, "c-b")}, {}));
+  ASSERT_TRUE(store_->append("n-1", {chained(query("s-2", 2), 1, "c-a")}, {}));
+  ASSERT_TRUE(store_->append("n-1", {}, {{1, "c-c", 5, std::string(64, 'a'), at(0), "x"}}));
+  const auto chains = store_->chains();
+  ASSERT_TRUE(chains) << chains.error().message;
+  ASSERT_EQ(chains->size(), 4U);
+  EXPECT_EQ(json::encode(chains->at(0)),
+            R"({"node":"n-1","name":"","chain":"","public_key":"","first":0,"last":0,"records":2})");
+  EXPECT_EQ(json::encode(chains->at(1)),
+            R"({"node":"n-2","name":"","chain":"c-b","public_key":"","first":7,"last":9,"records":2})");
+  EXPECT_EQ(chains->at(2).chain, "c-a");
+  EXPECT_EQ(chains->at(3).chain, "c-c");
+  EXPECT_EQ(chains->at(3).records, 0U);
+}
+
+TEST_F(AuditStoreTest, HeadsAreThinnedToOneAMinuteAndTheNewest) {
+  for (std::uint64_t i = 1; i <= 200; ++i)
+    ASSERT_TRUE(store_->append("n-1", {}, {{1, "c-1", i, std::string(64, 'a'), at(static_cast<int>(2 * i)), "x"}}));
+  const auto heads = store_->heads("n-1", "c-1", 0, 100);
+  ASSERT_TRUE(heads);
+  ASSERT_EQ(heads->items.size(), 8U);
+  EXPECT_EQ(heads->items.front().number, 1U);
+  EXPECT_EQ(heads->items.back().number, 200U);
+  EXPECT_EQ(heads->items.back().time, at(400));
+  for (std::size_t i = 1; i + 1 < heads->items.size(); ++i)
+    EXPECT_GE(heads->items[i].time - heads->items[i - 1].time, std::chrono::seconds(58));
+  // Two of one number contradict each other: both are kept.
+  ASSERT_TRUE(store_->append("n-1", {}, {{1, "c-1", 200, std::string(64, 'b'), at(401), "x"}}));
+  EXPECT_EQ(store_->heads("n-1", "c-1", 199, 100)->items.size(), 2U);
+}
+
+TEST_F(AuditStoreTest, AQueryUnderWayIsListedUntilItsOutcomeIs) {
+  auto begun = query("s-1", 2);
+  begun.kind = "query.begun";
+  append({started("s-1", "ann", "billing"), begun});
+  EXPECT_THAT(queries(), ElementsAre("s-1/2"));
+  EXPECT_EQ(store_->queries({}, {})->items[0].kind, "query.begun");
+  auto over = query("s-1", 3);
+  over.begun = 2;
+  append({over});
+  EXPECT_THAT(queries(), ElementsAre("s-1/3"));
+  EXPECT_EQ(store_->sessions({}, {})->items[0].queries, 1U);
 }
 
 }  // namespace

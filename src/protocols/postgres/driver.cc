@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "net/join.h"
+#include "net/wait.h"
 #include "protocols/postgres/client_side.h"
 #include "protocols/postgres/entrance.h"
 #include "protocols/postgres/forwarding.h"
@@ -27,33 +28,56 @@ constexpr std::chrono::milliseconds kSignInLimit = std::chrono::seconds(15);
 constexpr std::size_t kLastMessageLimit = 1024 * 1024;
 constexpr std::chrono::milliseconds kLastMessageTime = std::chrono::seconds(1);
 
+Error not_on_record(Error why) {
+  Error error = std::move(why).within("this query cannot be put on record, so the session ends");
+  if (error.reason.empty()) error.reason = "sqlstate_58030";
+  return error;
+}
+
 // Between the two streams: inspection, and where the client's side stands.
 class Tap final : public net::Inspector {
  public:
   explicit Tap(Session& session)
-      : inspect_(session.clock(), [&session](audit::Query query) -> Result<> {
+      : session_(session), inspect_(session.clock(), [&session](audit::Query query) -> Result<> {
           auto kept = session.record(std::move(query));
           if (kept) return kept;
-          Error error = std::move(kept).error().within("this query cannot be put on record, so the session ends");
-          if (error.reason.empty()) error.reason = "sqlstate_58030";
-          return std::unexpected(std::move(error));
+          return std::unexpected(not_on_record(std::move(kept).error()));
         }) {}
 
   Result<> inspect(net::Direction direction, ByteView bytes) override {
     if (direction == net::Direction::kForward) return inspect_.from_client(bytes);
     PL_CHECK(inspect_.from_server(bytes));
+    // Of a long answer a part goes on before its outcome is known.
+    if (session_.audit_mode() == audit::Mode::kStrict) PL_CHECK(inspect_.note_under_way());
+    last_ = {inspected_, at_boundary_};
     inspected_ += bytes.size();
     at_boundary_ = inspect_.at_server_boundary();
     return {};
   }
+  bool must_wait(net::Direction direction) override {
+    return direction == net::Direction::kBackward && session_.must_wait();
+  }
+  void may_pass(net::Direction, std::move_only_function<void(Result<>)> then) override {
+    session_.when_kept([then = std::move(then)](Result<> kept) mutable {
+      if (kept) return then({});
+      then(std::unexpected(not_on_record(std::move(kept).error())));
+    });
+  }
   // Whether, after `passed` bytes, a message of ours can follow on the client's stream.
-  bool may_speak_after(std::uint64_t passed) const { return at_boundary_ && passed == inspected_; }
+  bool may_speak_after(std::uint64_t passed) const {
+    return (at_boundary_ && passed == inspected_) || (last_.at_boundary && passed == last_.inspected);
+  }
   Inspect& inspect() { return inspect_; }
   std::uint64_t inspected() const { return inspected_; }
 
  private:
+  Session& session_;
   Inspect inspect_;
   std::uint64_t inspected_ = 0;  // from the server, without error
+  struct {
+    std::uint64_t inspected = 0;
+    bool at_boundary = true;
+  } last_ = {};  // as it was before the last piece, which may have to wait
   bool at_boundary_ = true;
 };
 
@@ -158,6 +182,10 @@ class PostgresDriver final : public Driver {
       if (carried > kLastMessageLimit) co_return fail(Code::kLimit, "the message under way is too long to wait for");
       CO_TRY(const Bytes part, co_await reader.take(wanted));
       CO_CHECK(tap.inspect(net::Direction::kBackward, part));
+      if (tap.must_wait(net::Direction::kBackward)) {
+        CO_CHECK(co_await net::wait_for_call(
+            [&tap](net::CallBack then) { tap.may_pass(net::Direction::kBackward, std::move(then)); }));
+      }
       CO_CHECK(co_await net::write(client, part));
       passed += part.size();
     }

@@ -290,6 +290,66 @@ CO_TEST(Driver, AQueryThatCannotBeRecordedIsNotAnswered) {
   CO_ASSERT_ERROR(*setup.outcome, Code::kLimit);
 }
 
+CO_TEST(Driver, UnderStrictAuditAnAnswerWaitsForItsRecord) {
+  Setup setup(co_await net::this_executor());
+  setup.session.mode_ = audit::Mode::kStrict;
+  co_await setup.sign_in();
+  co_await setup.client->send(msg('Q', z("select 1")));
+  [[maybe_unused]] auto got = co_await setup.server->next();
+  co_await setup.server->send(msg('C', z("SELECT 1")) + kReady);
+  while (setup.session.waiters_.empty()) co_await net::yield_to_loop();
+  CO_ASSERT_EQ(setup.session.queries_.size(), 1u);
+  const auto nothing = setup.client->stream().try_read();
+  CO_ASSERT_OK(nothing);
+  EXPECT_EQ(nothing->kind, net::Chunk::Kind::kWait) << "no byte before the record is on the disk";
+  setup.session.keep();
+  got = co_await setup.client->next();
+  EXPECT_EQ(got, "C" + z("SELECT 1"));
+  setup.client->disconnect();
+  co_await setup.group.join();
+}
+
+CO_TEST(Driver, UnderStrictAuditAnAnswerWithoutARecordIsNotGiven) {
+  Setup setup(co_await net::this_executor());
+  setup.session.mode_ = audit::Mode::kStrict;
+  co_await setup.sign_in();
+  co_await setup.client->send(msg('Q', z("select secret")));
+  [[maybe_unused]] auto got = co_await setup.server->next();
+  co_await setup.server->send(msg('D', "secret") + msg('C', z("SELECT 1")) + kReady);
+  while (setup.session.waiters_.empty()) co_await net::yield_to_loop();
+  setup.session.keep(fail(Code::kIo, "the disk is gone"));
+  const std::string said = co_await setup.client->next();
+  expect_contains(said, {"58030", "cannot be put on record", "the disk is gone"});
+  co_await until_done(setup);
+  CO_ASSERT_ERROR(*setup.outcome, Code::kIo);
+}
+
+CO_TEST(Driver, UnderStrictAuditALongAnswerIsOnRecordBeforeItsFirstRow) {
+  Setup setup(co_await net::this_executor());
+  setup.session.mode_ = audit::Mode::kStrict;
+  co_await setup.sign_in();
+  co_await setup.client->send(msg('Q', z("select * from big")));
+  [[maybe_unused]] auto got = co_await setup.server->next();
+  co_await setup.server->send(msg('D', "row"));
+  while (setup.session.waiters_.empty()) co_await net::yield_to_loop();
+  CO_ASSERT_EQ(setup.session.queries_.size(), 1u);
+  EXPECT_EQ(setup.session.queries_[0].stage, audit::Query::Stage::kUnderWay);
+  EXPECT_EQ(setup.session.queries_[0].text, "select * from big");
+  setup.session.keep();
+  got = co_await setup.client->next();
+  EXPECT_EQ(got, "Drow");
+  co_await setup.server->send(msg('D', "row"));
+  got = co_await setup.client->next();
+  EXPECT_EQ(setup.session.queries_.size(), 1u) << "once";
+  co_await setup.server->send(msg('C', z("SELECT 2")) + kReady);
+  while (setup.session.waiters_.empty()) co_await net::yield_to_loop();
+  CO_ASSERT_EQ(setup.session.queries_.size(), 2u);
+  EXPECT_EQ(setup.session.queries_[1].stage, audit::Query::Stage::kOver);
+  EXPECT_EQ(setup.session.queries_[1].rows, 2u);
+  setup.client->disconnect();
+  co_await setup.group.join();
+}
+
 CO_TEST(Driver, BrokenMessagesEndTheSession) {
   for (const std::string& bad : {msg('p', "password"), msg('z'), "Q\0\0\0\3"s, "Q\x80\0\0\0"s, msg('Q', "no end")}) {
     Setup setup(co_await net::this_executor());

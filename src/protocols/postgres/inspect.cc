@@ -20,6 +20,9 @@ constexpr std::size_t kErrorLimit = 1024;
 // What the server may send after sign-in. Answers in order; the rest may come at any time or carry rows and copies.
 constexpr std::string_view kServerTypes = "123ACDEGHINSTVWZcdnst";
 
+// What is a part of a request's answer, with its outcome to follow.
+constexpr std::string_view kAnswerParts = "DGHTWd";
+
 // Bytes of a body that are looked at; all else passes unread.
 std::size_t needed(char type) {
   switch (type) {
@@ -160,6 +163,7 @@ Inspect::Pending* Inspect::front() {
 
 Result<> Inspect::on_answer(char type) {
   const std::string body = std::exchange(answer_, {});
+  answered_ = answered_ || kAnswerParts.contains(type);
   switch (type) {
     case '1': return on_confirmed(Pending::Kind::kParse);
     case '2': return on_confirmed(Pending::Kind::kBind);
@@ -178,7 +182,10 @@ Result<> Inspect::on_answer(char type) {
     case 'W': on_copy_in(); return {};
     case 'T':
     case 'n':
-      if (const Pending* at = front(); at != nullptr && at->kind == Pending::Kind::kDescribe) pending_.pop_front();
+      if (const Pending* at = front(); at != nullptr && at->kind == Pending::Kind::kDescribe) {
+        pending_.pop_front();
+        answered_ = false;
+      }
       return {};
     default: return {};  // rows of a copy, parameter values, notices, notifications
   }
@@ -209,6 +216,8 @@ Result<> Inspect::on_complete(Outcome outcome) {
   if (outcome.tag == "DISCARD ALL" || outcome.tag == "DEALLOCATE ALL") statements_.clear();
   PL_CHECK(record(*at, std::move(outcome)));
   rows_ = 0;
+  answered_ = false;
+  at->noted = false;
   copying_in_ = false;
   if (at->kind == Kind::kExecute) {
     pending_.pop_front();
@@ -227,6 +236,7 @@ Result<> Inspect::on_error(const ServerError& error) {
   if (at == nullptr) return {};  // the server's own, such as its shutdown
   PL_CHECK(record(*at, {.error_code = to_utf8(error.code, 5), .error = to_utf8(error.message, kErrorLimit)}));
   rows_ = 0;
+  answered_ = false;
   copying_in_ = false;
   if (at->kind == Kind::kQuery || at->kind == Kind::kFunction || at->kind == Kind::kSync) {
     at->settled = true;  // ReadyForQuery follows by itself
@@ -244,6 +254,7 @@ void Inspect::skip_to_sync() {
 Result<> Inspect::on_ready(char transaction) {
   using Kind = Pending::Kind;
   rows_ = 0;
+  answered_ = false;
   copying_in_ = false;
   skipping_ = false;
   if (transaction == 'I') portals_.clear();  // portals end with their transaction
@@ -283,7 +294,17 @@ NamedTexts::Shared Inspect::text_of(const Pending& pending) const {
       Text{fmt::format("({} {}, made by SQL)", portal ? "cursor" : "prepared statement", quoted(name))});
 }
 
-Result<> Inspect::record(const Pending& pending, Outcome outcome) {
+Result<> Inspect::note_under_way() {
+  using Kind = Pending::Kind;
+  Pending* at = front();
+  const bool part = answered_ || !at_server_boundary();
+  if (at == nullptr || at->noted || at->settled || !part) return {};
+  if (at->kind != Kind::kQuery && at->kind != Kind::kExecute && at->kind != Kind::kFunction) return {};
+  at->noted = true;
+  return record(*at, {}, audit::Query::Stage::kUnderWay);
+}
+
+Result<> Inspect::record(const Pending& pending, Outcome outcome, audit::Query::Stage stage) {
   const auto text = text_of(pending);
   audit::Query query;
   query.text = to_utf8(text->kept, audit::kTextLimit);
@@ -291,6 +312,7 @@ Result<> Inspect::record(const Pending& pending, Outcome outcome) {
     query.text_sha256 = text->sha256 ? *text->sha256 : hex(crypto::sha256(as_bytes(text->kept)));
     query.text_length = text->length;
   }
+  query.stage = stage;
   query.started = pending.started;
   query.duration = std::chrono::duration_cast<std::chrono::microseconds>(clock_.boot() - pending.since);
   query.rows = outcome.rows;

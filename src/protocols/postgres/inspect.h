@@ -46,6 +46,9 @@ class Inspect {
   // Each takes the next bytes, however cut. An error is the peer's (Code::kProtocol, kLimit) or the sink's.
   Result<> from_client(ByteView bytes);
   Result<> from_server(ByteView bytes);
+  // Puts on record that the request which the server is answering is under way, once for each, if a part of its answer
+  // has been read.
+  Result<> note_under_way();
   // Puts on record what has no outcome yet. Once, at the end.
   Result<> connection_lost();
 
@@ -82,6 +85,7 @@ class Inspect {
     enum class Kind : std::uint8_t { kQuery, kParse, kBind, kDescribe, kExecute, kClose, kFunction, kSync, kCopyEnd };
     Kind kind;
     bool of_portal = false;
+    bool noted = false;    // to be under way
     bool settled = false;  // its error is on record; only ReadyForQuery is awaited
     std::string name = {};
     std::string from = {};
@@ -121,7 +125,7 @@ class Inspect {
   void skip_to_sync();
   Pending* front();
   NamedTexts::Shared text_of(const Pending& pending) const;
-  Result<> record(const Pending& pending, Outcome outcome);
+  Result<> record(const Pending& pending, Outcome outcome, audit::Query::Stage stage = audit::Query::Stage::kOver);
 
   const Clock& clock_;
   Sink sink_;
@@ -137,6 +141,7 @@ class Inspect {
   NamedTexts statements_;
   NamedTexts portals_;
   std::uint64_t rows_ = 0;  // DataRows of the front
+  bool answered_ = false;   // a part of the front's answer has been read
   bool terminated_ = false;
   bool skipping_ = false;    // an error was answered whose Sync has not been sent yet
   bool copying_in_ = false;  // the server takes CopyData and ignores Sync until the client ends it

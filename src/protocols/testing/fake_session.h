@@ -36,6 +36,14 @@ class FakeSession final : public Session {
     queries_.push_back(std::move(query));
     return {};
   }
+  audit::Mode audit_mode() const override { return mode_; }
+  bool must_wait() const override { return mode_ == audit::Mode::kStrict && kept_ < queries_.size(); }
+  void when_kept(std::move_only_function<void(Result<>)> then) override { waiters_.push_back(std::move(then)); }
+  // The disk has kept all that is on record, or has failed.
+  void keep(Result<> outcome = {}) {
+    kept_ = queries_.size();
+    for (auto& waiter : std::exchange(waiters_, {})) waiter(outcome);
+  }
   void describe_client(std::string client, std::string database) override {
     client_ = std::move(client);
     database_ = std::move(database);
@@ -68,6 +76,9 @@ class FakeSession final : public Session {
   int dials_ = 0;
   std::vector<audit::Query> queries_;
   std::optional<Error> record_fails_;
+  audit::Mode mode_ = audit::Mode::kDurable;
+  std::size_t kept_ = 0;  // of queries_
+  std::vector<std::move_only_function<void(Result<>)>> waiters_;
   std::string client_, database_;
   std::uint64_t to_resource_ = 0, from_resource_ = 0;
   std::shared_ptr<Cancels> cancels_ =
