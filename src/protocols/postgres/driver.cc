@@ -24,17 +24,26 @@ constexpr std::chrono::milliseconds kSignInLimit = std::chrono::seconds(15);
 constexpr std::size_t kLastMessageLimit = 1024 * 1024;
 constexpr std::chrono::milliseconds kLastMessageTime = std::chrono::seconds(1);
 
+bool records_parameters(const Settings& settings) {
+  const auto set = settings.find("record_parameters");
+  return set != settings.end() && set->second == "on";
+}
+
 // Between the two streams: inspection, and where the client's side stands.
 class Tap final : public net::Inspector {
  public:
   explicit Tap(Session& session)
-      : inspect_(session.clock(), [&session](audit::Query query) -> Result<> {
-          auto kept = session.record(std::move(query));
-          if (kept) return kept;
-          Error error = std::move(kept).error().within("this query cannot be put on record, so the session ends");
-          if (error.reason.empty()) error.reason = "sqlstate_58030";
-          return std::unexpected(std::move(error));
-        }) {}
+      : inspect_(
+            session.clock(),
+            [&session](audit::Query query) -> Result<> {
+              auto kept = session.record(std::move(query));
+              if (kept) return kept;
+              Error error = std::move(kept).error().within("this query cannot be put on record, so the session ends");
+              if (error.reason.empty()) error.reason = "sqlstate_58030";
+              return std::unexpected(std::move(error));
+            },
+            records_parameters(session.granted().settings) ? ValuesReader::Keep::kValues
+                                                           : ValuesReader::Keep::kNothing) {}
 
   Result<> inspect(net::Direction direction, ByteView bytes) override {
     if (direction == net::Direction::kForward) return inspect_.from_client(bytes);
@@ -184,6 +193,9 @@ Result<> check(const Settings& settings, std::string_view username) {
   if (username.empty()) return fail(Code::kInvalid, "postgres needs a user name to sign in to the server with");
   if (username.contains('\0')) return fail(Code::kInvalid, "the user name holds a zero byte");
   PL_CHECK(tls_choice(settings, ""));
+  if (const auto set = settings.find("record_parameters");
+      set != settings.end() && set->second != "on" && set->second != "off")
+    return fail(Code::kInvalid, "setting record_parameters is " + quoted(set->second) + "; it is off or on");
   return {};
 }
 

@@ -6,7 +6,8 @@
 
 namespace portolan::protocols::postgres {
 
-inline constexpr std::array<std::string_view, 4> kSettingNames = {"database", "tls", "tls_ca", "tls_server_name"};
+inline constexpr std::array<std::string_view, 5> kSettingNames = {"database", "record_parameters", "tls", "tls_ca",
+                                                                  "tls_server_name"};
 
 Result<> check(const Settings& settings, std::string_view username);
 std::unique_ptr<Driver> make(Session& session);
