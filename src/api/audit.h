@@ -13,6 +13,14 @@
 
 namespace portolan::api {
 
+// A value that a statement was run with; an empty object is NULL.
+struct AuditParameter {
+  std::optional<std::string> text;      // cut at 1 KiB
+  std::optional<std::string> hex;       // of a binary one, cut at 1 KiB of it
+  std::optional<std::uint64_t> length;  // in bytes: of every binary one, and where `text` is not all
+};
+BOOST_DESCRIBE_STRUCT(AuditParameter, (), (text, hex, length))
+
 // ---- audit: POST /v1/node/audit (node certificate); GET /v1/audit/sessions|queries|activities (admins) ----
 // One record. `kind`: "session.started", "session.ended", "query"; "query.begun" where a part of the answer went on
 // before the outcome was known (strict audit). Members that do not apply are absent.
@@ -41,13 +49,17 @@ struct AuditRecord {
   std::optional<std::string> error;
   std::optional<std::uint64_t> bytes_in;
   std::optional<std::uint64_t> bytes_out;
-  std::optional<std::string> reason;   // why a session ended
-  std::optional<std::uint64_t> begun;  // of a query: the sequence of its "query.begun", if it has one
+  std::optional<std::string> reason;          // why a session ended
+  std::optional<std::uint64_t> begun;         // of a query: the sequence of its "query.begun", if it has one
+  std::optional<std::uint64_t> statement;     // which of several in `text`, from 2; the first has none
+  std::optional<std::uint64_t> copied_bytes;  // what a COPY has carried
+  std::optional<std::vector<AuditParameter>> parameters;  // values bound to $1, $2 …, where the resource records them
+  std::optional<std::uint64_t> parameter_count;           // when `parameters` does not hold all
 };
 BOOST_DESCRIBE_STRUCT(AuditRecord, (),
                       (kind, session, sequence, time, trace, account, email, device, resource, resource_name, type,
                        node, client, database, text, text_sha256, text_length, duration_us, rows, tag, error_code,
-                       error, bytes_in, bytes_out, reason, begun))
+                       error, bytes_in, bytes_out, reason, begun, statement, copied_bytes, parameters, parameter_count))
 
 struct AuditBatch {
   std::vector<AuditRecord> records;

@@ -53,12 +53,12 @@ class Struct : public testing::Test {};
 using Structs =
     testing::Types<SignInRequest, SignedIn, Trust, AgentGateway, AgentResource, AgentView, AgentEvent, JoinRequest,
                    Joined, AccountEgress, PeerNode, NodeView, NodeEvent, LeaseRequest, Lease, LiveSession, LiveSessions,
-                   EndedSession, LiveSessionsAnswer, AuditRecord, AuditBatch, AuditAcknowledged, SessionEntry,
-                   AccountView, AccountCreate, AccountUpdate, RoleView, RoleCreate, MembershipView, MembershipCreate,
-                   GrantView, GrantCreate, ResourceView, ResourceCreate, ResourceUpdate, NodeStatusView,
-                   JoinTokenCreate, JoinTokenMade, JoinTokenView, ApiTokenCreate, ApiTokenMade, ApiTokenView,
-                   LocalResource, LocalGateway, LocalPath, AgentStatus, ConnectRequest, ActivityView, ExplainView,
-                   Page<AccountView>, Page<SessionEntry>, Page<AuditRecord>>;
+                   EndedSession, LiveSessionsAnswer, AuditParameter, AuditRecord, AuditBatch, AuditAcknowledged,
+                   SessionEntry, AccountView, AccountCreate, AccountUpdate, RoleView, RoleCreate, MembershipView,
+                   MembershipCreate, GrantView, GrantCreate, ResourceView, ResourceCreate, ResourceUpdate,
+                   NodeStatusView, JoinTokenCreate, JoinTokenMade, JoinTokenView, ApiTokenCreate, ApiTokenMade,
+                   ApiTokenView, LocalResource, LocalGateway, LocalPath, AgentStatus, ConnectRequest, ActivityView,
+                   ExplainView, Page<AccountView>, Page<SessionEntry>, Page<AuditRecord>>;
 TYPED_TEST_SUITE(Struct, Structs);
 
 TYPED_TEST(Struct, RoundTrips) {

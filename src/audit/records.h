@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 
@@ -27,6 +28,21 @@ inline std::optional<Mode> parse_mode(std::string_view text) {
 // Texts are kept up to this many bytes; longer ones with their SHA-256 and length beside the kept beginning.
 inline constexpr std::size_t kTextLimit = 256 * 1024;
 
+// A value that a statement was run with. Without `text` and `hex`: NULL.
+struct Parameter {
+  std::optional<std::string> text;      // at most kParameterLimit bytes
+  std::optional<std::string> hex;       // of a binary one: at most so many bytes of it, two digits each
+  std::optional<std::uint64_t> length;  // in bytes: of every binary one, and where `text` is not all
+  bool operator==(const Parameter&) const = default;
+};
+inline constexpr std::size_t kParameterLimit = 1024;
+// All values of one record together, each counted as 16 bytes at least.
+inline constexpr std::size_t kParametersLimit = 16 * 1024;
+struct Parameters {
+  std::vector<Parameter> values;
+  std::uint64_t count = 0;  // how many there were; more than `values` has when the limit was reached
+};
+
 // One request inside a session, recorded when its outcome is known; under strict audit also when it is under way and a
 // part of its answer is about to go on.
 struct Query {
@@ -38,9 +54,12 @@ struct Query {
   WallTime started{};
   std::chrono::microseconds duration{0};
   std::optional<std::uint64_t> rows;
-  std::optional<std::string> tag;         // the server's command tag
-  std::optional<std::string> error_code;  // SQLSTATE
-  std::optional<std::string> error;       // the server's primary message, at most 1 KiB
+  std::optional<std::uint64_t> statement;  // which statement of a text that holds several, from 2; the first has none
+  std::optional<std::uint64_t> copied_bytes;  // what a COPY has carried, in either direction
+  std::optional<Parameters> parameters;       // where the resource wants them on record
+  std::optional<std::string> tag;             // the server's command tag
+  std::optional<std::string> error_code;      // SQLSTATE
+  std::optional<std::string> error;           // the server's primary message, at most 1 KiB
 };
 
 }  // namespace portolan::audit

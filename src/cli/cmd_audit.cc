@@ -78,7 +78,13 @@ template <>
 struct View<api::AuditRecord> {
   static constexpr const char* kPath = "/v1/audit/queries";
   static std::vector<Column> columns() {
-    return {{"TIME"}, {"WHO"}, {"RESOURCE"}, {"DURATION", Align::kRight}, {"ROWS", Align::kRight}, {"QUERY"}};
+    return {{"TIME"},
+            {"WHO"},
+            {"RESOURCE"},
+            {"DURATION", Align::kRight},
+            {"ROWS", Align::kRight},
+            {"COPIED", Align::kRight},
+            {"QUERY"}};
   }
   static std::vector<std::string> row(const api::AuditRecord& r) {
     const auto& failure = r.error_code ? r.error_code : r.error;
@@ -88,7 +94,24 @@ struct View<api::AuditRecord> {
             r.resource_name.value_or(r.resource.value_or("")),
             duration_text(r.duration_us),
             r.rows ? std::to_string(*r.rows) : "",
-            cut(failed + fit_for_terminal(r.text.value_or("")), kShownColumns)};
+            r.copied_bytes ? std::to_string(*r.copied_bytes) : "",
+            cut(failed + place_of(r) + fit_for_terminal(r.text.value_or("") + parameters_text(r)), kShownColumns)};
+  }
+
+ private:
+  // Of the statements in one text, the second and later ones.
+  static std::string place_of(const api::AuditRecord& r) {
+    return r.statement ? fmt::format("[statement {}] ", *r.statement) : "";
+  }
+  static std::string parameters_text(const api::AuditRecord& r) {
+    std::string out;
+    if (!r.parameters) return out;
+    for (std::size_t i = 0; i < r.parameters->size(); ++i) {
+      const api::AuditParameter& value = (*r.parameters)[i];
+      const std::string shown = value.text ? "'" + *value.text + "'" : value.hex ? "\\x" + *value.hex : "NULL";
+      out += fmt::format("{}${} = {}", i == 0 ? "  -- " : ", ", i + 1, shown);
+    }
+    return out;
   }
 };
 

@@ -11,6 +11,16 @@
 #include "protocols/driver.h"
 
 namespace portolan::node {
+namespace {
+
+void put_parameters(api::AuditRecord& record, audit::Parameters parameters) {
+  if (parameters.count != parameters.values.size()) record.parameter_count = parameters.count;
+  auto& out = record.parameters.emplace();
+  for (audit::Parameter& value : parameters.values)
+    out.push_back({std::move(value.text), std::move(value.hex), value.length});
+}
+
+}  // namespace
 
 namespace {
 
@@ -155,6 +165,9 @@ Result<> NodeSession::record(audit::Query query) {
   record.text_length = query.text_length;
   record.duration_us = static_cast<std::uint64_t>(query.duration.count());
   record.rows = query.rows;
+  record.statement = query.statement;
+  record.copied_bytes = query.copied_bytes;
+  if (query.parameters) put_parameters(record, std::move(*query.parameters));
   record.tag = std::move(query.tag);
   record.error_code = std::move(query.error_code);
   record.error = std::move(query.error);

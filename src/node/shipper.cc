@@ -13,6 +13,15 @@ constexpr std::chrono::milliseconds kHeadInterval = std::chrono::seconds(2);
 constexpr std::chrono::milliseconds kAskAgain = std::chrono::seconds(30);
 constexpr const char* kChainPath = "/v1/node/audit/chain";
 
+// The previous release refuses members that it does not know.
+void leave_out_what_is_new(api::AuditRecord& record) {
+  record.begun.reset();
+  record.statement.reset();
+  record.copied_bytes.reset();
+  record.parameters.reset();
+  record.parameter_count.reset();
+}
+
 }  // namespace
 
 Shipper::Shipper(const net::Executor& executor, audit::Spool& spool, std::unique_ptr<api::ControlClient> client,
@@ -63,7 +72,7 @@ net::Task<Result<>> Shipper::hand_over_unchained(const audit::SpoolBatch& batch)
   api::AuditBatch out;
   for (const auto& chained : batch.records) {
     CO_TRY(auto record, audit::decode_record(chained.record));
-    record.begun.reset();  // the previous release does not know it
+    leave_out_what_is_new(record);
     out.records.push_back(std::move(record));
   }
   CO_CHECK(co_await client_->post<api::AuditAcknowledged>("/v1/node/audit", std::move(out)));

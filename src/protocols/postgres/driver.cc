@@ -34,15 +34,25 @@ Error not_on_record(Error why) {
   return error;
 }
 
+bool records_parameters(const Settings& settings) {
+  const auto set = settings.find("record_parameters");
+  return set != settings.end() && set->second == "on";
+}
+
 // Between the two streams: inspection, and where the client's side stands.
 class Tap final : public net::Inspector {
  public:
   explicit Tap(Session& session)
-      : session_(session), inspect_(session.clock(), [&session](audit::Query query) -> Result<> {
-          auto kept = session.record(std::move(query));
-          if (kept) return kept;
-          return std::unexpected(not_on_record(std::move(kept).error()));
-        }) {}
+      : session_(session),
+        inspect_(
+            session.clock(),
+            [&session](audit::Query query) -> Result<> {
+              auto kept = session.record(std::move(query));
+              if (kept) return kept;
+              return std::unexpected(not_on_record(std::move(kept).error()));
+            },
+            records_parameters(session.granted().settings) ? ValuesReader::Keep::kValues
+                                                           : ValuesReader::Keep::kNothing) {}
 
   Result<> inspect(net::Direction direction, ByteView bytes) override {
     if (direction == net::Direction::kForward) return inspect_.from_client(bytes);
@@ -216,6 +226,9 @@ Result<> check(const Settings& settings, std::string_view username) {
   if (client_tls != settings.end() && client_tls->second != "offer" && client_tls->second != "direct")
     return fail(Code::kInvalid,
                 "setting \"client_tls\": unknown value " + quoted(client_tls->second) + "; known are direct, offer");
+  if (const auto set = settings.find("record_parameters");
+      set != settings.end() && set->second != "on" && set->second != "off")
+    return fail(Code::kInvalid, "setting record_parameters is " + quoted(set->second) + "; it is off or on");
   return {};
 }
 

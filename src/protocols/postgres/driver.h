@@ -6,9 +6,19 @@
 
 namespace portolan::protocols::postgres {
 
-inline constexpr std::array<std::string_view, 12> kSettingNames = {
-    "application_name",  "channel_binding", "client_tls",           "database", "databases", "hosts",
-    "identity_variable", "replication",     "target_session_attrs", "tls",      "tls_ca",    "tls_server_name"};
+inline constexpr std::array<std::string_view, 13> kSettingNames = {"application_name",
+                                                                   "channel_binding",
+                                                                   "client_tls",
+                                                                   "database",
+                                                                   "databases",
+                                                                   "hosts",
+                                                                   "identity_variable",
+                                                                   "record_parameters",
+                                                                   "replication",
+                                                                   "target_session_attrs",
+                                                                   "tls",
+                                                                   "tls_ca",
+                                                                   "tls_server_name"};
 
 Result<> check(const Settings& settings, std::string_view username);
 std::unique_ptr<Driver> make(Session& session);

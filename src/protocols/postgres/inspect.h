@@ -5,43 +5,33 @@
 // queue, and each answer belongs to its front. Statements and portals get their meaning when the server has confirmed
 // them, not when the client asks: a Parse that fails must not change what a later Execute is recorded as. After an
 // error the server skips all up to the next Sync, and so does the queue. A record is made when an outcome has been
-// read, before the client sees it.
+// read, before the client sees it. An answer that nothing asked for is an error.
 //
-// Not seen here: what SQL itself does with names (PREPARE, DECLARE, DEALLOCATE); those statements are on record with
-// their text.
+// One thing cannot be known from here: while it takes a copy the server ignores Sync, and where the copy breaks off by
+// itself, which of the Syncs under way it had read by then. Those are doubtful: their ReadyForQuery may come or not.
+//
+// Names that SQL itself makes and drops (PREPARE, DEALLOCATE, DECLARE, CLOSE) are followed where the statement says so
+// at its beginning; in doubt, names are forgotten and the record says that. Not seen: what functions do with names.
 #pragma once
 #include <deque>
 #include <functional>
 #include <memory>
-#include <unordered_map>
 #include <utility>
 
 #include "audit/records.h"
 #include "base/clock.h"
+#include "protocols/postgres/answers.h"
+#include "protocols/postgres/names.h"
 #include "protocols/postgres/requests.h"
 
 namespace portolan::protocols::postgres {
-
-// Names with their texts, bounded: too many names are an error, too much text is kept by its beginning and hash.
-class NamedTexts {
- public:
-  using Shared = std::shared_ptr<const Text>;
-  Result<> put(const std::string& name, Shared text);
-  Shared find(const std::string& name) const;  // null if there is none
-  void erase(const std::string& name);
-  void clear();
-
- private:
-  std::unordered_map<std::string, Shared> texts_;
-  std::size_t bytes_ = 0;
-};
 
 // Lives as long as one session's copying phase.
 class Inspect {
  public:
   using Sink = std::function<Result<>(audit::Query)>;
-  // The clock outlives this.
-  Inspect(const Clock& clock, Sink sink);
+  // The clock outlives this. kValues: records have the values that statements are run with.
+  Inspect(const Clock& clock, Sink sink, ValuesReader::Keep keep = ValuesReader::Keep::kNothing);
 
   // Each takes the next bytes, however cut. An error is the peer's (Code::kProtocol, kLimit) or the sink's.
   Result<> from_client(ByteView bytes);
@@ -82,14 +72,17 @@ class Inspect {
     std::size_t bytes_ = 0;
   };
   struct Pending {
-    enum class Kind : std::uint8_t { kQuery, kParse, kBind, kDescribe, kExecute, kClose, kFunction, kSync, kCopyEnd };
-    Kind kind;
+    Asked kind;
     bool of_portal = false;
-    bool noted = false;    // to be under way
-    bool settled = false;  // its error is on record; only ReadyForQuery is awaited
+    bool noted = false;     // to be under way
+    bool settled = false;   // its error is on record; only ReadyForQuery is awaited
+    bool doubtful = false;  // kSync: may have been ignored by a copy
     std::string name = {};
     std::string from = {};
-    NamedTexts::Shared text = {};
+    std::shared_ptr<const Text> text = {};
+    std::shared_ptr<const audit::Parameters> parameters = {};
+    std::uint64_t outcomes = 0;  // kQuery: statements of it that are on record
+    std::uint64_t copied = 0;    // kCopyEnd: bytes sent before the server asked for them
     WallTime started{};
     BootTime since{};
     Held held = {};
@@ -100,51 +93,68 @@ class Inspect {
     std::optional<std::string> error_code = {};
     std::optional<std::string> error = {};
   };
+  enum class Copying : std::uint8_t { kNone, kIn, kOut, kBoth };
   struct ClientHandler {
     Inspect& owner;
-    RequestReader& reader;
-    Result<> begin(Header header) { return reader.begin(header); }
-    void body(ByteView part) { reader.body(part); }
+    Result<> begin(Header header) { return owner.request_reader_.begin(header); }
+    void body(ByteView part);
     Result<> end();
   };
   struct ServerHandler {
     Inspect& owner;
-    Result<> begin(Header header);
+    Result<> begin(Header header) { return owner.answer_.begin(header); }
     void body(ByteView part);
     Result<> end();
   };
 
+  // inspect.cc: requests
   Result<> on_request(Request request);
   Result<> enqueue(Pending pending);
-  Result<> on_answer(char type);
+  Result<> on_sync();
+  Result<> on_copy_end();
+
+  // inspect.cc: answers
+  Result<> on_answer();
+  bool belongs(char type);
+  bool drop_to_doubtful_sync(char type);
+  Result<> on_confirmed();
   Result<> on_complete(Outcome outcome);
   Result<> on_error(const ServerError& error);
-  Result<> on_ready(char transaction);
-  Result<> on_confirmed(Pending::Kind kind);
-  void on_copy_in();
+  void on_ready(char transaction);
+  void on_copy(Copying copying);
   void skip_to_sync();
+  void drop_ignored_syncs();
+  void forget_answer();
+  // Of the answer so far, if there are any.
+  std::optional<std::uint64_t> rows_seen() const { return rows_ > 0 ? std::optional(rows_) : std::nullopt; }
   Pending* front();
-  NamedTexts::Shared text_of(const Pending& pending) const;
-  Result<> record(const Pending& pending, Outcome outcome, audit::Query::Stage stage = audit::Query::Stage::kOver);
+
+  // records.cc
+  Result<> on_names(const Pending& of, std::string_view tag);
+  Meaning meaning_of(const Pending& pending) const;
+  audit::Query query_of(const Pending& pending) const;
+  Result<> record(Pending& pending, Outcome outcome);
 
   const Clock& clock_;
   Sink sink_;
   Framer client_framer_;
   Framer server_framer_;
   RequestReader request_reader_;
-  char answer_type_ = 0;
-  std::size_t answer_keep_ = 0;  // how much of the body is needed
-  std::string answer_;
+  bool keeps_values_;
+  AnswerReader answer_;
 
-  std::size_t held_ = 0;  // texts and names of pending_
+  std::size_t held_ = 0;  // texts, names and values of pending_
   std::deque<Pending> pending_;
-  NamedTexts statements_;
-  NamedTexts portals_;
-  std::uint64_t rows_ = 0;  // DataRows of the front
-  bool answered_ = false;   // a part of the front's answer has been read
+  Names statements_;
+  Names portals_;
+  bool answered_ = false;                // a part of the front's answer has been read
+  std::uint64_t rows_ = 0;               // DataRows of the front
+  std::optional<std::uint64_t> copied_;  // bytes of the front's copy
+  std::uint64_t sent_ahead_ = 0;         // CopyData that the server has not asked for yet
+  Copying copying_ = Copying::kNone;
+  bool client_copies_ = false;  // the server takes CopyData and ignores Sync until the client ends it
   bool terminated_ = false;
-  bool skipping_ = false;    // an error was answered whose Sync has not been sent yet
-  bool copying_in_ = false;  // the server takes CopyData and ignores Sync until the client ends it
+  bool skipping_ = false;  // an error was answered whose Sync has not been sent yet
 };
 
 }  // namespace portolan::protocols::postgres

@@ -9,18 +9,12 @@
 #include "net/memory_stream.h"
 #include "protocols/postgres/driver.h"
 #include "protocols/postgres/messages.h"
+#include "protocols/postgres/test_messages.h"
 #include "protocols/testing/fake_session.h"
 
 namespace portolan::protocols::postgres {
 
 using namespace std::chrono_literals;
-using namespace std::string_literals;
-using namespace std::string_view_literals;
-
-inline std::string msg(char type, std::string_view body = {}) {
-  return std::string(as_text(message(type, as_bytes(body))));
-}
-inline std::string z(std::string_view text) { return std::string(text) + '\0'; }
 inline std::string startup(const Parameters& parameters) { return std::string(as_text(startup_message(parameters))); }
 inline std::string text_of(const Bytes& bytes) { return std::string(as_text(bytes)); }
 
