@@ -74,6 +74,7 @@ TEST(Signature, RefusesAllElse) {
            std::string(),
            good,
            components,
+           components.substr(0, components.size() - 1) + good,
            "sig2" + components.substr(4) + good,
            " " + components + good,
            components + good + " ",
