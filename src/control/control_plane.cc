@@ -165,7 +165,7 @@ net::Task<Result<ControlPlane::Ensured>> ControlPlane::ensure_admin(std::string 
   CO_TRY(const auto normal, directory::normalize_email(email));
   const auto lookup = parts_->core->lookup();
   if (const auto* account = lookup->snapshot().account_by_email(normal)) {
-    if (account->admin && !account->suspended) co_return Ensured::kThere;
+    if (is_admin_who_can_sign_in(*account)) co_return Ensured::kThere;
     co_return fail(Code::kConflict, "the account " + quoted(normal) + " is there and is no admin who may sign in");
   }
   api::AccountCreate request{.email = normal, .name = {}, .admin = true, .password = std::move(password)};

@@ -31,8 +31,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace portolan::control;
   const std::string text(reinterpret_cast<const char*>(data), size);
   const std::string components = R"(sig1=("@method" "@authority" "@path" "@query" "content-digest"))";
+  const std::string headers =
+      R"(sig1=("@method" "@authority" "@path" "@query" "content-digest" "if-match" "idempotency-key")";
   const std::string created = components + ";created=1800000000";
-  for (const auto& before : {std::string(), components, created, created + ";nonce=\"0123456789abcdef",
+  for (const auto& before : {std::string(), components, headers, created, created + ";nonce=\"0123456789abcdef",
                              created + ";nonce=\"0123456789abcdef\";keyid=\"at-"})
     try_input(before + text);
   for (const auto* before : {"", "sig1=:", "sha-256=:"}) try_bytes(before + text);
