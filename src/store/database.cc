@@ -71,6 +71,9 @@ Result<> make_private(const std::filesystem::path& path, const std::string& name
   return {};
 }
 
+// The stores know some dozens that are run again and again, with other values.
+constexpr std::size_t kCompiledLimit = 100;
+
 // What SOCI reads results into.
 struct Slot {
   long long integer = 0;
@@ -181,18 +184,32 @@ Result<> Database::migrate(std::span<const Migration> migrations) {
   });
 }
 
+soci::statement& Database::compiled(std::string_view sql) {
+  if (const auto found = compiled_.find(sql); found != compiled_.end()) return *found->second;
+  if (compiled_.size() >= kCompiledLimit) compiled_.clear();
+  auto statement = std::make_unique<soci::statement>(*session_);
+  statement->alloc();
+  statement->prepare(std::string(sql));
+  return *compiled_.emplace(sql, std::move(statement)).first->second;
+}
+
 Result<std::uint64_t> Database::run(std::string_view sql, const Cells& values) {
-  return guarded(name_, [&]() -> Result<std::uint64_t> {
+  auto ran = guarded(name_, [&]() -> Result<std::uint64_t> {
     std::vector<Slot> none;
     Null null;
-    soci::statement statement(*session_);
+    soci::statement& statement = compiled(sql);
     attach(statement, values, null, none, "");
-    statement.alloc();
-    statement.prepare(std::string(sql));
     statement.define_and_bind();
     statement.execute(true);
-    return static_cast<std::uint64_t>(std::max(0LL, statement.get_affected_rows()));
+    const auto rows = static_cast<std::uint64_t>(std::max(0LL, statement.get_affected_rows()));
+    statement.bind_clean_up();
+    return rows;
   });
+  // One that failed may stand in the midst of its work, or still refer to the values; and so may one that gives a row,
+  // as PRAGMA does.
+  if (!ran || values.empty())
+    if (const auto failed = compiled_.find(sql); failed != compiled_.end()) compiled_.erase(failed);
+  return ran;
 }
 
 Result<> Database::select(std::string_view sql, const Cells& values, std::string_view columns,

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -18,7 +19,8 @@
 
 namespace soci {
 class session;
-}
+class statement;
+}  // namespace soci
 
 namespace portolan::store {
 
@@ -70,8 +72,12 @@ class Database {
   Result<> configure(std::chrono::milliseconds busy_timeout);
   Result<> migrate(std::span<const Migration> migrations);
 
+  // The statement, compiled once however often it is run.
+  soci::statement& compiled(std::string_view sql);
+
   std::unique_ptr<soci::session> session_;
   std::string name_;  // for messages
+  std::map<std::string, std::unique_ptr<soci::statement>, std::less<>> compiled_;
 };
 
 }  // namespace portolan::store
