@@ -142,11 +142,14 @@ def test_a_lease_from_before_the_control_planes_restart_is_revoked_too(postgres)
         idle.communicate(timeout=10)
 
 
-def test_a_suspended_person_is_told_why(own, postgres):
+def test_a_suspended_person_is_told_why(own, postgres, tmp_path):
     idle = start(own)
     idle.stdin.write("select 'up';\n")
     assert idle.stdout.readline().strip() == "up"
-    own.run("admin", "accounts", "create", "second@example.com", "--admin")
+    secret = tmp_path / "password"
+    secret.write_text("a second admin's password")
+    secret.chmod(0o600)
+    own.run("admin", "accounts", "create", "second@example.com", "--admin", "--password-file", secret)
     account = own.ready["email"]
     token = {**os.environ, "PORTOLAN_HOME": own.ready["home"]}
     answer = subprocess.run([own.program, "admin", "accounts", "update", account, "--suspend"], env=token, capture_output=True, text=True, timeout=30)
