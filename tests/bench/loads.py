@@ -53,7 +53,7 @@ def pgbench(*words, find, seconds):
 
 def portolan_load(what, connections, warm_up, window, field):
     def measure(path, quick):
-        share = 2 if quick else 1
+        share = 3 if quick else 1
         told = json.loads(run([LOAD, what, path.load, connections, warm_up // share, window // share]))
         if told["failures"] or not told[field]:
             raise Failed(f"portolan_load {what}: {told}")
@@ -65,13 +65,12 @@ TPS = r"^tps = ([0-9.]+) "
 LATENCY = r"^latency average = ([0-9.]+) ms"
 LOADS = [
     Load("select", "pgbench -S, 8 clients, simple protocol", "queries/s", "query", "pg", pgbench("-c", 8, "-j", 2, find=TPS, seconds=2)),
-    Load("prepared", "pgbench -S -M prepared, 8 clients", "queries/s", "query", "pg", pgbench("-c", 8, "-j", 2, "-M", "prepared", find=TPS, seconds=2), prepares=True),
+    Load("prepared", "pgbench -S -M prepared, 8 clients", "queries/s", "query", "pg", pgbench("-c", 8, "-j", 2, "-M", "prepared", find=TPS, seconds=1), prepares=True),
     Load("latency", "pgbench -S, 1 client: latency of a query", "ms", "query", "pg", pgbench("-c", 1, find=LATENCY, seconds=1), lambda ms: 1000 / ms),
     Load("connect", "pgbench -S -C, 8 clients, one connect at a time (-j 1)", "connects/s", "connect", "pg", pgbench("-C", "-c", 8, "-j", 1, find=TPS, seconds=2)),
-    Load("connect_8", "pgbench -S -C, 8 clients, eight connects at a time (-j 8)", "connects/s", "connect", "pg", pgbench("-C", "-c", 8, "-j", 8, find=TPS, seconds=1)),
-    Load("up", "TCP upload, 1 connection", "MiB/s", "GiB", "load", portolan_load("up", 1, 500, 1500, "mib_per_second"), lambda mib: mib / 1024),
-    Load("down", "TCP download, 1 connection", "MiB/s", "GiB", "load", portolan_load("down", 1, 500, 1500, "mib_per_second"), lambda mib: mib / 1024),
-    Load("up_8", "TCP upload, 8 connections", "MiB/s", "GiB", "load", portolan_load("up", 8, 500, 1000, "mib_per_second"), lambda mib: mib / 1024),
+    Load("up", "TCP upload, 1 connection", "MiB/s", "GiB", "load", portolan_load("up", 1, 500, 1000, "mib_per_second"), lambda mib: mib / 1024),
+    Load("down", "TCP download, 1 connection", "MiB/s", "GiB", "load", portolan_load("down", 1, 500, 1000, "mib_per_second"), lambda mib: mib / 1024),
+    Load("up_8", "TCP upload, 8 connections", "MiB/s", "GiB", "load", portolan_load("up", 8, 500, 700, "mib_per_second"), lambda mib: mib / 1024),
     Load("ping", "TCP, 1 byte to and fro, 1 connection: p50", "µs", "round", "load", portolan_load("ping", 1, 200, 600, "p50_us"), lambda us: 1e6 / us),
     Load("ping_32", "TCP, 1 byte to and fro, 32 connections", "rounds/s", "round", "load", portolan_load("ping", 32, 200, 600, "per_second")),
     Load("connects", "TCP connect, 1 byte to and fro, close; 8 at a time", "connects/s", "connect", "load", portolan_load("connects", 8, 200, 800, "per_second")),

@@ -47,12 +47,12 @@ def cpu_seconds(*roots):
 
 def wait_until_idle(*roots, limit=20):
     """Until these processes and all below them do nothing any more; gives the seconds that it took."""
-    quiet = 0.2
+    quiet = 0.1
     began, used = time.monotonic(), cpu_seconds(*roots)
     while roots and time.monotonic() - began < limit:
         time.sleep(quiet)
         now = cpu_seconds(*roots)
-        if now - used < 2 / TICKS:
+        if now - used < 1.5 / TICKS:
             return time.monotonic() - began - quiet
         used = now
     return time.monotonic() - began

@@ -22,7 +22,7 @@ def figure(what, value, unit, at_most=None, at_least=None, **more):
 def aligned(rows):
     """Lines of cells, the first row being the heads; numbers stand to the right, under each other."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    right = [i > 0 and all(not row[i] or row[i][0].isdigit() for row in rows[1:]) for i in range(len(rows[0]))]
+    right = [i > 0 and all(not row[i] or row[i].lstrip("-")[:1].isdigit() for row in rows[1:]) for i in range(len(rows[0]))]
     return ["  ".join(cell.rjust(width) if to_right else cell.ljust(width) for cell, width, to_right in zip(row, widths, right)).rstrip() for row in rows]
 
 
