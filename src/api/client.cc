@@ -238,7 +238,7 @@ Result<crypto::Certificate> authority_of(const Trust& trust, const std::string& 
                 "control plane at " + net::to_text(endpoint) +
                     ": its certificate authority is not the expected one (SHA-256 " + ca_sha256 +
                     "); somebody may be in between, the fingerprint may be another control plane's, or the server CA "
-                    "was replaced: ask the operator for the one that `portolan admin keys` shows",
+                    "was replaced: ask the operator for the one that `portolan admin keys list` shows",
                 "untrusted_control_plane");
   return *authority;
 }

@@ -2,13 +2,14 @@
 
 namespace portolan::cli {
 
-void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std::string>& exact) {
+void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std::string>& exact, bool small) {
   for (const std::string& filter : exact)
     app.add_option("--" + filter, options.exact[filter], "only those with this " + filter);
-  app.add_option("--filter", options.filter,
-                 "terms that must all hold, apart by spaces: 'name~bill created>=2026-11-01'");
-  app.add_option("--order-by", options.order_by, "a member, or 'MEMBER desc'");
   app.add_option("--limit", options.limit, "the first so many; all if it is not given")->check(one_to());
+  if (small) return;
+  app.add_option("--filter", options.filter,
+                 "terms that must all hold, apart by spaces: 'name~bill created>=2026-11-01' (a day is in UTC)");
+  app.add_option("--order-by", options.order_by, "a member, or 'MEMBER desc'");
   app.add_flag("-f,--watch", options.follow, "go on with what changes");
 }
 

@@ -28,6 +28,8 @@ void add_admin_apply(CLI::App& admin, Context& context);
 void add_admin_access(CLI::App& admin, Context& context);
 void add_admin_health(CLI::App& admin, Context& context);
 
+inline constexpr const char* kById = "its id, as the list shows it";
+
 // One kind of object.
 template <class View>
 struct Kind {
@@ -38,6 +40,8 @@ struct Kind {
   std::vector<Column> columns;
   std::vector<std::string> (*row)(const View&);
   std::vector<std::string> filters = {};  // of the list, each an option
+  std::string key_is = "its name or id";
+  bool small = false;  // a list of a few, all shown as they are: it takes no filter, order or watch
   // What is asked for beside the objects, as more columns of the table: a row's cells by the object's id.
   std::vector<Column> more_columns = {};
   Result<std::map<std::string, std::vector<std::string>>> (*more)(const std::vector<View>&) = nullptr;
@@ -91,7 +95,7 @@ struct ListOptions {
   std::size_t limit = kWholeList;
   bool follow = false;
 };
-void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std::string>& exact);
+void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std::string>& exact, bool small = false);
 Query query_of(const ListOptions& options);
 // One line for people of a watch: what has become of an object, and its cells.
 std::string event_line(std::string_view what, const std::vector<std::string>& cells);
@@ -133,7 +137,7 @@ void add_list(CLI::App& group, Context& context, const Kind<View>& kind) {
   };
   CLI::App& app = add_command(group, context, "list", "all of them", "portolan " + kind.group + " list --json");
   auto options = std::make_shared<Options>(Options{kind, {}});
-  add_list_options(app, options->list, kind.filters);
+  add_list_options(app, options->list, kind.filters, kind.small);
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
     if (chosen.list.follow) return follow_list(ctx, chosen.kind, chosen.list);
     PL_TRY(auto items, call_list<View>(chosen.kind.collection, query_of(chosen.list), chosen.list.limit));
@@ -151,9 +155,10 @@ struct KeyOptions {
 template <class View>
 void add_show(CLI::App& group, Context& context, const Kind<View>& kind) {
   using Options = KeyOptions<View>;
-  CLI::App& app = add_command(group, context, "show", "one " + kind.noun, "portolan " + kind.group + " show NAME");
+  CLI::App& app = add_command(group, context, "show", "one " + kind.noun,
+                              "portolan " + kind.group + " show " + (kind.key_is == kById ? "ID" : "NAME"));
   auto options = std::make_shared<Options>(Options{kind, {}});
-  app.add_option(kind.key, options->key, "its name or id")->required();
+  app.add_option(kind.key, options->key, kind.key_is)->required();
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
     PL_TRY(auto path, path_with(chosen.kind.collection, chosen.key));
     PL_TRY(auto item, call_get<View>(std::move(path)));
@@ -174,9 +179,10 @@ Result<> print_deleted(Context& context, const std::string& noun, const std::str
 template <class View>
 void add_delete(CLI::App& group, Context& context, const Kind<View>& kind, const std::string& description) {
   using Options = KeyOptions<View>;
-  CLI::App& app = add_command(group, context, "delete", description, "portolan " + kind.group + " delete NAME");
+  CLI::App& app = add_command(group, context, "delete", description,
+                              "portolan " + kind.group + " delete " + (kind.key_is == kById ? "ID" : "NAME"));
   auto options = std::make_shared<Options>(Options{kind, {}});
-  app.add_option(kind.key, options->key, "its name or id")->required();
+  app.add_option(kind.key, options->key, kind.key_is)->required();
   add_if_revision(app, options->revision);
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
     PL_TRY(auto path, path_with(chosen.kind.collection, chosen.key));

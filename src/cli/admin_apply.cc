@@ -65,6 +65,12 @@ void print_totals(const Context& context, const api::ApplyAnswer& answer) {
 // Several errors come as one: each gets a line of its own, with its place in the file.
 Error explained(const Context& context, const ApplyFile& file, Error error) {
   const auto first = error.message.find(kErrorMark);
+  const bool answer_lost = error.code == Code::kIo || error.code == Code::kEof || error.code == Code::kTimeout;
+  if (answer_lost) {
+    error.message = file.placed(error.message) +
+                    "; all of it was done or nothing: apply it again, which changes nothing that is there already";
+    return error;
+  }
   if (first == std::string::npos) {
     error.message = file.placed(error.message) + "; nothing was changed";
     return error;

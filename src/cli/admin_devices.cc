@@ -17,7 +17,8 @@ Kind<api::DeviceView> kind() {
             d.name, name_or(d.email, d.account), yes(d.signed_in), local_time(d.sign_in_ends), local_time(d.created),
             d.id};
       },
-      {"account", "name"}};
+      {"account", "name"},
+      kById};
 }
 
 }  // namespace

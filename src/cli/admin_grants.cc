@@ -19,7 +19,8 @@ Kind<api::GrantView> kind() {
                     local_time(g.created),
                     g.id};
           },
-          {"role", "resource", "state"}};
+          {"role", "resource", "state"},
+          kById};
 }
 
 struct Options {

@@ -37,7 +37,9 @@ Kind<api::KeyView> key_kind() {
             return {key.purpose, key.state,  local_time(key.since), key.until ? local_time(*key.until) : "",
                     key.id,      key.sha256, next_step(key)};
           },
-          {"purpose", "state"}};
+          {"purpose", "state"},
+          "its purpose",
+          true};
 }
 
 struct Options {

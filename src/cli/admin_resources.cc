@@ -211,7 +211,10 @@ void add_common(CLI::App& app, Options& options) {
   app.add_option("--local-port", options.local_port, "where agents listen for it; chosen if it is not given");
   app.add_option("--tag", options.tags, "KEY=VALUE, for filters such as tags.env=prod; others stay")
       ->allow_extra_args(false);
-  app.add_option("--egress", options.egress, "the nodes that may reach it, by name or id; any if it is not given")
+  app.add_option("--egress", options.egress,
+                 "the nodes that may reach it, by name or id; any: every relay, or every gateway where there is no "
+                 "relay, as when it "
+                 "is not given")
       ->allow_extra_args(false);
 }
 

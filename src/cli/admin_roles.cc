@@ -25,7 +25,8 @@ Kind<api::MembershipView> membership_kind() {
           [](const api::MembershipView& m) -> std::vector<std::string> {
             return {name_or(m.email, m.account), name_or(m.role_name, m.role), local_time(m.created), m.id};
           },
-          {"account", "role"}};
+          {"account", "role"},
+          kById};
 }
 
 struct Options {

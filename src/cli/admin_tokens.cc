@@ -24,7 +24,8 @@ Kind<api::ApiTokenView> kind() {
                     t.id,
                     fmt::format("{}", fmt::join(t.permissions, " "))};
           },
-          {"account", "name"}};
+          {"account", "name"},
+          kById};
 }
 
 struct Options {
@@ -100,8 +101,10 @@ void add_admin_tokens(CLI::App& admin, Context& context) {
   creating.add_option("name", options->name, "for people to read")->required();
   creating.add_option("--account", options->account, "of this service account; else your own");
   creating
-      .add_option("--permission", options->permissions,
-                  "what it may, such as resources:read; whatever its account may if none is given")
+      .add_option(
+          "--permission", options->permissions,
+          "what it may, such as resources:read, of what its account may (admins' work needs an admin's account); all "
+          "of that if none is given")
       ->allow_extra_args(false);
   creating.add_option("--ends", options->life, "how long it is good, like 90d; until it is removed if not given");
   creating.add_option("--public-key-file", options->public_key_file,

@@ -22,6 +22,7 @@ namespace {
 
 using boost::json::object;
 
+constexpr std::string_view kDay = "2026-11-23";
 constexpr std::size_t kFileLimit = 32 * 1024 * 1024;
 
 std::unexpected<Error> wrong(const std::string& path, const std::string& what) {
@@ -151,12 +152,16 @@ class Resources {
   ResourceDefinition url_;  // of the entry at hand
 };
 
-// A day is midnight where the command runs.
+// A day is midnight in UTC, unlike on the command line: the same file means the same wherever it is applied.
 Result<> translate_time(object& grant, const char* member, const std::string& path) {
   auto* text = grant.if_contains(member);
   if (!text || !text->is_string() || text->get_string() == "none") return {};
-  const auto time = parse_time(std::string(text->get_string()));
-  if (!time) return wrong(path + "." + member, time.error().message);
+  std::string written(text->get_string());
+  if (written.size() == kDay.size()) written += "T00:00:00Z";
+  const auto time = from_rfc3339(written);
+  if (!time)
+    return wrong(path + "." + member, "not a time: " + quoted(std::string_view(text->get_string())) +
+                                          "; give one like 2026-11-23T20:24:01Z or 2026-11-23");
   *text = to_rfc3339(*time);
   return {};
 }

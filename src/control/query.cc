@@ -130,8 +130,9 @@ Result<> read_value(Term& term, const Member& member) {
       return error == std::errc() && read == end ? Result<>() : wrong("a number");
     }
     case FieldKind::kTime: {
-      const auto time = from_rfc3339(term.text);
-      if (!time) return wrong("a time such as 2026-01-31T12:00:00Z");
+      constexpr std::string_view kDay = "2026-01-31";  // midnight in UTC
+      const auto time = from_rfc3339(term.text.size() == kDay.size() ? term.text + "T00:00:00Z" : term.text);
+      if (!time) return wrong("a time such as 2026-01-31T12:00:00Z, or a day");
       term.number = time->time_since_epoch().count();
       return {};
     }
