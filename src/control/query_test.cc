@@ -50,7 +50,7 @@ TEST(Query, WhatFits) {
                              "big=true",
                              "big!=false",
                              "created>2026-01-31T23:59:59Z",
-                             "created<=2026-02-01T00:00:00Z",
+                             "created<=2026-02-01",
                              "ends!=2026-01-01T00:00:00Z",
                              "nodes=n-2",
                              "nodes!=n-3",
