@@ -40,11 +40,11 @@ struct Kind {
   std::vector<Column> columns;
   std::vector<std::string> (*row)(const View&);
   std::vector<std::string> filters = {};  // of the list, each an option
-  std::string key_is = "its name or id";
-  bool small = false;  // a list of a few, all shown as they are: it takes no filter, order or watch
   // What is asked for beside the objects, as more columns of the table: a row's cells by the object's id.
   std::vector<Column> more_columns = {};
   Result<std::map<std::string, std::vector<std::string>>> (*more)(const std::vector<View>&) = nullptr;
+  std::string key_is = "its name or id";
+  bool small = false;  // a list of a few, all shown as they are: it takes no filter, order or watch
 };
 
 template <class View>

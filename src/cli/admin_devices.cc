@@ -18,6 +18,8 @@ Kind<api::DeviceView> kind() {
             d.id};
       },
       {"account", "name"},
+      {},
+      nullptr,
       kById};
 }
 

@@ -20,6 +20,8 @@ Kind<api::GrantView> kind() {
                     g.id};
           },
           {"role", "resource", "state"},
+          {},
+          nullptr,
           kById};
 }
 

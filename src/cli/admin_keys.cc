@@ -38,6 +38,8 @@ Kind<api::KeyView> key_kind() {
                     key.id,      key.sha256, next_step(key)};
           },
           {"purpose", "state"},
+          {},
+          nullptr,
           "its purpose",
           true};
 }

@@ -26,6 +26,8 @@ Kind<api::MembershipView> membership_kind() {
             return {name_or(m.email, m.account), name_or(m.role_name, m.role), local_time(m.created), m.id};
           },
           {"account", "role"},
+          {},
+          nullptr,
           kById};
 }
 

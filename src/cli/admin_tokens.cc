@@ -25,6 +25,8 @@ Kind<api::ApiTokenView> kind() {
                     fmt::format("{}", fmt::join(t.permissions, " "))};
           },
           {"account", "name"},
+          {},
+          nullptr,
           kById};
 }
 
