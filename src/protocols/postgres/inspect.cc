@@ -221,12 +221,13 @@ Result<> Inspect::on_complete(Outcome outcome) {
   const std::string tag = outcome.tag.value_or("");
   PL_CHECK(record(at, std::move(outcome)));
   PL_CHECK(on_names(at, tag));
-  if (answer_.type() == 'C') drop_ignored_syncs();
-  if (answer_.type() == 'C' && at.kind == Asked::kQuery) portals_.erase("");  // it took its place
-  forget_answer();
+  const Asked kind = at.kind;
   at.noted = false;
-  if (at.kind == Asked::kFunction) at.settled = true;
-  if (at.kind == Asked::kExecute) pending_.pop_front();
+  if (kind == Asked::kFunction) at.settled = true;
+  if (answer_.type() == 'C' && kind == Asked::kQuery) portals_.erase("");  // it took its place
+  if (answer_.type() == 'C') drop_ignored_syncs();                         // from here on `at` may have been moved
+  forget_answer();
+  if (kind == Asked::kExecute) pending_.pop_front();
   return {};
 }
 
