@@ -16,7 +16,7 @@ build: packages  ## the program, at build/portolan
 	@tools/build release portolan
 	@ln -f build/release/portolan build/portolan
 
-build-%: packages  ## all of one preset: build-dev, build-asan, build-tsan, build-fuzz
+build-%: packages  ## all of one preset: build-dev, build-asan, build-tsan
 	@tools/build $* all
 
 test: packages   ## unit tests, also under asan, end-to-end tests with real peers, this build against the previous release

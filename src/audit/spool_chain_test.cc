@@ -23,12 +23,14 @@ std::string json_of(std::uint64_t sequence) {
 }
 
 class SpoolChain : public testing::Test {
- protected:
-  SpoolChain() : folder_(fs::path(testing::TempDir()) / make_id("spool")) { open(); }
+ public:
   ~SpoolChain() override {
     store_.reset();
     fs::remove_all(folder_);
   }
+
+ protected:
+  SpoolChain() : folder_(fs::path(testing::TempDir()) / make_id("spool")) { open(); }
   void open() {
     store_.reset();
     auto opened = SpoolStore::open({.folder = folder_, .segment_bytes = 500, .free_floor_bytes = 0, .disk = disk_});

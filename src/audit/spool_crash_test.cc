@@ -74,8 +74,10 @@ class ForgetfulDisk : public Disk {
 };
 
 class Crash : public testing::Test {
- protected:
+ public:
   ~Crash() override { fs::remove_all(root_); }
+
+ protected:
   std::unique_ptr<SpoolStore> open(const fs::path& folder, Disk& disk) {
     auto opened = SpoolStore::open({.folder = folder, .segment_bytes = 2000, .free_floor_bytes = 0, .disk = &disk});
     EXPECT_TRUE(opened) << opened.error().message;

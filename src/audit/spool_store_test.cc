@@ -33,14 +33,16 @@ std::string line(std::uint64_t sequence) {
 }
 
 class SpoolStoreTest : public testing::Test {
+ public:
+  ~SpoolStoreTest() override {
+    store_.reset();
+    fs::remove_all(root_);
+  }
+
  protected:
   SpoolStoreTest() : root_(fs::path(testing::TempDir()) / make_id("spool")) {
     options_ = {.folder = root_ / "spool", .free_floor_bytes = 0};
     open();
-  }
-  ~SpoolStoreTest() override {
-    store_.reset();
-    fs::remove_all(root_);
   }
 
   void open() {

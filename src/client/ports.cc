@@ -144,7 +144,7 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
     ++sessions_;
     opened = co_await open(head.data(), trace);
     --sessions_;
-    if (!opened) ready = std::unexpected(std::move(opened).error());
+    if (!opened) ready = std::unexpected(opened.error());
   }
   if (!ready) {
     log::warn("connection turned away", {{"resource", resource_.name}, {"trace", trace}, {"why", ready.error()}});

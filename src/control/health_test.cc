@@ -10,7 +10,6 @@ namespace portolan::control {
 namespace {
 
 using namespace std::chrono_literals;
-using testing::As;
 using testing::JoinedNode;
 using testing::RunningWatch;
 using testing::TestPlane;

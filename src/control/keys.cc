@@ -117,20 +117,20 @@ net::Task<Answer> Keys::rotate(Exchange exchange) {
   CO_TRY(wish.overlap, duration_of(asked.overlap, "overlap"));
   CO_TRY(wish.activate_after, duration_of(asked.activate_after, "activate_after"));
   wish.now = asked.now.value_or(false);
-  const std::string purpose = exchange.argument();
+  const std::string& purpose = exchange.argument();
   CO_CHECK(co_await rotation_.rotate(as(exchange), purpose, wish));
   co_return those_of(purpose);
 }
 
 net::Task<Answer> Keys::activate(Exchange exchange) {
-  const std::string purpose = exchange.argument();
+  const std::string& purpose = exchange.argument();
   CO_CHECK(co_await rotation_.activate(as(exchange), purpose));
   co_return those_of(purpose);
 }
 
 net::Task<Answer> Keys::finish(Exchange exchange) {
   CO_TRY(const auto asked, optional_body<api::KeyFinish>(exchange));
-  const std::string purpose = exchange.argument();
+  const std::string& purpose = exchange.argument();
   CO_CHECK(co_await rotation_.finish(as(exchange), purpose,
                                      asked.force.value_or(false) ? Rotation::Force::kYes : Rotation::Force::kNo));
   co_return those_of(purpose);

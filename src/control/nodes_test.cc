@@ -11,7 +11,6 @@ namespace {
 using namespace std::chrono_literals;
 using testing::As;
 using testing::JoinedNode;
-using testing::LineSink;
 using testing::Person;
 using testing::RunningWatch;
 using testing::TestPlane;

@@ -59,7 +59,9 @@ void Checks::begin(api::CheckTask task) {
     return;
   }
   // One more is not begun, and the control plane learns it as silence.
-  if (tasks_.size() < kAtOnce) tasks_.spawn("check " + task.name, run(std::move(task)));
+  if (tasks_.size() >= kAtOnce) return;
+  const std::string name = "check " + task.name;
+  tasks_.spawn(name, run(std::move(task)));
 }
 
 net::Task<Result<>> Checks::probe(const protocols::Protocol& protocol, const api::CheckTask& task,

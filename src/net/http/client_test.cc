@@ -14,7 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
-using testing::Served;
 using ::testing::StartsWith;
 
 constexpr auto kLimit = 5s;

@@ -21,7 +21,6 @@ using testing::kPreface;
 using testing::post;
 using testing::RawPeer;
 using testing::RawServed;
-using testing::operator+;
 
 // A server whose handlers count, and wait at the gate if they are told to.
 struct Victim {
