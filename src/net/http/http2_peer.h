@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include <gtest/gtest.h>
 #include <nghttp2/nghttp2.h>
 
 #include "net/http/http2_head.h"
