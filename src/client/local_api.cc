@@ -41,6 +41,7 @@ LocalApi::LocalApi(const net::Executor& executor, Secret token, std::optional<ne
                    LocalActions& actions, Changes& changes)
     : token_(std::move(token)), port_(std::move(port)), actions_(actions), changes_(changes), tasks_(executor) {
   options_.limits.body_bytes = 64 * 1024;
+  options_.hop = Hop::kAgent;
   options_.hosts = {"localhost", "127.0.0.1", "::1", "agent"};
   add_routes();
 }

@@ -134,6 +134,7 @@ std::size_t body_limit(Core& core, std::size_t usual, const net::http::Request& 
 
 net::http::ServerOptions http_options(Core& core, std::size_t body) {
   net::http::ServerOptions options;
+  options.hop = Hop::kControlPlane;
   options.limits.body_bytes = body;
   options.body_limit = [&core, body](const net::http::Request& head, const net::http::Connection& connection) {
     return body_limit(core, body, head, connection);

@@ -96,6 +96,8 @@ BAD = [
     ("POST", "/v1/grants", b'{"role": "nobody", "resource": "nothing"}', 404, "nobody"),
     ("GET", "/v1/resources?filter=nmae%3Dx", None, 400, "nmae"),
     ("GET", "/v1/resources?fliter=x", None, 400, "fliter"),
+    ("GET", "/v1/accounts?kind=persn", None, 400, "must be person or service"),
+    ("GET", "/v1/grants?resource=bilnig", None, 404, "bilnig"),
     ("GET", "/v1/resources?limit=1001", None, 400, "limit"),
     ("GET", "/v1/resources?cursor=%21", None, 400, "cursor"),
     ("GET", "/v1/resources?limit=1&limit=2", None, 400, ""),
@@ -111,6 +113,7 @@ def test_bad_input_is_refused_clearly(api, method, path, body, status, word):
     assert answer.type == "application/problem+json"
     problem = answer.json()
     assert problem["status"] == status and problem["code"] and word in problem["detail"], problem
+    assert problem["hop"] == "control-plane", problem
 
 
 def test_two_admins_change_one_object(api):

@@ -103,14 +103,14 @@ Task<> Http2Connection::answer(Http2StreamPtr s) {
     co_return;
   }
   if (!match.handler) {
-    co_await respond(*s, asked, not_routed(s->request, match.allowed));
+    co_await respond(*s, asked, not_routed(s->request, match.allowed, options_.hop));
     co_return;
   }
   Call call{std::move(s->request), std::move(match.arguments), &connection_};
   auto outcome = co_await run_handler(*match.handler, std::move(call));
   if (!outcome.answer) {
     complain(asked, connection_, outcome.exception);
-    outcome.answer = nothing_to_tell();
+    outcome.answer = nothing_to_tell(options_.hop);
   }
   co_await respond(*s, asked, std::move(*outcome.answer));
 }
@@ -124,7 +124,7 @@ Task<> Http2Connection::respond(Http2Stream& s, const Asked& asked, Response res
   auto fields = encode_fields(response, response.body.size());
   if (!fields) {
     complain(asked, connection_, fields.error().message);
-    response = nothing_to_tell();
+    response = nothing_to_tell(options_.hop);
     fields = encode_fields(response, response.body.size());
   }
   if (response.header("connection") == "close") drain();
@@ -144,7 +144,7 @@ Task<> Http2Connection::stream(Http2Stream& s, const StreamHandler& handler, std
   if (!sink.begun()) {
     const bool refused = outcome.answer && !*outcome.answer;
     if (outcome.answer && !refused) complain(asked, connection_, "the handler sent no answer");
-    co_await respond(s, asked, refused ? problem(outcome.answer->error()) : nothing_to_tell());
+    co_await respond(s, asked, refused ? problem(outcome.answer->error()) : nothing_to_tell(options_.hop));
     co_return;
   }
   if (sink.bodiless()) co_return;

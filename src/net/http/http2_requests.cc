@@ -97,7 +97,7 @@ void Http2Connection::refuse(const Http2StreamPtr& s, const Error& why) {
   s->body_due.reset();
   drop_body(*s);
   ++running_;
-  tasks_.spawn("http/2 refusal", answer_refused(s, refusal(why)));
+  tasks_.spawn("http/2 refusal", answer_refused(s, refusal(why, options_.hop)));
 }
 
 void Http2Connection::start(const Http2StreamPtr& s) {

@@ -95,13 +95,13 @@ Response problem(const Error& error) {
                  .retry = error.retry_can_help()});
 }
 
-Response problem(int status, std::string_view code, std::string_view detail) {
+Response problem(int status, std::string_view code, std::string_view detail, Hop hop) {
   const bool retry = status == 408 || status == 429 || status == 503 || status == 504;
   return encode({.title = {},
                  .status = status,
                  .detail = std::string(detail),
                  .code = std::string(code),
-                 .hop = std::string(name_of(Hop::kUnknown)),
+                 .hop = std::string(name_of(hop)),
                  .retry = retry});
 }
 

@@ -129,20 +129,20 @@ class ServedConnection {
     log::debug("refused a request", {{"peer", connection_.peer}, {"error", error}});
     Incoming none;
     none.persist = Persist::kClose;
-    co_return co_await answer(none, refusal(error));
+    co_return co_await answer(none, refusal(error, options_.hop));
   }
 
   Task<Next> dispatch(Incoming incoming) {
     auto match = router_.match(incoming.request.method, incoming.request.path);
     if (match.stream_handler)
       co_return co_await stream(std::move(incoming), *match.stream_handler, std::move(match.arguments));
-    if (!match.handler) co_return co_await answer(incoming, not_routed(incoming.request, match.allowed));
+    if (!match.handler) co_return co_await answer(incoming, not_routed(incoming.request, match.allowed, options_.hop));
     incoming.asked = {incoming.request.method, incoming.request.path};
     Call call{std::move(incoming.request), std::move(match.arguments), &connection_};
     auto outcome = co_await run_handler(*match.handler, std::move(call));
     if (!outcome.answer) {
       complain(incoming.asked, connection_, outcome.exception);
-      outcome.answer = nothing_to_tell();
+      outcome.answer = nothing_to_tell(options_.hop);
     }
     co_return co_await answer(incoming, std::move(*outcome.answer));
   }
@@ -153,7 +153,7 @@ class ServedConnection {
     auto text = encode_head(response, Framing::kLength, persist);
     if (!text) {
       complain(incoming.asked, connection_, text.error().message);
-      response = nothing_to_tell();
+      response = nothing_to_tell(options_.hop);
       text = encode_head(response, Framing::kLength, persist);
     }
     if (!incoming.head_only && may_have_body(response.status)) *text += response.body;
@@ -174,7 +174,7 @@ class ServedConnection {
     if (!sink.begun()) {
       const bool refused = outcome.answer && !*outcome.answer;
       if (outcome.answer && !refused) complain(incoming.asked, connection_, "the handler sent no answer");
-      co_return co_await answer(incoming, refused ? problem(outcome.answer->error()) : nothing_to_tell());
+      co_return co_await answer(incoming, refused ? problem(outcome.answer->error()) : nothing_to_tell(options_.hop));
     }
     // Without the last chunk the client knows that this is not all.
     const bool complete = outcome.answer && (*outcome.answer || mode == Mode::kHeadOnly);

@@ -88,6 +88,7 @@ struct Draining {
 
 struct ServerOptions {
   Limits limits = {};
+  Hop hop = Hop::kUnknown;  // whom problems name that the server finds by itself
   std::chrono::milliseconds header_timeout =
       std::chrono::seconds(10);  // from the first byte of a request, or from the accept
   // For each limits.body_bytes of a body, so that a large one over a slow network is no slow client.
@@ -110,7 +111,7 @@ Task<> serve_connection(std::unique_ptr<Stream> stream, Connection connection, c
 
 // RFC 9457: {"type": "about:blank", "title", "status", "detail", "code", "hop", "retry"}; status from the error's code.
 Response problem(const Error& error);
-Response problem(int status, std::string_view code, std::string_view detail);
+Response problem(int status, std::string_view code, std::string_view detail, Hop hop = Hop::kUnknown);
 Response json_response(int status, std::string body);
 int status_of(Code code);
 

@@ -40,22 +40,23 @@ void complain(const Asked& asked, const Connection& connection, std::string_view
              {{"method", asked.method}, {"path", asked.path}, {"peer", connection.peer}, {"error", error}});
 }
 
-Response nothing_to_tell() {
-  return problem(500, name_of(Code::kInternal), "the server could not answer; its log says why");
+Response nothing_to_tell(Hop hop) {
+  return problem(500, name_of(Code::kInternal), "the server could not answer; its log says why", hop);
 }
 
-Response not_routed(const Request& request, const std::vector<std::string>& allowed) {
-  if (allowed.empty()) return problem(404, name_of(Code::kNotFound), "nothing is at " + quoted(request.path, 256));
-  Response response = problem(405, "method_not_allowed", request.path + " does not take " + quoted(request.method));
+Response not_routed(const Request& request, const std::vector<std::string>& allowed, Hop hop) {
+  if (allowed.empty()) return problem(404, name_of(Code::kNotFound), "nothing is at " + quoted(request.path, 256), hop);
+  Response response =
+      problem(405, "method_not_allowed", request.path + " does not take " + quoted(request.method), hop);
   response.headers["allow"] = fmt::format("{}", fmt::join(allowed, ", "));
   return response;
 }
 
-Response refusal(const Error& error) {
+Response refusal(const Error& error, Hop hop) {
   int status = refusal_status(error);
   if (error.reason == "misdirected") status = 421;
   if (error.reason == "unsupported_expectation") status = 417;
-  return problem(status, error.stable_code(), error.message);
+  return problem(status, error.stable_code(), error.message, hop);
 }
 
 Result<> check_host_served(const std::string& host, const Connection& connection, const ServerOptions& options) {

@@ -43,10 +43,10 @@ struct Asked {
 void complain(const Asked& asked, const Connection& connection, std::string_view error);
 
 // The answers that the server makes by itself.
-Response nothing_to_tell();
-Response not_routed(const Request& request, const std::vector<std::string>& allowed);
+Response nothing_to_tell(Hop hop);
+Response not_routed(const Request& request, const std::vector<std::string>& allowed, Hop hop);
 // To what could not be read, or read safely.
-Response refusal(const Error& error);
+Response refusal(const Error& error, Hop hop);
 
 // Whether this server, on this connection, answers for a host (as host_name() gives it): reason "misdirected" if not.
 Result<> check_host_served(const std::string& host, const Connection& connection, const ServerOptions& options);
