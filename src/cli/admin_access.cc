@@ -18,8 +18,12 @@ Result<> explain(Context& context, Options& options) {
     context.out.object(view);
     return {};
   }
-  context.out.line(fmt::format("{} {} use {}", fit_for_terminal(options.account), view.allowed ? "may" : "may not",
-                               fit_for_terminal(options.resource)));
+  std::string when;
+  if (view.valid_until) when = ", until " + local_time(*view.valid_until);
+  if (view.code == "grant_not_begun") when = " yet";
+  if (view.code == "grant_ended") when = " any more";
+  context.out.line(fmt::format("{} {} use {}{}", fit_for_terminal(options.account), view.allowed ? "may" : "may not",
+                               fit_for_terminal(options.resource), when));
   for (const std::string& reason : view.reasons) context.out.line("  because " + fit_for_terminal(reason));
   if (view.allowed)
     context.out.line(view.egress.empty()

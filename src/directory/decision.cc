@@ -45,13 +45,18 @@ class Verdict {
  public:
   explicit Verdict(WallTime now) : now_(now) {}
 
-  void add(std::string membership, std::string grant_text, const Grant& grant) {
+  void add(std::string membership, const Role& role, const Resource& resource, const Grant& grant) {
     const bool begun = !grant.starts || *grant.starts <= now_;
     const bool counts = in_force(grant, now_);
+    const std::string who = "role " + quoted(role.name);
+    const std::string what = " use resource " + quoted(resource.name);
+    std::string grant_text = who + " may" + what + " (" + grant.id + ")";
     if (grant.ends && *grant.ends <= now_) {
-      grant_text += ", ended " + to_rfc3339(*grant.ends);
+      grant_text =
+          who + " might" + what + " until " + to_rfc3339(*grant.ends) + "; that grant (" + grant.id + ") has ended";
     } else if (!begun) {
-      grant_text += ", from " + to_rfc3339(*grant.starts);
+      grant_text = who + " may" + what + " only from " + to_rfc3339(*grant.starts) + " on; that grant (" + grant.id +
+                   ") has not started yet";
     } else if (grant.ends) {
       grant_text += ", until " + to_rfc3339(*grant.ends);
     }
@@ -187,10 +192,8 @@ Decision allow(const Snapshot& snapshot, std::string_view account, std::string_v
     const auto grant = grants.find(membership.role);
     const Role* role = find(snapshot.roles, membership.role);
     if (grant == grants.end() || !role) return;
-    verdict.add(
-        who->email + " has role " + quoted(role->name) + " (" + membership.id + ")",
-        "role " + quoted(role->name) + " may use resource " + quoted(what->name) + " (" + grant->second->id + ")",
-        *grant->second);
+    verdict.add(who->email + " has role " + quoted(role->name) + " (" + membership.id + ")", *role, *what,
+                *grant->second);
   });
   return std::move(verdict).decide([&] { return explain_no_grant(snapshot, *who, *what, access); });
 }

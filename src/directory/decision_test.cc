@@ -204,6 +204,23 @@ TEST(Decision, GrantsBeginAndEnd) {
   }
 }
 
+TEST(Decision, ReasonsSayWhenAGrantStartsOrEnds) {
+  const auto reason = [](std::optional<WallTime> starts, std::optional<WallTime> ends) {
+    Snapshot s = sample();
+    s.grants["g-3"].starts = starts;
+    s.grants["g-3"].ends = ends;
+    return allow(s, "a-bob", "rs-billing", kNow).reasons.at(1);
+  };
+  const auto hour = std::chrono::hours(1);
+  const std::string before = to_rfc3339(kNow - hour);
+  const std::string later = to_rfc3339(kNow + hour);
+  EXPECT_EQ(reason({}, kNow + hour), "role \"reader\" may use resource \"billing\" (g-3), until " + later);
+  EXPECT_EQ(reason(kNow + hour, {}), "role \"reader\" may use resource \"billing\" only from " + later +
+                                         " on; that grant (g-3) has not started yet");
+  EXPECT_EQ(reason({}, kNow - hour),
+            "role \"reader\" might use resource \"billing\" until " + before + "; that grant (g-3) has ended");
+}
+
 TEST(Decision, TheLongestOfSeveralGrantsHolds) {
   Snapshot s = sample();
   s.grants["g-1"].ends = kNow + std::chrono::hours(2);
