@@ -9,6 +9,7 @@ namespace portolan::control {
 namespace {
 
 constexpr std::chrono::milliseconds kReportsMissed = std::chrono::seconds(35);  // three, with their jitter
+constexpr std::chrono::milliseconds kBlink = std::chrono::seconds(15);          // as long as a node goes on by itself
 constexpr std::chrono::milliseconds kOwnAbsence = std::chrono::seconds(8);
 constexpr std::uint64_t kDescriptorsLeft = 10;  // per cent
 constexpr std::uint64_t kMuchBacklog = 256ULL * 1024 * 1024;
@@ -28,7 +29,10 @@ Presence::Seat::Seat(Presence& presence, std::string node) : presence_(presence)
   presence_.seen(node_);
   auto& state = presence_.states_[node_];
   if (state.watches++ > 0) return;
-  state.since = presence_.clock_.wall();
+  // A node that comes back at once, as with a new certificate, was never away: its sessions went on.
+  const bool blinked = state.up_since && presence_.clock_.boot() - state.left < kBlink;
+  state.since = blinked ? *state.up_since : presence_.clock_.wall();
+  state.up_since = state.since;
   state.reported = presence_.clock_.boot();  // it has its time until the first report
   state.silent = false;
   presence_.on_change_(node_);
@@ -38,6 +42,7 @@ Presence::Seat::~Seat() {
   presence_.seen(node_);
   auto& state = presence_.states_[node_];
   if (--state.watches > 0) return;
+  state.left = presence_.clock_.boot();
   state.since = presence_.clock_.wall();
   presence_.on_change_(node_);
 }
@@ -48,9 +53,14 @@ void Presence::report(const std::string& node, api::NodeFacts facts) {
   State& state = states_[node];
   state.reported = clock_.boot();
   state.facts = std::move(facts);
-  if (!std::exchange(state.silent, false)) return;
-  state.since = clock_.wall();
-  turned_.push_back(node);
+  if (std::exchange(state.silent, false)) {
+    state.since = state.up_since = clock_.wall();
+    turned_.push_back(node);
+    return;
+  }
+  // It came back at once, and was another process then.
+  const WallTime begun = clock_.wall() - std::chrono::seconds(state.facts->uptime_s);
+  if (state.since && state.watches > 0 && begun > *state.since + kBlink) state.since = state.up_since = begun;
 }
 
 bool Presence::up(const std::string& node) const {
@@ -126,6 +136,7 @@ Presence::Noted Presence::note_changes(const Lookup& lookup) {
     if (state.silent || state.watches == 0 || !state.facts || now - state.reported <= kReportsMissed) continue;
     state.silent = true;
     state.since = clock_.wall();
+    state.up_since.reset();
     turned_.push_back(id);
   }
   Noted noted{false, std::exchange(turned_, {})};

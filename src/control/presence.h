@@ -23,10 +23,12 @@ class Presence {
     std::string version;
     std::uint64_t sessions = 0;
     std::optional<api::NodeFacts> facts;
-    BootTime reported{};          // the facts
-    bool silent = false;          // it has reported once, and no more
-    std::uint64_t sequence = 0;   // of the last change that is worth showing
-    std::string trouble_shown{};  // what was wrong with it when it was last noted
+    std::optional<WallTime> up_since = {};  // of the last time that it was up
+    BootTime left{};                        // when its last watch ended
+    BootTime reported{};                    // the facts
+    bool silent = false;                    // it has reported once, and no more
+    std::uint64_t sequence = 0;             // of the last change that is worth showing
+    std::string trouble_shown{};            // what was wrong with it when it was last noted
   };
 
   // A node's watch, for as long as this lives: the node is up.

@@ -55,6 +55,35 @@ TEST(Presence, AWatchSaysWhoIsThere) {
   EXPECT_EQ(rig.changed.size(), 2U);
 }
 
+TEST(Presence, WhoComesBackAtOnceWasNeverAway) {
+  Rig rig;
+  api::NodeFacts facts;
+  auto seat = std::make_optional<Presence::Seat>(rig.presence, "n-relay");
+  const auto since = rig.presence.of("n-relay").since;
+  rig.clock.advance(8h);
+  seat.reset();  // as with a new certificate: the connection with the old one ends first
+  EXPECT_FALSE(rig.presence.up("n-relay"));
+  EXPECT_EQ(rig.presence.of("n-relay").since, rig.clock.wall());
+  rig.clock.advance(2s);
+  seat.emplace(rig.presence, "n-relay");
+  facts.uptime_s = 8 * 3600 + 2;
+  rig.presence.report("n-relay", facts);
+  EXPECT_EQ(rig.presence.of("n-relay").since, since);
+
+  rig.clock.advance(1h);
+  seat.reset();
+  rig.clock.advance(2s);
+  seat.emplace(rig.presence, "n-relay");
+  facts.uptime_s = 1;  // another process
+  rig.presence.report("n-relay", facts);
+  EXPECT_EQ(rig.presence.of("n-relay").since, rig.clock.wall() - 1s);
+
+  seat.reset();
+  rig.clock.advance(1min);
+  seat.emplace(rig.presence, "n-relay");
+  EXPECT_EQ(rig.presence.of("n-relay").since, rig.clock.wall());
+}
+
 TEST(Presence, ANodeThatReportsNoMoreIsDownThoughItsConnectionStands) {
   Rig rig;
   const Presence::Seat seat(rig.presence, "n-relay");
