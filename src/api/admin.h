@@ -29,8 +29,10 @@ struct AccountView {
   std::string kind = "person";
   bool has_password = false;
   std::uint64_t revision = 0;
+  std::optional<WallTime> locked_until = {};  // after too many wrong passwords; raises no revision
 };
-BOOST_DESCRIBE_STRUCT(AccountView, (), (id, email, name, admin, suspended, created, kind, has_password, revision))
+BOOST_DESCRIBE_STRUCT(AccountView, (),
+                      (id, email, name, admin, suspended, created, kind, has_password, revision, locked_until))
 struct AccountCreate {
   std::string email;
   std::optional<std::string> name = {};
@@ -151,9 +153,11 @@ struct ResourceUpdate {
   std::optional<Secret> password = {};
   std::optional<std::vector<std::string>> egress_nodes = {};
   std::optional<std::map<std::string, std::string>> tags = {};  // all of them, in the place of those before
+  // The password that is kept goes to another host or port only if this is true, or it is given anew.
+  std::optional<bool> keep_password = {};
 };
 BOOST_DESCRIBE_STRUCT(ResourceUpdate, (),
-                      (name, host, port, local_port, settings, username, password, egress_nodes, tags))
+                      (name, host, port, local_port, settings, username, password, egress_nodes, tags, keep_password))
 
 struct NodeStatusView {
   std::string id;
@@ -211,8 +215,12 @@ struct ActivityView {
   std::string object;
   std::string before;
   std::string after;
+  // As they were called then; empty: it was before names were noted.
+  std::string actor_name;   // e-mail address, node or "system"
+  std::string object_name;  // of a membership "ACCOUNT → ROLE", of a grant "ROLE → RESOURCE"
 };
-BOOST_DESCRIBE_STRUCT(ActivityView, (), (id, revision, time, actor, verb, object, before, after))
+BOOST_DESCRIBE_STRUCT(ActivityView, (),
+                      (id, revision, time, actor, verb, object, before, after, actor_name, object_name))
 
 struct ExplainView {
   bool allowed = false;
@@ -236,4 +244,5 @@ PORTOLAN_API_GREW(GrantView)
 PORTOLAN_API_GREW(ResourceView)
 PORTOLAN_API_GREW(NodeStatusView)
 PORTOLAN_API_GREW(JoinTokenView)
+PORTOLAN_API_GREW(ActivityView)
 #undef PORTOLAN_API_GREW

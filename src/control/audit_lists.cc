@@ -13,6 +13,10 @@ namespace {
 struct AuditRequest {
   store::AuditFilter filter;
   store::Part part;
+  // As they were typed, when the filter has ids.
+  std::string account;
+  std::string resource;
+  std::optional<Error> unknown = {};  // the directory knows no such account or resource: what is on record may
 };
 
 Result<std::optional<WallTime>> time_parameter(const net::http::Request& request, const std::string& name) {
@@ -47,23 +51,55 @@ Result<AuditRequest> audit_request(const net::http::Request& request, bool with_
 }
 
 api::ActivityView view_of(const directory::Activity& activity) {
-  return {activity.id,   activity.revision, activity.time,   activity.actor,
-          activity.verb, activity.object,   activity.before, activity.after};
+  return {activity.id,     activity.revision, activity.time,  activity.actor,      activity.verb,
+          activity.object, activity.before,   activity.after, activity.actor_name, activity.object_name};
 }
+
+// What an account or resource is known by: its id, and how it was called when something was done, since it may have
+// been removed or renamed meanwhile.
+struct Known {
+  std::string_view member;  // of what refers to it
+  std::string id;
+  std::string name;
+
+  bool empty() const { return id.empty() && name.empty(); }
+  bool is(std::string_view of_id, std::string_view of_name) const {
+    return of_id == id || (!of_name.empty() && of_name == name);
+  }
+  // It itself, or what connects it with something.
+  bool concerned(const directory::Activity& activity) const {
+    if (is(activity.object, activity.object_name)) return true;
+    constexpr std::string_view kArrow = " → ";
+    const std::string_view called = activity.object_name;
+    const auto arrow = called.find(kArrow);
+    if (arrow != std::string_view::npos && !name.empty() &&
+        (called.substr(0, arrow) == name || called.substr(arrow + kArrow.size()) == name))
+      return true;
+    // The store writes no spaces. Of activities from before names were noted, too.
+    const auto says = [&](std::string_view key, const std::string& value) {
+      const std::string text = '"' + std::string(key) + "\":\"" + value + '"';
+      return activity.before.find(text) != std::string::npos || activity.after.find(text) != std::string::npos;
+    };
+    if (says(member, id)) return true;
+    const bool itself = activity.verb.starts_with(std::string(member) + ".");
+    return itself && !name.empty() && says(member == "account" ? "email" : "name", name);
+  }
+};
 
 // The store lists activities unfiltered: `account` is who did it or whom it was done to, `resource` what it was done
 // to.
 struct ActivityFilter {
-  std::string account;
-  std::string resource;
+  Known account;
+  Known resource;
   std::optional<WallTime> from;
   std::optional<WallTime> to;
 
   bool empty() const { return account.empty() && resource.empty() && !from && !to; }
   bool passes(const directory::Activity& activity) const {
-    if (!account.empty() && activity.actor != account && activity.object != account) return false;
-    if (!resource.empty() && activity.object != resource) return false;
-    return (!from || activity.time >= *from) && (!to || activity.time < *to);
+    if ((from && activity.time < *from) || (to && activity.time >= *to)) return false;
+    if (!account.empty() && !account.is(activity.actor, activity.actor_name) && !account.concerned(activity))
+      return false;
+    return resource.empty() || resource.concerned(activity);
   }
 };
 
@@ -110,8 +146,29 @@ net::Task<Result<store::Listed<View>>> read(const Source<View>& source, AuditReq
 
 // Filters by account and resource are what the person typed; the directory knows their ids, unless they have gone.
 void resolve(AuditRequest& request, const Lookup& lookup) {
-  if (const auto* account = lookup.account(request.filter.account)) request.filter.account = account->id;
-  if (const auto* resource = lookup.resource(request.filter.resource)) request.filter.resource = resource->id;
+  const auto unknown = [&](std::string_view kind, const std::string& key) {
+    request.unknown = Error{
+        Code::kNotFound, "there is no " + std::string(kind) + " " + quoted(key) + ", and none on record in that time"};
+  };
+  if (auto& key = request.filter.account; !key.empty()) {
+    request.account = directory::normalize_email(key).value_or(key);
+    if (const auto* account = lookup.account(request.account)) {
+      key = account->id;
+      request.account = account->email;
+    } else {
+      unknown("account", key);
+      key = request.account;
+    }
+  }
+  if (auto& key = request.filter.resource; !key.empty()) {
+    request.resource = key;
+    if (const auto* resource = lookup.resource(key)) {
+      key = resource->id;
+      request.resource = resource->name;
+    } else {
+      unknown("resource", key);
+    }
+  }
 }
 
 template <class View>
@@ -119,7 +176,10 @@ net::Task<Answer> list_once(const Source<View>& source, Exchange exchange) {
   CO_TRY(auto request, audit_request(exchange.call.request, source.with_session));
   resolve(request, *exchange.lookup);
   request.filter.live = source.live;
+  const bool first_page = !request.part.after;
+  const auto unknown = request.unknown;
   CO_TRY(auto listed, co_await read(source, std::move(request)));
+  if (unknown && first_page && listed.items.empty()) co_return std::unexpected(*unknown);
   if (source.shown) std::erase_if(listed.items, [&](const View& item) { return !source.shown(item); });
   api::Page<View> out{std::move(listed.items), {}};
   if (listed.more) out.cursor = std::to_string(listed.cursor);
@@ -133,10 +193,14 @@ net::Task<Result<>> follow(Core& core, const Source<View>& source, Exchange exch
   resolve(request, *exchange.lookup);
   request.filter.live = source.live;
   LineSender lines(sink, core.options.clock, core.options.heartbeat);
-  CO_CHECK(co_await lines.begin());
+  bool begun = false;
   while (true) {
     CO_CHECK(readmit(core, exchange));
     CO_TRY(const auto listed, co_await read(source, request));
+    if (!std::exchange(begun, true)) {
+      if (request.unknown && !request.part.after && listed.items.empty()) co_return std::unexpected(*request.unknown);
+      CO_CHECK(co_await lines.begin());
+    }
     for (const auto& item : listed.items) {
       if (source.shown && request.filter.live && !source.shown(item)) continue;
       CO_CHECK(co_await lines.send(json::encode(item)));
@@ -178,13 +242,17 @@ void AuditLists::add_to(Routes& routes) {
   add_source<api::AuditRecord>(
       routes, core_, "GET /v1/audit/queries", Topic::kAudit,
       {core_.audit_pool, [audit](const AuditRequest& r) { return audit->queries(r.filter, r.part); }});
-  add_source<api::ActivityView>(
-      routes, core_, "GET /v1/audit/activities", Topic::kDirectory,
-      {core_.store_pool,
-       [directory](const AuditRequest& r) {
-         return activities(*directory, {r.filter.account, r.filter.resource, r.filter.from, r.filter.to}, r.part);
-       },
-       false});
+  add_source<api::ActivityView>(routes, core_, "GET /v1/audit/activities", Topic::kDirectory,
+                                {core_.store_pool,
+                                 [directory](const AuditRequest& r) {
+                                   return activities(*directory,
+                                                     {{"account", r.filter.account, r.account},
+                                                      {"resource", r.filter.resource, r.resource},
+                                                      r.filter.from,
+                                                      r.filter.to},
+                                                     r.part);
+                                 },
+                                 false});
 }
 
 }  // namespace portolan::control

@@ -147,6 +147,41 @@ CO_TEST(AuditLists, ActivitiesSayWhoDidWhat) {
   CO_ASSERT_OK(forward);
   CO_ASSERT_EQ(forward->items.size(), 1U);
   EXPECT_EQ(forward->items[0].verb, "account.created");
+  EXPECT_EQ(last.actor_name, "admin@example.com");
+  EXPECT_EQ(last.object_name, "dba");
+}
+
+// By the names that they had, with what connected them; the same name given anew is found beside them.
+CO_TEST(AuditLists, ActivitiesOfWhatIsGoneAreFound) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  CO_ASSERT_OK(co_await test.make_account("joann@example.com"));
+  CO_ASSERT_OK(co_await test.post<api::RoleView>("/v1/roles", api::RoleCreate{"dba"}, test.admin));
+  const api::MembershipCreate membership{"ann@example.com", "dba"};
+  CO_ASSERT_OK(co_await test.post<api::MembershipView>("/v1/memberships", membership, test.admin));
+  const auto verbs = [&](std::string account) -> net::Task<std::string> {
+    const auto page = co_await test.get<api::Page<api::ActivityView>>(
+        {"GET /v1/audit/activities", {{"account", std::move(account)}}}, test.admin);
+    if (!page) co_return page.error().message;
+    std::string out;
+    for (const auto& activity : page->items) out += activity.verb + " " + activity.object_name + "; ";
+    co_return out;
+  };
+  const std::string made = "account.created ann@example.com; membership.created ann@example.com → dba; ";
+  CO_ASSERT_EQ(co_await verbs("ann@example.com"), made);
+  EXPECT_EQ((co_await test.call({"DELETE /v1/accounts/ann@example.com"}, test.admin)).status, 204);
+  const std::string gone = made + "membership.deleted ann@example.com → dba; account.deleted ann@example.com; ";
+  CO_ASSERT_EQ(co_await verbs("Ann@Example.com"), gone);
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  CO_ASSERT_EQ(co_await verbs("ann@example.com"), gone + "account.created ann@example.com; ");
+  CO_ASSERT_EQ(co_await verbs("anne@example.com"),
+               "there is no account \"anne@example.com\", and none on record in that time");
+  for (const char* list : {"activities", "sessions", "queries"}) {
+    const auto unknown =
+        co_await test.call({std::string("GET /v1/audit/") + list, {{"resource", "nothing"}}}, test.admin);
+    EXPECT_EQ(unknown.status, 404) << list;
+  }
 }
 
 }  // namespace

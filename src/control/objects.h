@@ -11,6 +11,7 @@
 
 #include "control/routes.h"
 #include "store/kinds.h"
+#include "store/object_names.h"
 
 namespace portolan::control {
 
@@ -31,6 +32,13 @@ Result<Object> current(const store::Change& change, const std::string& id) {
   const auto found = objects.find(id);
   if (found != objects.end()) return found->second;
   return fail(Code::kNotFound, "there is no " + std::string(store::kKind<Object>.label) + " " + quoted(id));
+}
+
+// What people call it; its id if they do not.
+template <class Object>
+std::string called(const store::Change& change, const Object& object) {
+  std::string name = store::object_name(change.now(), object);
+  return name.empty() ? object.id : name;
 }
 
 // Puts it and gives it as it is kept, with its revision.
@@ -80,7 +88,7 @@ net::Task<Result<Object>> edit_object(Core& core, const Exchange& exchange, std:
   auto work = [id = std::move(id), wanted, edit = std::move(edit), after = std::move(after),
                kept](store::Change& change) -> Result<> {
     PL_TRY(auto object, current<Object>(change, id));
-    PL_CHECK(check_revision(wanted, object.revision, store::kKind<Object>.label, id));
+    PL_CHECK(check_revision(wanted, object.revision, store::kKind<Object>.label, called(change, object)));
     PL_CHECK(edit(object, change));
     PL_TRY(*kept, keep(change, std::move(object)));
     return after ? after(change) : Result<>();
@@ -95,7 +103,7 @@ net::Task<Answer> remove_object(Core& core, Exchange exchange, std::string id, A
   CO_TRY(const auto wanted, wanted_revision(exchange.call.request));
   auto work = [id = std::move(id), wanted, after = std::move(after)](store::Change& change) -> Result<> {
     PL_TRY(const auto object, current<Object>(change, id));
-    PL_CHECK(check_revision(wanted, object.revision, store::kKind<Object>.label, id));
+    PL_CHECK(check_revision(wanted, object.revision, store::kKind<Object>.label, called(change, object)));
     PL_CHECK(change.remove<Object>(id));
     return after ? after(change) : Result<>();
   };

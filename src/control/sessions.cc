@@ -31,7 +31,8 @@ net::Task<Answer> end(Core& core, Nodes& nodes, Exchange exchange) {
   const std::string who = admin == accounts.end() ? exchange.caller.account : admin->second.email;
   // On record before it is done: what cannot be written down is not done.
   CO_CHECK(co_await change_as(core, exchange, [session](store::Change& change) {
-    return change.note("session.ended", session.session, json::encode(session));
+    return change.note("session.ended", session.session, session.email + " → " + session.resource_name,
+                       json::encode(session));
   }));
   if (!nodes.end_session(session.node, session.session, "ended by " + who))
     co_return fail(Code::kUnavailable,

@@ -184,7 +184,10 @@ struct Activity {
   std::string object;  // the changed object's id
   std::string before;  // JSON without secrets; empty for a creation
   std::string after;   // empty for a deletion
+  // As people called them then, since they may be called otherwise, or be gone, when it is read.
+  std::string actor_name = {};
+  std::string object_name = {};
 };
-BOOST_DESCRIBE_STRUCT(Activity, (), (id, revision, time, actor, verb, object, before, after))
+BOOST_DESCRIBE_STRUCT(Activity, (), (id, revision, time, actor, verb, object, before, after, actor_name, object_name))
 
 }  // namespace portolan::directory

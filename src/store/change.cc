@@ -5,6 +5,7 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "store/kinds.h"
+#include "store/object_names.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -14,14 +15,16 @@ using directory::Snapshot;
 
 // For messages: what people know the object by, and its id.
 template <class Object>
-std::string title(const Object& object) {
-  std::string out(kKind<Object>.label);
-  if constexpr (requires { object.email; }) {
-    out += " " + quoted(object.email);
-  } else if constexpr (requires { object.name; }) {
-    if (!object.name.empty()) out += " " + quoted(object.name);
-  }
-  return out + " (" + object.id + ")";
+std::string title(const Snapshot& snapshot, const Object& object) {
+  const std::string name = object_name(snapshot, object);
+  return std::string(kKind<Object>.label) + (name.empty() ? "" : " " + quoted(name)) + " (" + object.id + ")";
+}
+
+// Who or what acts, as people call it.
+std::string actor_name(const Snapshot& snapshot, const std::string& actor) {
+  const auto account = snapshot.accounts.find(actor);
+  return account == snapshot.accounts.end() ? detail::name_or_id(snapshot.nodes, actor, &directory::Node::name)
+                                            : account->second.email;
 }
 
 template <class Object>
@@ -100,8 +103,8 @@ template <>
 Result<> prepare_removal(Change& change, const directory::Node& node) {
   for (const auto& [id, resource] : change.now().resources)
     if (std::ranges::find(resource.egress_nodes, node.id) != resource.egress_nodes.end())
-      return fail(Code::kConflict,
-                  title(node) + " is an egress of " + title(resource) + "; take it out of that resource first");
+      return fail(Code::kConflict, title(change.now(), node) + " is an egress of " + title(change.now(), resource) +
+                                       "; take it out of that resource first");
   return {};
 }
 
@@ -132,22 +135,24 @@ void Change::Impl::erase(const std::string& id) {
   apply([id](Snapshot& snapshot) { (snapshot.*kObjects<Object>).erase(id); });
 }
 
-Result<> Change::Impl::write_activity(std::string_view kind, std::string_view what, const std::string& object,
+Result<> Change::Impl::write_activity(std::string_view kind, std::string_view what, const Of& object,
                                       std::string old_json, std::string new_json) {
   const directory::Activity activity{.id = make_id("ac"),
                                      .revision = before->revision + 1,
                                      .time = clock.wall(),
                                      .actor = actor,
                                      .verb = std::string(kind) + "." + std::string(what),
-                                     .object = object,
+                                     .object = object.id,
                                      .before = std::move(old_json),
-                                     .after = std::move(new_json)};
+                                     .after = std::move(new_json),
+                                     .actor_name = actor_name(now(), actor),
+                                     .object_name = object.name};
   Cells cells = to_cells(activity);
   cells.push_back(integer(++activities));
-  const auto written =
-      database.run("INSERT INTO activities (" + column_list<directory::Activity>() +
-                       ", number) VALUES (:id, :revision, :time, :actor, :verb, :object, :before, :after, :number)",
-                   cells);
+  const auto written = database.run("INSERT INTO activities (" + column_list<directory::Activity>() +
+                                        ", number) VALUES (:id, :revision, :time, :actor, :verb, :object, :before, "
+                                        ":after, :actor_name, :object_name, :number)",
+                                    cells);
   if (!written) return std::unexpected(written.error());
   return {};
 }
@@ -162,17 +167,21 @@ Error Change::Impl::explain_conflict(const Object& object) {
     std::string sql =
         std::string("SELECT id FROM ") + kind.table + " WHERE id <> :id AND " + std::string(key.first) + " = :first";
     Cells values = {text(object.id), first};
-    std::string what = std::string(key.first) + (key.secret ? "" : " " + shown(first));
     if (!key.second.empty()) {
       sql += " AND " + std::string(key.second) + " = :second";
       values.push_back(column(object, key.second));
-      what += " and " + std::string(key.second) + " " + shown(values.back());
     }
     auto other = database.select_one(sql, values, "t");
     if (!other) continue;
     const auto& objects = now().*kObjects<Object>;
     const auto found = objects.find(text_in((*other)[0]));
-    if (found != objects.end()) return {Code::kConflict, title(found->second) + " already has " + what};
+    if (found == objects.end()) continue;
+    const std::string other_title = title(now(), found->second);
+    // Two columns are what it connects, which its name says.
+    if (!key.second.empty()) return {Code::kConflict, "there is such a " + other_title + " already"};
+    return {Code::kConflict,
+            other_title + " already has " +
+                (key.secret ? std::string("this token or key") : std::string(key.first) + " " + shown(first))};
   }
   for (const Reference& reference : kind.references) {
     const Cell id = column(object, reference.column);
@@ -180,7 +189,7 @@ Error Change::Impl::explain_conflict(const Object& object) {
       return {Code::kInvalid,
               std::string(kind.label) + ": there is no " + std::string(reference.label) + " " + shown(id)};
   }
-  return {Code::kConflict, title(object) + " conflicts with another object"};
+  return {Code::kConflict, title(now(), object) + " conflicts with another object"};
 }
 
 template <class Object>
@@ -188,7 +197,8 @@ Result<> Change::Impl::remove_only(const Object& object) {
   const auto& kind = kKind<Object>;
   const auto removed = database.run(std::string("DELETE FROM ") + kind.table + " WHERE id = :id", {text(object.id)});
   if (!removed) return std::unexpected(removed.error());
-  PL_CHECK(write_activity(kind.verb, "deleted", object.id, without_secrets<Object>(object, nullptr), ""));
+  PL_CHECK(write_activity(kind.verb, "deleted", {object.id, object_name(now(), object)},
+                          without_secrets<Object>(object, nullptr), ""));
   erase<Object>(std::string(object.id));
   return {};
 }
@@ -218,9 +228,9 @@ Result<> Change::put(Object object) {
     if (written.error().code != Code::kConflict) return impl_.checked(std::unexpected(std::move(written).error()));
     return std::unexpected(impl_.explain_conflict(object));
   }
-  PL_CHECK(impl_.checked(impl_.write_activity(kind.verb, old ? "updated" : "created", object.id,
-                                              old ? without_secrets<Object>(*old, nullptr) : "",
-                                              without_secrets(object, old))));
+  PL_CHECK(impl_.checked(
+      impl_.write_activity(kind.verb, old ? "updated" : "created", {object.id, object_name(impl_.now(), object)},
+                           old ? without_secrets<Object>(*old, nullptr) : "", without_secrets(object, old))));
   impl_.assign(object);
   return {};
 }
@@ -237,11 +247,11 @@ Result<> Change::remove(std::string_view id) {
   return impl_.checked(impl_.remove_only(object));
 }
 
-Result<> Change::note(std::string_view verb, const std::string& what, std::string json) {
+Result<> Change::note(std::string_view verb, const std::string& what, std::string name, std::string json) {
   PL_CHECK(impl_.failure);
   const auto dot = verb.find('.');
-  PL_CHECK(impl_.checked(
-      impl_.write_activity(verb.substr(0, dot), verb.substr(dot + 1), what, std::move(json), std::string())));
+  PL_CHECK(impl_.checked(impl_.write_activity(verb.substr(0, dot), verb.substr(dot + 1), {what, std::move(name)},
+                                              std::move(json), std::string())));
   impl_.apply([](Snapshot&) {});
   return {};
 }
@@ -301,7 +311,8 @@ Result<std::size_t> Change::reseal(const std::string& old_key, const std::string
   }
   count += *answers;
   const auto named = [](const std::string& id) { return json::print(boost::json::object{{"id", id}}); };
-  PL_CHECK(impl_.checked(impl_.write_activity("sealing_key", "replaced", new_key, named(old_key), named(new_key))));
+  PL_CHECK(
+      impl_.checked(impl_.write_activity("sealing_key", "replaced", {new_key, ""}, named(old_key), named(new_key))));
   return count;
 }
 

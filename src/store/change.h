@@ -32,7 +32,11 @@ struct Change::Impl {
   const directory::Snapshot& now() const { return after ? *after : *before; }
   // Remembers an error of the database itself.
   Result<> checked(Result<> result);
-  Result<> write_activity(std::string_view kind, std::string_view what, const std::string& object, std::string old_json,
+  struct Of {
+    const std::string& id;
+    std::string name;
+  };
+  Result<> write_activity(std::string_view kind, std::string_view what, const Of& object, std::string old_json,
                           std::string new_json);
   // Both on the snapshot.
   template <class Object>

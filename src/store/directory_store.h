@@ -47,8 +47,8 @@ class Change {
   template <class Object>
   Result<> remove(std::string_view id);
   // Writes an activity about something that is not an object of the directory: `verb` as "session.ended", `what` it was
-  // done to, and that as JSON. It raises the revision as any change does.
-  Result<> note(std::string_view verb, const std::string& what, std::string json);
+  // done to, what people call that, and that as JSON. It raises the revision as any change does.
+  Result<> note(std::string_view verb, const std::string& what, std::string name, std::string json);
   // A setting of the store (DirectoryStore::setting), changed together with the objects.
   Result<> set_setting(std::string_view name, std::string_view value);
   // Every sealed value of every object through `again`, which gets what it is sealed for ("resource/rs-…/password") and

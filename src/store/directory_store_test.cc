@@ -208,23 +208,23 @@ TEST_F(DirectoryStoreTest, ConflictsNameFieldAndHolder) {
       {[](Change& c) { return c.put(made<directory::Node>("n-2", [](auto& n) { n.name = "n-1"; })); }, Code::kConflict,
        "node \"n-1\" (n-1) already has name \"n-1\""},
       {[](Change& c) { return c.put(membership("m-9", "a-ann", "r-dba")); }, Code::kConflict,
-       "membership (m-1) already has account \"a-ann\" and role \"r-dba\""},
+       "there is such a membership \"ann@example.com → r-dba\" (m-1) already"},
       {[](Change& c) { return c.put(grant("g-9", "r-dba", "rs-billing")); }, Code::kConflict,
-       "grant (g-1) already has role \"r-dba\" and resource \"rs-billing\""},
+       "there is such a grant \"r-dba → billing\" (g-1) already"},
       {[](Change& c) {
          return c.put(
              made<directory::ApiToken>("at-9", [](auto& t) { t.account = "a-ann", t.token_hash = "hash of at-1"; }));
        },
-       Code::kConflict, "API token \"at-1\" (at-1) already has token_hash"},
+       Code::kConflict, "API token \"at-1\" (at-1) already has this token or key"},
       {[](Change& c) {
          return c.put(made<directory::SignIn>(
              "si-9", [](auto& s) { s.account = "a-ann", s.device = "d-1", s.token_hash = "hash of si-1"; }));
        },
-       Code::kConflict, "sign-in (si-1) already has token_hash"},
+       Code::kConflict, "sign-in \"ann@example.com on d-1\" (si-1) already has this token or key"},
       {[](Change& c) {
          return c.put(made<directory::JoinToken>("jt-9", [](auto& t) { t.token_hash = "hash of jt-1"; }));
        },
-       Code::kConflict, "join token \"jt-1\" (jt-1) already has token_hash"},
+       Code::kConflict, "join token \"jt-1\" (jt-1) already has this token or key"},
       {[](Change& c) { return c.put(membership("m-9", "a-none", "r-dba")); }, Code::kInvalid,
        "membership: there is no account \"a-none\""},
       {[](Change& c) { return c.put(grant("g-9", "r-dba", "rs-none")); }, Code::kInvalid,
@@ -343,6 +343,8 @@ TEST_F(DirectoryStoreTest, ActivitiesTellWhoDidWhatWithoutSecrets) {
   EXPECT_EQ(first.object, "a-ann");
   EXPECT_THAT(first.before, HasSubstr(R"x("password_hash":"(set)")x"));
   EXPECT_THAT(first.after, HasSubstr(R"x("password_hash":"(changed)")x"));
+  EXPECT_EQ(first.actor_name, "ann@example.com");
+  EXPECT_EQ(first.object_name, "ann@example.com");
   EXPECT_THAT(listed->items[1].before, HasSubstr(R"("suspended":false)"));
   EXPECT_THAT(listed->items[1].after, HasSubstr(R"("suspended":true)"));
   EXPECT_THAT(listed->items[1].after, HasSubstr(R"x("password_hash":"(set)")x"));
@@ -353,6 +355,9 @@ TEST_F(DirectoryStoreTest, ActivitiesTellWhoDidWhatWithoutSecrets) {
   for (const auto& activity : store->activities({})->items) {
     EXPECT_EQ(activity.before.empty(), activity.verb.ends_with(".created"));
     EXPECT_EQ(activity.after.empty(), activity.verb.ends_with(".deleted"));
+    if (activity.verb == "membership.deleted") {
+      EXPECT_EQ(activity.object_name, "ann@example.com → r-dba");
+    }
     for (const auto* secret : {"argon2id", "sealed\"", "hash of"})
       EXPECT_THAT(activity.before + activity.after, Not(HasSubstr(secret))) << activity.verb;
   }
