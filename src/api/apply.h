@@ -54,9 +54,11 @@ struct ApplyResource {
   std::optional<Secret> password = {};
   std::optional<std::vector<std::string>> egress_nodes = {};
   std::optional<std::map<std::string, std::string>> tags = {};
+  std::optional<bool> keep_password = {};  // as in ResourceUpdate
 };
 BOOST_DESCRIBE_STRUCT(ApplyResource, (),
-                      (name, type, host, port, local_port, settings, username, password, egress_nodes, tags))
+                      (name, type, host, port, local_port, settings, username, password, egress_nodes, tags,
+                       keep_password))
 
 struct ApplyRequest {
   std::optional<bool> dry_run = {};  // says what would be done, and does nothing

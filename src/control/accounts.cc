@@ -17,6 +17,11 @@ Error no_password_for_services() {
   return {Code::kInvalid, "password: a service account has none; give it an API token"};
 }
 
+Result<> note_unlocked(store::Change& change, const directory::Account& account) {
+  return change.note("account.unlocked", account.id, account.email,
+                     json::print(boost::json::object{{"email", account.email}}));
+}
+
 }  // namespace
 
 bool is_admin_who_can_sign_in(const directory::Account& account) {
@@ -44,19 +49,25 @@ api::AccountView account_view(const directory::Account& account) {
           account.suspended, account.created, account.kind, !account.password_hash.empty(),
           account.revision};
 }
+api::AccountView account_view(const Core& core, const directory::Account& account) {
+  auto view = account_view(account);
+  view.locked_until = core.attempts.locked_until(account.email);
+  return view;
+}
 
 void Accounts::add_to(Routes& routes) {
   add_collection<api::AccountView, directory::Account>(
       routes, core_, "GET /v1/accounts",
-      {.view = [](const Exchange&, const auto& account) { return account_view(account); },
+      {.view = [this](const Exchange&, const auto& account) { return account_view(core_, account); },
        .order = "email",
-       .exact = {{"email", "email"}, {"name", "name"}, {"kind", "kind"}}});
-  routes.add_at_once("GET /v1/accounts/{account}", [](const Exchange& exchange) -> Answer {
+       .exact = {{"email", "email"}, {"name", "name"}, {"kind", "kind", nullptr, {kPerson, kService}}}});
+  routes.add_at_once("GET /v1/accounts/{account}", [this](const Exchange& exchange) -> Answer {
     PL_TRY(const auto account, existing(exchange.lookup->account(exchange.argument()), "account", exchange.argument()));
-    return ok(account_view(account));
+    return ok(account_view(core_, account));
   });
   routes.add_create("POST /v1/accounts", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("PATCH /v1/accounts/{account}", [this](Exchange exchange) { return update(std::move(exchange)); });
+  routes.add("DELETE /v1/accounts/{account}/lock", [this](Exchange exchange) { return unlock(std::move(exchange)); });
   routes.add("DELETE /v1/accounts/{account}", [this](Exchange exchange) { return remove(std::move(exchange)); });
 }
 
@@ -111,17 +122,31 @@ net::Task<Answer> Accounts::update(Exchange exchange) {
     if (account.kind == kService) co_return std::unexpected(no_password_for_services());
     CO_TRY(hash, co_await checked_hash(std::move(*request.password)));
   }
-  auto edit = [name = request.name, admin = request.admin, suspended = request.suspended, hash](
-                  directory::Account& changed, store::Change&) -> Result<> {
+  // Who was locked out, by somebody else's guesses perhaps, comes in by the new password.
+  const bool unlocks = hash && core_.attempts.locked_until(account.email);
+  auto edit = [name = request.name, admin = request.admin, suspended = request.suspended, hash, unlocks](
+                  directory::Account& changed, store::Change& change) -> Result<> {
     if (name) changed.name = *name;
     if (admin) changed.admin = *admin;
     if (suspended) changed.suspended = *suspended;
     if (hash) changed.password_hash = *hash;
-    return {};
+    return unlocks ? note_unlocked(change, changed) : Result<>();
   };
   CO_TRY(const auto changed,
          co_await edit_object<directory::Account>(core_, exchange, account.id, std::move(edit), keep_an_admin));
-  co_return ok(account_view(changed));
+  if (hash) core_.attempts.succeeded(changed.email);
+  co_return ok(account_view(core_, changed));
+}
+
+net::Task<Answer> Accounts::unlock(Exchange exchange) {
+  CO_TRY(const auto account, existing(exchange.lookup->account(exchange.argument()), "account", exchange.argument()));
+  if (!core_.attempts.locked_until(account.email)) co_return no_content();
+  CO_CHECK(co_await change_as(core_, exchange, [id = account.id](store::Change& change) -> Result<> {
+    PL_TRY(const auto locked, current<directory::Account>(change, id));
+    return note_unlocked(change, locked);
+  }));
+  core_.attempts.succeeded(account.email);
+  co_return no_content();
 }
 
 net::Task<Answer> Accounts::remove(Exchange exchange) {

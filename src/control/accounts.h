@@ -22,6 +22,7 @@ class Accounts {
   net::Task<Answer> create(Exchange exchange);
   net::Task<Answer> update(Exchange exchange);
   net::Task<Answer> remove(Exchange exchange);
+  net::Task<Answer> unlock(Exchange exchange);
   net::Task<Result<directory::Account>> checked(api::AccountCreate request);
   net::Task<Result<std::string>> checked_hash(Secret password);
 
@@ -36,5 +37,7 @@ Result<> keep_an_admin(const store::Change& change);
 Result<> check_account(const directory::Account& account);
 
 api::AccountView account_view(const directory::Account& account);
+// And whether it is locked. On the loop.
+api::AccountView account_view(const Core& core, const directory::Account& account);
 
 }  // namespace portolan::control

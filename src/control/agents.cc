@@ -29,8 +29,8 @@ std::string reader_name(const Exchange& exchange) {
 }  // namespace
 
 void Agents::add_to(Routes& routes) {
-  routes.add_at_once("GET /v1/whoami", [](const Exchange& exchange) -> Answer {
-    return ok(account_view(exchange.lookup->snapshot().accounts.find(exchange.caller.account)->second));
+  routes.add_at_once("GET /v1/whoami", [this](const Exchange& exchange) -> Answer {
+    return ok(account_view(core_, exchange.lookup->snapshot().accounts.find(exchange.caller.account)->second));
   });
   routes.add_watch(
       "GET /v1/agent", Topic::kAgents, [this](Exchange exchange) { return show_view(std::move(exchange)); },

@@ -99,6 +99,25 @@ CO_TEST(Apply, LeavesWhatIsNotSaid) {
   EXPECT_EQ(answer.body.find("secret"), std::string::npos);
 }
 
+CO_TEST(Apply, AKeptPasswordGoesToNoOtherHost) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await apply(test, kFile));
+  const auto refused = co_await apply(test, R"({"resources": [{"name": "billing", "host": "other.internal"}]})");
+  CO_ASSERT_ERROR(refused, Code::kInvalid);
+  EXPECT_NE(refused.error().message.find("resources[0] \"billing\": password: the one that is kept"), std::string::npos)
+      << refused.error().message;
+  const char* const said = R"({"resources": [{"name": "billing", "host": "other.internal", "keep_password": true}]})";
+  const auto moved = co_await apply(test, said);
+  CO_ASSERT_OK(moved);
+  EXPECT_EQ(words(*moved), "update resource billing host:db.internal>other.internal\n");
+  const auto again = co_await apply(test, said);
+  CO_ASSERT_OK(again);
+  EXPECT_EQ(words(*again), "");
+  CO_ASSERT_OK(
+      co_await apply(test, R"({"resources": [{"name": "billing", "host": "third.internal", "password": "secret"}]})"));
+}
+
 CO_TEST(Apply, DryRunsSayTheSameAndDoNothing) {
   TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());

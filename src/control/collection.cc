@@ -4,17 +4,17 @@
 
 namespace portolan::control {
 
-std::string account_id(const Lookup& lookup, const std::string& key) {
-  const auto* found = lookup.account(key);
-  return found ? found->id : key;
+Result<std::string> account_id(const Lookup& lookup, const std::string& key) {
+  PL_TRY(const auto account, existing(lookup.account(key), "account", key));
+  return account.id;
 }
-std::string role_id(const Lookup& lookup, const std::string& key) {
-  const auto* found = lookup.role(key);
-  return found ? found->id : key;
+Result<std::string> role_id(const Lookup& lookup, const std::string& key) {
+  PL_TRY(const auto role, existing(lookup.role(key), "role", key));
+  return role.id;
 }
-std::string resource_id(const Lookup& lookup, const std::string& key) {
-  const auto* found = lookup.resource(key);
-  return found ? found->id : key;
+Result<std::string> resource_id(const Lookup& lookup, const std::string& key) {
+  PL_TRY(const auto resource, existing(lookup.resource(key), "resource", key));
+  return resource.id;
 }
 
 namespace {
@@ -23,6 +23,15 @@ Result<> check_known(const net::http::Request& request, std::span<const ExactFil
   std::vector<std::string_view> known = {"filter", "order_by", "limit", "cursor", "watch"};
   for (const auto& filter : exact) known.push_back(filter.parameter);
   return check_parameters(request, known);
+}
+
+Result<> check_values(const std::vector<Term>& terms, std::span<const ExactFilter> exact) {
+  for (const auto& term : terms)
+    if (term.op == Op::kEqual || term.op == Op::kUnequal)
+      for (const auto& filter : exact)
+        if (filter.member == term.member && !filter.values.empty())
+          PL_CHECK(check_one_of(filter.parameter, term.text, filter.values));
+  return {};
 }
 
 }  // namespace
@@ -41,10 +50,14 @@ Result<ListQuery> list_query(const Exchange& exchange, const std::vector<Member>
   for (const auto& filter : exact) {
     const auto asked = request.parameter(std::string(filter.parameter));
     if (!asked) continue;
-    PL_TRY(auto term,
-           exact_term(filter.member, filter.resolve ? filter.resolve(*exchange.lookup, *asked) : *asked, members));
+    std::string value = *asked;
+    if (filter.resolve) {
+      PL_TRY(value, filter.resolve(*exchange.lookup, *asked));
+    }
+    PL_TRY(auto term, exact_term(filter.member, value, members));
     query.terms.push_back(std::move(term));
   }
+  PL_CHECK(check_values(query.terms, exact));
   if (const auto cursor = request.parameter("cursor")) {
     const auto place = from_base64url(*cursor);
     if (!place || place->empty()) return fail(Code::kInvalid, "cursor: is not one of ours");

@@ -75,6 +75,65 @@ CO_TEST(Collection, Filters) {
   }
 }
 
+// A mistyped value must not look like an empty list.
+CO_TEST(Collection, ValuesAndNamesThatThereAreNotAreRefused) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  struct Case {
+    const char* list;
+    std::map<std::string, std::string> query;
+    int status;
+    const char* says;
+  };
+  const Case cases[] = {
+      {"accounts", {{"kind", "persn"}}, 400, "kind \\\"persn\\\": must be person or service"},
+      {"accounts", {{"filter", "kind!=persn"}}, 400, "must be person or service"},
+      {"nodes", {{"state", "upp"}}, 400, "must be up, down, new or revoked"},
+      {"nodes", {{"kind", "gatewy"}}, 400, "must be gateway or relay"},
+      {"join-tokens", {{"kind", "gatewy"}}, 400, "must be gateway or relay"},
+      {"grants", {{"state", "activ"}}, 400, "must be active, scheduled or ended"},
+      {"resources", {{"type", "postgress"}}, 400, "postgres"},
+      {"keys", {{"purpose", "people"}}, 400, "must be user, node, server or sealing"},
+      {"keys", {{"state", "old"}}, 400, "announced"},
+      {"health/resources", {{"state", "ill"}}, 400, "must be healthy, unhealthy or unknown"},
+      {"grants", {{"resource", "bilnig"}}, 404, "there is no resource \\\"bilnig\\\""},
+      {"grants", {{"role", "dab"}}, 404, "there is no role"},
+      {"memberships", {{"account", "an@example.com"}}, 404, "there is no account \\\"an@example.com\\\""},
+      {"devices", {{"account", "an@example.com"}}, 404, "there is no account"},
+      {"tokens", {{"account", "an@example.com"}}, 404, "there is no account"},
+      {"accounts", {{"kind", "person"}}, 200, "admin@example.com"},
+      {"accounts", {{"filter", "kind~pers"}}, 200, "admin@example.com"},
+  };
+  for (const auto& c : cases) {
+    const auto response = co_await test.call({std::string("GET /v1/") + c.list, c.query}, test.admin);
+    EXPECT_EQ(response.status, c.status) << c.list << " " << c.query.begin()->second << response.body;
+    EXPECT_NE(response.body.find(c.says), std::string::npos) << c.says << " is not in " << response.body;
+  }
+}
+
+// The password that is kept was given for one host and port.
+CO_TEST(Collection, AKeptPasswordGoesToNoOtherHost) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  api::ResourceCreate request{.name = "billing", .type = "tcp", .host = "db.internal", .port = 1};
+  request.password = Secret("hunter2 hunter2");
+  CO_ASSERT_OK(co_await test.post<api::ResourceView>("/v1/resources", std::move(request), test.admin));
+  const auto patch = [&](std::string body) -> net::Task<net::http::Response> {
+    co_return co_await test.call({"PATCH /v1/resources/billing", {}, std::move(body)}, test.admin);
+  };
+  for (const char* moved : {R"({"host":"evil.example"})", R"({"port":2})", R"({"host":"x","keep_password":false})"}) {
+    const auto refused = co_await patch(moved);
+    EXPECT_EQ(refused.status, 400) << moved;
+    EXPECT_NE(refused.body.find("\"password_not_kept\""), std::string::npos) << refused.body;
+  }
+  for (const char* fine :
+       {R"({"host":"db.internal","port":1,"username":"app"})", R"({"host":"a","keep_password":true})",
+        R"({"port":2,"password":"hunter2 hunter2"})", R"({"host":"b","password":""})", R"({"host":"c","port":3})"}) {
+    const auto changed = co_await patch(fine);
+    EXPECT_EQ(changed.status, 200) << fine << changed.body;
+  }
+}
+
 struct Followed {
   explicit Followed(const net::Executor& executor) : sink(executor), tasks(executor) {}
   void start(TestPlane& test, std::map<std::string, std::string> query, testing::As as) {

@@ -45,6 +45,7 @@ Core::Core(net::Executor on, ServerOptions with, Opened opened, std::unique_ptr<
       hub(executor),
       rates(options.rates, options.clock),
       nonces(options.clock),
+      attempts(options.clock, options.lock_failures, options.lock_time),
       directory(std::move(directory_store)),
       audit(std::move(audit_store)),
       store_pool("store", 1),

@@ -8,6 +8,7 @@
 
 #include "audit/records.h"
 #include "base/file.h"
+#include "control/attempts.h"
 #include "control/authorities.h"
 #include "control/changes.h"
 #include "control/lookup.h"
@@ -54,6 +55,7 @@ class Core {
   Changes changes;
   RateLimits rates;
   Nonces nonces;
+  Attempts attempts;         // to sign in
   std::size_t requests = 0;  // that are being answered, watches apart
   const std::unique_ptr<store::DirectoryStore> directory;
   const std::unique_ptr<store::AuditStore> audit;

@@ -88,7 +88,9 @@ void add_grants(Routes& routes, Core& core) {
       routes, core, "GET /v1/grants",
       {.view = [](const Exchange& exchange, const auto& grant) { return view_of(exchange, grant); },
        .order = "created",
-       .exact = {{"role", "role", role_id}, {"resource", "resource", resource_id}, {"state", "state"}},
+       .exact = {{"role", "role", role_id},
+                 {"resource", "resource", resource_id},
+                 {"state", "state", nullptr, {"active", "scheduled", "ended"}}},
        .lively = true});
   routes.add_at_once("GET /v1/grants/{grant}", [](const Exchange& exchange) -> Answer {
     PL_TRY(const auto grant, asked(exchange));

@@ -72,8 +72,8 @@ Result<Wanted> wanted_of(const net::http::Request& request, const Lookup& lookup
     wanted.node = node.id;
   }
   wanted.state = request.parameter("state").value_or("");
-  if (!wanted.state.empty() && wanted.state != "healthy" && wanted.state != "unhealthy" && wanted.state != "unknown")
-    return fail(Code::kInvalid, "state " + quoted(wanted.state) + ": must be healthy, unhealthy or unknown");
+  constexpr std::string_view kStates[] = {"healthy", "unhealthy", "unknown"};
+  if (!wanted.state.empty()) PL_CHECK(check_one_of("state", wanted.state, kStates));
   return wanted;
 }
 

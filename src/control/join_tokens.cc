@@ -40,7 +40,7 @@ void JoinTokens::add_to(Routes& routes) {
       routes, core_, "GET /v1/join-tokens",
       {.view = [](const Exchange&, const auto& token) { return view_of(token); },
        .order = "created",
-       .exact = {{"kind", "kind"}, {"name", "name"}}});
+       .exact = {{"kind", "kind", nullptr, {"gateway", "relay"}}, {"name", "name"}}});
   routes.add_at_once("GET /v1/join-tokens/{token}", [](const Exchange& exchange) -> Answer {
     PL_TRY(const auto token, existing(find(exchange), "join token", exchange.argument()));
     return ok(view_of(token));

@@ -71,6 +71,11 @@ api::KeyView Keys::sealing_view() const {
 Answer Keys::list(const Exchange& exchange) const {
   const auto& request = exchange.call.request;
   PL_TRY(const auto part, list_request(request, {"purpose", "state"}));
+  constexpr std::string_view kListedPurposes[] = {"user", "node", "server", "sealing"};
+  constexpr std::string_view kListedStates[] = {"announced", "signing",    "retiring",
+                                                "file",      "passphrase", "environment"};
+  if (const auto purpose = request.parameter("purpose")) PL_CHECK(check_one_of("purpose", *purpose, kListedPurposes));
+  if (const auto state = request.parameter("state")) PL_CHECK(check_one_of("state", *state, kListedStates));
   std::map<std::string, api::KeyView> entries;  // by their place in the list
   const auto& snapshot = exchange.lookup->snapshot();
   for (std::size_t i = 0; i < kPurposes.size(); ++i)

@@ -26,11 +26,14 @@ struct ExactFilter {
   std::string_view parameter;
   std::string_view member;
   // What a person types as what the member holds; null: the same.
-  std::string (*resolve)(const Lookup&, const std::string&) = nullptr;
+  Result<std::string> (*resolve)(const Lookup&, const std::string&) = nullptr;
+  // The values that there are, if they are a few: others are refused, in `filter` too.
+  std::vector<std::string_view> values = {};
 };
-std::string account_id(const Lookup& lookup, const std::string& key);
-std::string role_id(const Lookup& lookup, const std::string& key);
-std::string resource_id(const Lookup& lookup, const std::string& key);
+// Code::kNotFound without such an object: a mistyped name must not look like an empty list.
+Result<std::string> account_id(const Lookup& lookup, const std::string& key);
+Result<std::string> role_id(const Lookup& lookup, const std::string& key);
+Result<std::string> resource_id(const Lookup& lookup, const std::string& key);
 
 // How much of the directory one list shows, and how.
 template <class View, class Object>

@@ -31,6 +31,14 @@ Result<std::size_t> list_limit(const net::http::Request& request) {
   return limit;
 }
 
+Result<> check_one_of(std::string_view parameter, std::string_view value, std::span<const std::string_view> values) {
+  if (std::ranges::find(values, value) != values.end()) return {};
+  std::string all;
+  for (std::size_t i = 0; i < values.size(); ++i)
+    all += (i == 0 ? "" : i + 1 == values.size() ? " or " : ", ") + std::string(values[i]);
+  return fail(Code::kInvalid, std::string(parameter) + " " + quoted(value) + ": must be " + all);
+}
+
 std::string encode_cursor(std::string_view place) { return base64url(as_bytes(place)); }
 
 Result<ListRequest> list_request(const net::http::Request& request, std::initializer_list<std::string_view> filters) {

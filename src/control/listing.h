@@ -18,6 +18,9 @@ Result<std::size_t> list_limit(const net::http::Request& request);
 Result<> check_parameters(const net::http::Request& request, std::span<const std::string_view> known);
 Result<> check_parameters(const net::http::Request& request, std::initializer_list<std::string_view> known);
 
+// Code::kInvalid, with the values that there are, if it is none of them.
+Result<> check_one_of(std::string_view parameter, std::string_view value, std::span<const std::string_view> values);
+
 std::string encode_cursor(std::string_view place);
 
 // Lists of what is not in the directory (collection.h has those): `limit`, `cursor` and the filters named.

@@ -181,7 +181,9 @@ void Nodes::add_admin_routes(Routes& routes) {
   add_collection<api::NodeStatusView, directory::Node>(
       routes, core_, "GET /v1/nodes",
       {.view = [this](const Exchange& exchange, const auto& node) { return status(node, *exchange.lookup); },
-       .exact = {{"name", "name"}, {"kind", "kind"}, {"state", "state"}},
+       .exact = {{"name", "name"},
+                 {"kind", "kind", nullptr, {"gateway", "relay"}},
+                 {"state", "state", nullptr, {"up", "down", "new", "revoked"}}},
        .lively = true});
   routes.add("PATCH /v1/nodes/{node}", [this](Exchange exchange) { return rename(std::move(exchange)); });
   routes.add_at_once("GET /v1/nodes/{node}", [this](const Exchange& exchange) -> Answer {

@@ -113,6 +113,7 @@ net::Task<> tour_of_objects(Tour& tour) {
   const auto account = co_await tour.admin("POST /v1/accounts", R"({"email":"ci@example.com","kind":"service"})", "id");
   co_await tour.admin("PATCH /v1/accounts/" + account, R"({"name":"CI"})");
   co_await tour.admin("GET /v1/accounts/ci@example.com");
+  co_await tour.admin("DELETE /v1/accounts/ci@example.com/lock");
   co_await tour.admin("POST /v1/roles", R"({"name":"dba"})");
   co_await tour.admin("PATCH /v1/roles/dba", R"({"name":"dbas"})");
   co_await tour.admin("GET /v1/roles/dbas");

@@ -58,8 +58,8 @@ template <class Entry>
 Operation audit_list(std::string_view route, std::string_view summary, std::vector<Parameter> more) {
   std::vector<Parameter> parameters = {kLimit,
                                        {"cursor", "go on behind this one, oldest first; 0: from the oldest"},
-                                       {"account", "an id or an e-mail address"},
-                                       {"resource", "an id or a name"},
+                                       {"account", "an id or an e-mail address, also of one that has been removed"},
+                                       {"resource", "an id or a name, also of one that has been removed"},
                                        {"from", "a time: at it or later"},
                                        {"to", "a time: before it"}};
   parameters.insert(parameters.end(), more.begin(), more.end());
@@ -145,6 +145,7 @@ std::vector<Operation> of_accounts() {
       show<api::AccountView>("GET /v1/accounts/{account}", "one account"),
       take<api::AccountUpdate, api::AccountView>("PATCH /v1/accounts/{account}", "change, suspend or reinstate it"),
       remove("DELETE /v1/accounts/{account}", "remove it; what it uses now ends"),
+      remove("DELETE /v1/accounts/{account}/lock", "let it sign in again at once after too many wrong passwords"),
       list<api::DeviceView>("GET /v1/devices", "installations from which people have signed in",
                             {{"account", "an id or an e-mail address"}, {"name", "exactly"}}),
       show<api::DeviceView>("GET /v1/devices/{device}", "one device"),
@@ -183,7 +184,7 @@ std::vector<Operation> of_access() {
 std::vector<Operation> of_infrastructure() {
   return {
       list<api::ResourceView>("GET /v1/resources", "what people want to reach",
-                              {{"name", "exactly"}, {"type", "exactly"}}),
+                              {{"name", "exactly"}, {"type", "a protocol that is known"}}),
       create<api::ResourceCreate, api::ResourceView>("POST /v1/resources", "a new resource"),
       show<api::ResourceView>("GET /v1/resources/{resource}", "one resource"),
       take<api::ResourceUpdate, api::ResourceView>("PATCH /v1/resources/{resource}", "change it"),

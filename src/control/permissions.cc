@@ -42,6 +42,7 @@ constexpr auto kTable = std::to_array<Permission>({
     {"GET /v1/accounts/{account}", Who::kAdmin},
     {"PATCH /v1/accounts/{account}", Who::kAdmin},
     {"DELETE /v1/accounts/{account}", Who::kAdmin},
+    {"DELETE /v1/accounts/{account}/lock", Who::kAdmin},
     {"GET /v1/roles", Who::kAdmin},
     {"POST /v1/roles", Who::kAdmin},
     {"GET /v1/roles/{role}", Who::kAdmin},

@@ -67,6 +67,14 @@ Result<> check_resource_password(const std::optional<Secret>& password) {
   return fail(Code::kInvalid, "password: at most " + std::to_string(kSecretLimit) + " bytes");
 }
 
+std::unexpected<Error> refuse_kept_password(const directory::Resource& before) {
+  return fail(Code::kInvalid,
+              "password: the one that is kept was given for " +
+                  quoted(before.host + ":" + std::to_string(before.port)) +
+                  ", and would be sent to another host or port; give it again, or say that it is kept (keep_password)",
+              "password_not_kept");
+}
+
 Result<> check_local_port(std::optional<std::uint16_t> port) {
   if (port && *port == 0) return fail(Code::kInvalid, "local_port: must not be 0");
   return {};

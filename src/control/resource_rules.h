@@ -16,6 +16,16 @@ Result<const protocols::Protocol*> protocol_of(const std::string& type);
 // All that can be said of a resource without the rest of the directory.
 Result<> check_resource(const directory::Resource& resource);
 Result<> check_resource_password(const std::optional<Secret>& password);
+std::unexpected<Error> refuse_kept_password(const directory::Resource& before);
+// The password that is kept was given for one host and port: it goes to another one only if somebody says so. Request:
+// anything with host, port, password and keep_password.
+template <class Request>
+Result<> check_kept_password(const directory::Resource& before, const Request& request) {
+  const bool moves =
+      request.host.value_or(before.host) != before.host || request.port.value_or(before.port) != before.port;
+  if (!moves || before.sealed_password.empty() || request.password || request.keep_password.value_or(false)) return {};
+  return refuse_kept_password(before);
+}
 // A local port as it is asked for: 0 is none.
 Result<> check_local_port(std::optional<std::uint16_t> port);
 // What its local port is chosen by.

@@ -19,13 +19,19 @@ api::ResourceView view_of(const directory::Resource& resource) {
           resource.revision};
 }
 
+std::vector<std::string_view> known_types() {
+  std::vector<std::string_view> types;
+  for (const auto& protocol : protocols::registry()) types.push_back(protocol.name);
+  return types;
+}
+
 }  // namespace
 
 void Resources::add_to(Routes& routes) {
   add_collection<api::ResourceView, directory::Resource>(
       routes, core_, "GET /v1/resources",
       {.view = [](const Exchange&, const auto& resource) { return view_of(resource); },
-       .exact = {{"name", "name"}, {"type", "type"}}});
+       .exact = {{"name", "name"}, {"type", "type", nullptr, known_types()}}});
   routes.add_at_once("GET /v1/resources/{resource}", [](const Exchange& exchange) -> Answer {
     PL_TRY(const auto resource,
            existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
@@ -81,7 +87,10 @@ net::Task<Answer> Resources::update(Exchange exchange) {
     CO_TRY(egress, egress_ids(exchange.lookup->snapshot(), *request.egress_nodes));
   }
   CO_CHECK(check_local_port(request.local_port));
+  // `request.password` says to the check only that there is a new one.
+  if (sealed) request.password = Secret();
   auto edit = [request = std::move(request), sealed, egress](directory::Resource& changed, store::Change&) -> Result<> {
+    PL_CHECK(check_kept_password(changed, request));
     changed.name = request.name.value_or(changed.name);
     changed.host = request.host.value_or(changed.host);
     changed.port = request.port.value_or(changed.port);

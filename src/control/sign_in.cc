@@ -84,39 +84,7 @@ std::string device_id(const directory::Snapshot& snapshot, const std::optional<s
 
 }  // namespace
 
-Result<> Attempts::begin(const std::string& email) {
-  const BootTime now = clock_.boot();
-  auto& entry = entries_[email];
-  if (entry.failures > 0 && entry.last + lock_time_ <= now) entry = {};
-  if (entry.failures >= failures_) {
-    const auto left = std::chrono::ceil<std::chrono::seconds>(entry.last + lock_time_ - now);
-    return fail(Code::kLimit,
-                "too many wrong passwords for this account; it is locked for another " + format_duration(left),
-                "locked");
-  }
-  ++entry.failures;
-  entry.last = now;
-  if (entries_.size() > kLimit) make_room();
-  return {};
-}
-
-void Attempts::withdraw(const std::string& email) {
-  if (const auto found = entries_.find(email); found != entries_.end() && found->second.failures > 0)
-    --found->second.failures;
-}
-
-// First what no longer counts, then whatever has not got far.
-void Attempts::make_room() {
-  std::erase_if(entries_, [&](const auto& entry) { return entry.second.last + lock_time_ <= clock_.boot(); });
-  if (entries_.size() > kLimit)
-    std::erase_if(entries_, [&](const auto& entry) { return entry.second.failures < failures_; });
-  if (entries_.size() > kLimit) entries_.clear();
-}
-
-SignIns::SignIns(Core& core, const Certificates& certificates)
-    : core_(core),
-      certificates_(certificates),
-      attempts_(core.options.clock, core.options.lock_failures, core.options.lock_time) {
+SignIns::SignIns(Core& core, const Certificates& certificates) : core_(core), certificates_(certificates) {
   dummy_hash_ = crypto::hash_password(Secret(make_token())).value_or("");
 }
 
@@ -129,20 +97,20 @@ void SignIns::add_to(Routes& routes) {
 net::Task<Result<directory::Account>> SignIns::authenticate(std::string typed, Secret password) {
   // No account has such an address; counted under one name, it costs as much as any other.
   const std::string email = directory::normalize_email(typed).value_or("not an address");
-  CO_CHECK(attempts_.begin(email));
+  CO_CHECK(core_.attempts.begin(email));
   if (password.reveal().size() > kPasswordLimit) co_return wrong();
   const auto lookup = core_.lookup();
   const auto* account = lookup->snapshot().account_by_email(email);
   const bool possible = account && !account->password_hash.empty();
   auto verified = co_await core_.verify_password(possible ? account->password_hash : dummy_hash_, std::move(password));
   if (!verified) {
-    attempts_.withdraw(email);
+    core_.attempts.withdraw(email);
     if (verified.error().code == Code::kLimit)
       co_return fail(Code::kUnavailable, "too many people are signing in just now; try again in a moment", "busy");
     co_return std::unexpected(std::move(verified).error());
   }
   if (!possible || !*verified) co_return wrong();
-  attempts_.succeeded(email);
+  core_.attempts.succeeded(email);
   if (account->suspended)
     co_return fail(Code::kDenied, "the account " + quoted(email) + " is suspended; ask an admin", "account_suspended");
   co_return *account;

@@ -1,8 +1,6 @@
 // Signing in by password, and out. A sign-in registers the device's key, certifies it, and gives out a bearer token;
 // both end with the sign-in.
 #pragma once
-#include <deque>
-#include <map>
 #include <string>
 
 #include "api/sign_in.h"
@@ -10,33 +8,6 @@
 #include "control/routes.h"
 
 namespace portolan::control {
-
-// Wrong passwords by e-mail address, whether or not there is such an account: so many in a row lock it for a while. In
-// memory; bounded, the oldest make room. One loop.
-class Attempts {
- public:
-  Attempts(const Clock& clock, unsigned failures, std::chrono::milliseconds lock_time)
-      : clock_(clock), failures_(failures), lock_time_(lock_time) {}
-  // Counts the attempt as failed until succeeded() says otherwise, so that many at once do not pass together.
-  // Code::kLimit while it is locked.
-  Result<> begin(const std::string& email);
-  void succeeded(const std::string& email) { entries_.erase(email); }
-  // The attempt was not made after all.
-  void withdraw(const std::string& email);
-
- private:
-  struct Entry {
-    unsigned failures = 0;
-    BootTime last{};
-  };
-  static constexpr std::size_t kLimit = 20'000;
-  void make_room();
-
-  const Clock& clock_;
-  const unsigned failures_;
-  const std::chrono::milliseconds lock_time_;
-  std::map<std::string, Entry> entries_;
-};
 
 class SignIns {
  public:
@@ -65,7 +36,6 @@ class SignIns {
 
   Core& core_;
   const Certificates& certificates_;
-  Attempts attempts_;
   std::string dummy_hash_;  // of a password that nobody knows
 };
 

@@ -84,6 +84,59 @@ CO_TEST(SignIn, FiveWrongPasswordsLockForFiveMinutes) {
   CO_ASSERT_OK(right);
 }
 
+// Lifted by an admin, by a new password or by itself; each time on record who did it.
+CO_TEST(SignIn, ALockIsShownAndLifted) {
+  FakeClock clock;
+  TestPlane test(co_await net::this_executor(), clock);
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  const auto until = [&]() -> net::Task<std::optional<WallTime>> {
+    const auto ann = co_await test.get<api::AccountView>({"GET /v1/accounts/ann@example.com"}, test.admin);
+    co_return ann ? ann->locked_until : std::nullopt;
+  };
+  const auto lock = [&]() -> net::Task<> {
+    for (int i = 0; i < 5; ++i) static_cast<void>(co_await test.sign_in("ann@example.com", "wrong password"));
+  };
+  const auto unlocked = [&]() -> net::Task<std::size_t> {
+    const auto all = co_await test.get<api::Page<api::ActivityView>>({"GET /v1/audit/activities"}, test.admin);
+    std::size_t count = 0;
+    for (const auto& activity : all->items) count += activity.verb == "account.unlocked" ? 1 : 0;
+    co_return count;
+  };
+  CO_ASSERT_EQ(co_await until(), std::nullopt);
+  const auto not_locked = co_await test.call({"DELETE /v1/accounts/ann@example.com/lock"}, test.admin);
+  EXPECT_EQ(not_locked.status, 204);
+  CO_ASSERT_EQ(co_await unlocked(), 0U);
+
+  co_await lock();
+  CO_ASSERT_EQ(co_await until(), clock.wall() + 5min);
+  const auto by_time = co_await test.get<api::Page<api::AccountView>>(
+      {"GET /v1/accounts", {{"filter", "locked_until>=2000-01-01"}}}, test.admin);
+  CO_ASSERT_OK(by_time);
+  CO_ASSERT_EQ(by_time->items.size(), 1U);
+  const auto lifted = co_await test.call({"DELETE /v1/accounts/ann@example.com/lock"}, test.admin);
+  EXPECT_EQ(lifted.status, 204);
+  CO_ASSERT_EQ(co_await until(), std::nullopt);
+  CO_ASSERT_OK(co_await test.sign_in("ann@example.com"));
+  CO_ASSERT_EQ(co_await unlocked(), 1U);
+
+  co_await lock();
+  const auto reset = co_await test.get<api::AccountView>(
+      {"PATCH /v1/accounts/ann@example.com", {}, R"({"password":"another password"})"}, test.admin);
+  CO_ASSERT_OK(reset);
+  EXPECT_FALSE(reset->locked_until);
+  CO_ASSERT_OK(co_await test.sign_in("ann@example.com", "another password"));
+  CO_ASSERT_EQ(co_await unlocked(), 2U);
+
+  co_await lock();
+  CO_ASSERT_OK(
+      co_await test.get<api::AccountView>({"PATCH /v1/accounts/ann@example.com", {}, R"({"name":"Ann"})"}, test.admin));
+  const auto still = co_await test.sign_in("ann@example.com", "another password");
+  EXPECT_EQ(reason(still), "locked");
+  clock.advance(5min);
+  CO_ASSERT_EQ(co_await until(), std::nullopt);
+}
+
 TEST(Attempts, ManyAtOnceDoNotPassTogether) {
   FakeClock clock;
   Attempts attempts(clock, 5, 5min);
