@@ -3,10 +3,12 @@
 
 #include "base/file.h"
 #include "cli/admin.h"
+#include "cli/admin_details.h"
 #include "cli/admin_health.h"
 #include "cli/exit.h"
 #include "cli/resource_url.h"
 #include "cli/secrets.h"
+#include "protocols/driver.h"
 
 namespace portolan::cli {
 namespace {
@@ -33,6 +35,12 @@ std::string tags_in_short(const std::map<std::string, std::string>& tags) {
   return out;
 }
 
+std::vector<std::string> known_types() {
+  std::vector<std::string> types;
+  for (const auto& protocol : protocols::registry()) types.emplace_back(protocol.name);
+  return types;
+}
+
 Kind<api::ResourceView> kind() {
   return {"admin resources",
           "resource",
@@ -49,9 +57,12 @@ Kind<api::ResourceView> kind() {
                     tags_in_short(r.tags),
                     r.id};
           },
-          {"name", "type"},
+          {"name", {"type", known_types()}},
           {Column{"HEALTH"}},
-          health_cells};
+          health_cells,
+          "its name or id",
+          false,
+          print_resource};
 }
 
 struct Options {
@@ -65,6 +76,7 @@ struct Options {
   std::string username;
   std::string password_file;
   bool ask_password = false;
+  bool keep_password = false;
   std::vector<std::string> settings;
   std::vector<std::string> setting_files;
   std::vector<std::string> egress;
@@ -185,15 +197,20 @@ Result<> update(Context& context, Options& options) {
   if (options.port != 0) request.port = options.port;
   if (options.local_port != 0) request.local_port = options.local_port;
   if (!options.username.empty()) request.username = options.username;
+  if (options.keep_password) request.keep_password = true;
   if (!options.egress.empty())
     request.egress_nodes =
         options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
   PL_CHECK(merge(options, path, request));
   PL_TRY(request.password, password_of(options));
+  if (request.password && options.keep_password) return wrong_usage("give one of a new password and --keep-password");
   if (json::encode(request) == "{}")
     return wrong_usage("nothing to change; see: portolan admin resources update --help");
-  PL_TRY(auto changed, call_patch<api::ResourceView>(path, std::move(request), options.revision));
-  return print_one(context, kind(), std::move(changed));
+  auto changed = call_patch<api::ResourceView>(path, std::move(request), options.revision);
+  if (!changed && changed.error().reason == "password_not_kept")
+    changed.error().message += ": --ask-password, --password-file FILE or --keep-password";
+  PL_CHECK(changed);
+  return print_one(context, kind(), std::move(*changed));
 }
 
 void add_common(CLI::App& app, Options& options) {
@@ -239,10 +256,12 @@ void add_admin_resources(CLI::App& admin, Context& context) {
 
   auto changed = std::make_shared<Options>();
   CLI::App& updating = add_command(group, context, "update", "change a resource",
-                                   "portolan admin resources update billing --host db2.example");
+                                   "portolan admin resources update billing --host db2.example --keep-password");
   updating.add_option("resource", changed->name, "its name or id")->required();
   updating.add_option("--name", changed->new_name, "a new name");
   updating.add_option("--untag", changed->untag, "the key of a tag to take away")->allow_extra_args(false);
+  updating.add_flag("--keep-password", changed->keep_password,
+                    "send the password that is kept to the new host or port too; else give it again");
   add_if_revision(updating, changed->revision);
   add_common(updating, *changed);
   on_chosen(updating, context, changed, update);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/id.h"
 #include "base/words.h"
@@ -63,20 +64,38 @@ Checks::Worker& Checks::worker(const std::string& node) {
 
 // ---- the directory ----
 
+Checks::Stamp Checks::stamp_of(const directory::Snapshot& snapshot) {
+  Stamp stamp{snapshot.resources.size(), snapshot.nodes.size()};
+  for (const auto& [id, resource] : snapshot.resources) stamp.last = std::max(stamp.last, resource.revision);
+  for (const auto& [id, node] : snapshot.nodes) stamp.last = std::max(stamp.last, node.revision);
+  return stamp;
+}
+
 void Checks::follow(const LookupPtr& lookup) {
   if (lookup_ && &lookup_->snapshot() == &lookup->snapshot()) return;
-  lookup_ = lookup;
-  ++generation_;
   const auto& snapshot = lookup->snapshot();
+  const bool other_history = !lookup_ || lookup_->snapshot().epoch != snapshot.epoch;
+  lookup_ = lookup;
+  // Most changes are people signing in.
+  const Stamp before = std::exchange(stamp_, stamp_of(snapshot));
+  if (before == stamp_ && !other_history) return;
+  ++generation_;
   const auto anywhere = directory::egress_nodes(snapshot, directory::Resource{});
   std::size_t fresh = 0;
-  std::map<std::string, Target> targets;
+  std::map<std::string, Known> targets;
   for (const auto& [id, resource] : snapshot.resources) {
-    Target target{resource.type, resource.host,    resource.username, resource.sealed_password,
-                  resource.port, resource.settings};
-    const auto before = targets_.find(id);
-    const bool is_new_target = before == targets_.end() || !(before->second == target);
-    targets.emplace(id, std::move(target));
+    auto known = targets_.extract(id);
+    const bool untouched =
+        known && resource.revision != 0 && known.mapped().revision == resource.revision && !other_history;
+    bool is_new_target = false;
+    if (untouched) {
+      targets.insert(targets.end(), std::move(known));
+    } else {
+      Target target{resource.type, resource.host,    resource.username, resource.sealed_password,
+                    resource.port, resource.settings};
+      is_new_target = !known || !(known.mapped().target == target);
+      targets.emplace_hint(targets.end(), id, Known{std::move(target), resource.revision});
+    }
     if (resource.egress_nodes.empty()) {
       for (const auto* node : anywhere) note_pair(id, node->id, is_new_target, fresh);
     } else {

@@ -127,6 +127,18 @@ class Checks {
     std::map<std::string, std::string> settings;
     bool operator==(const Target&) const = default;
   };
+  struct Known {
+    Target target;
+    std::uint64_t revision = 0;  // of the resource; 0: from before there were any
+  };
+  // Of all that follow() looks at: unlike another one when any of it has been made, changed or removed.
+  struct Stamp {
+    std::size_t resources = 0;
+    std::size_t nodes = 0;
+    std::uint64_t last = 0;  // revision
+    bool operator==(const Stamp&) const = default;
+  };
+  static Stamp stamp_of(const directory::Snapshot& snapshot);
 
   Worker& worker(const std::string& node);
   void note_pair(const std::string& resource, const std::string& node, bool is_new_target, std::size_t& fresh);
@@ -145,7 +157,8 @@ class Checks {
   std::uint64_t generation_ = 0;
   std::map<Key, State> states_;
   std::map<Key, Plan> plans_;  // of the same keys
-  std::map<std::string, Target> targets_;
+  Stamp stamp_;
+  std::map<std::string, Known> targets_;
   std::map<std::string, Worker> workers_;
   std::map<std::string, Task> tasks_;
   Allowance asked_;

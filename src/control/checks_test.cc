@@ -39,6 +39,11 @@ class Book {
   }
   void publish() {
     ++snapshot.revision;
+    for (auto& [id, resource] : snapshot.resources) resource.revision = snapshot.revision;
+    for (auto& [id, node] : snapshot.nodes) node.revision = snapshot.revision;
+    follow();
+  }
+  void follow() {
     checks.follow(std::make_shared<const Lookup>(std::make_shared<const directory::Snapshot>(snapshot)));
   }
   std::vector<api::CheckTask> take(const std::string& node = "n-1") {
@@ -122,6 +127,30 @@ TEST(Checks, AnAnswerCountsOnceFromItsNodeInTime) {
   EXPECT_EQ(book.state().shown, Health::kUnknown);
   EXPECT_EQ(book.state().code, "node_silent");
   EXPECT_EQ(book.state().settled, Health::kHealthy) << "that a node is silent says nothing of the resource";
+}
+
+// A change of something else is seen by revisions alone; one of theirs is not overlooked.
+TEST(Checks, WhatHasNotChangedIsNotLookedAt) {
+  One book;
+  EXPECT_TRUE(book.answer(book.take().at(0), true));
+  ++book.snapshot.revision;  // somebody signs in
+  book.follow();
+  EXPECT_EQ(book.state().shown, Health::kHealthy);
+  auto& resource = book.snapshot.resources.begin()->second;
+  resource.name = "renamed";
+  resource.revision = ++book.snapshot.revision;
+  book.follow();
+  EXPECT_EQ(book.state().shown, Health::kHealthy) << "a check does not depend on its name";
+  resource.host = "other.example";
+  resource.revision = ++book.snapshot.revision;
+  book.follow();
+  EXPECT_EQ(book.state().shown, Health::kUnknown);
+  EXPECT_EQ(book.take().at(0).host, "other.example");
+  auto& node = book.snapshot.nodes.begin()->second;
+  node.revoked = true;
+  node.revision = ++book.snapshot.revision;
+  book.follow();
+  EXPECT_TRUE(book.checks.all().empty());
 }
 
 TEST(Checks, OnlyNodesThatMayBeTheEgressGetCredentials) {

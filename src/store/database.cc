@@ -15,6 +15,8 @@
 namespace portolan::store {
 namespace {
 
+constexpr int kLongLog = 1000;  // pages; SQLite's own measure
+
 Error translate(const std::string& name, int result, const std::string& message) {
   const auto error = [&](Code code, const std::string& text) { return Error{code, name + ": " + text}; };
   switch (result) {
@@ -254,6 +256,23 @@ Result<> Database::transaction(Access access, const std::function<Result<>()>& b
   PL_CHECK(run("COMMIT"));
   undo.database = nullptr;
   return {};
+}
+
+void Database::defer_checkpoints() {
+  auto& connection = *static_cast<soci::sqlite3_session_backend*>(session_->get_backend());
+  // In the place of SQLite's own hook, which is what checkpoints by itself.
+  const auto note = [](void* pages, sqlite_api::sqlite3*, const char*, int in_log) {
+    *static_cast<int*>(pages) = in_log;
+    return SQLITE_OK;
+  };
+  sqlite_api::sqlite3_wal_hook(connection.conn_, note, &log_pages_);
+}
+
+void Database::checkpoint() {
+  if (log_pages_ < kLongLog) return;
+  log_pages_ = 0;
+  // It waits for nobody. One that fails is made up for by a later one; what is in the log is safe.
+  static_cast<void>(select_one("PRAGMA wal_checkpoint(PASSIVE)", {}, "i"));
 }
 
 Result<> Database::scrub() {

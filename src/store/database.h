@@ -64,6 +64,11 @@ class Database {
   // a transaction that begins by reading and then wants to write could fail half-way.
   enum class Access { kRead, kWrite };
   Result<> transaction(Access access, const std::function<Result<>()>& body);
+  // From now on a commit leaves the write-ahead log to checkpoint(): writing a long one back to the file takes three
+  // syncs of the disk, for which whoever waits for that commit need not wait.
+  void defer_checkpoints();
+  // Writes the log back, as far as no reader needs it, if it has become long. It can be done again at any time.
+  void checkpoint();
   // Rewrites the file without its free pages, and empties the log: what was overwritten is nowhere in them afterwards.
   Result<> scrub();
 
@@ -78,6 +83,7 @@ class Database {
   std::unique_ptr<soci::session> session_;
   std::string name_;  // for messages
   std::map<std::string, std::unique_ptr<soci::statement>, std::less<>> compiled_;
+  int log_pages_ = 0;  // as of the last commit, once checkpoints are deferred
 };
 
 }  // namespace portolan::store

@@ -107,6 +107,7 @@ DirectoryStore::~DirectoryStore() = default;
 Result<std::unique_ptr<DirectoryStore>> DirectoryStore::open(const std::filesystem::path& path, StoreOptions options) {
   PL_TRY(auto database, Database::open(path, "directory database", kMigrations, options.busy_timeout));
   PL_CHECK(prepare(*database));
+  database->defer_checkpoints();
   Snapshot snapshot;
   PL_CHECK(database->transaction(Database::Access::kRead, [&]() -> Result<> {
     PL_TRY(snapshot, load(*database));
@@ -164,6 +165,7 @@ Result<DirectoryStore::SnapshotPtr> DirectoryStore::change(std::string actor,
   const auto now = impl.snapshots.current();
   if (now != before)
     for (const auto& listener : impl.listeners) listener(now, touched);
+  impl.database->checkpoint();
   if (!done) return std::unexpected(done.error());
   return now;
 }
