@@ -30,6 +30,13 @@ struct CheckResult {
 };
 BOOST_DESCRIBE_STRUCT(CheckResult, (), (id, nonce, healthy, code, reason, duration_ms))
 
+// What a session has found out about its resource: that it was let in, or that it was not.
+struct ResourceSeen {
+  std::string resource;
+  bool healthy = false;
+};
+BOOST_DESCRIBE_STRUCT(ResourceSeen, (), (resource, healthy))
+
 struct NodeHealth {
   std::string version;
   WallTime time{};  // the node's clock when it sent this
@@ -38,8 +45,9 @@ struct NodeHealth {
   std::vector<NodeLink> links;
   NodeLoad load;
   std::vector<CheckResult> results;
+  std::optional<std::vector<ResourceSeen>> seen = {};  // where it is not as the last check or session found it
 };
-BOOST_DESCRIBE_STRUCT(NodeHealth, (), (version, time, uptime_s, checks, links, load, results))
+BOOST_DESCRIBE_STRUCT(NodeHealth, (), (version, time, uptime_s, checks, links, load, results, seen))
 
 // One check to make now, with the credential for it: what docs/wire.md calls a check lease.
 struct CheckTask {

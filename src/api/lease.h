@@ -66,8 +66,9 @@ BOOST_DESCRIBE_STRUCT(LiveSessions, (), (sessions))
 struct EndedSession {
   std::string session;
   std::string reason;
+  std::optional<std::string> code = {};  // stable
 };
-BOOST_DESCRIBE_STRUCT(EndedSession, (), (session, reason))
+BOOST_DESCRIBE_STRUCT(EndedSession, (), (session, reason, code))
 struct LiveSessionsAnswer {
   std::vector<EndedSession> end;
 };

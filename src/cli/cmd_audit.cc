@@ -1,4 +1,8 @@
 // portolan audit: what is on record, as the control plane keeps it; with -f it goes on with what comes.
+#include <deque>
+#include <functional>
+#include <unordered_set>
+
 #include <fmt/format.h>
 
 #include "cli/activity_words.h"
@@ -7,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/exit.h"
 #include "cli/row_printer.h"
+#include "net/backoff.h"
 
 namespace portolan::cli {
 namespace {
@@ -151,8 +156,6 @@ BOOST_DESCRIBE_STRUCT(Line, (), (kind))
 
 template <class Entry>
 Result<> print_followed(const Output& out, RowPrinter& rows, std::string_view line) {
-  PL_TRY(const auto shape, json::decode<Line>(line, json::Unknown::kIgnore));
-  if (shape.kind == "heartbeat") return {};
   if (out.json) {
     out.line(line);
     return {};
@@ -162,11 +165,56 @@ Result<> print_followed(const Output& out, RowPrinter& rows, std::string_view li
   return {};
 }
 
+// Follows over restarts of the control plane. It is asked for the newest lines anew then, and those that were printed
+// already are left out.
+template <class Entry>
+class Follower {
+ public:
+  Follower(Context& context, Query query) : context_(context), query_(std::move(query)) { query_["watch"] = "1"; }
+
+  net::Task<Result<>> run(api::ControlClient& control) {
+    net::Backoff backoff(std::chrono::milliseconds(500), std::chrono::seconds(10));
+    for (;;) {
+      const auto ended =
+          co_await control.watch(View<Entry>::kPath, query_, [this](std::string_view line) { return take(line); });
+      if (ended || !was_there_ || !ended.error().retry_can_help()) co_return ended;
+      if (!std::exchange(told_, true)) {
+        context_.out.warn("the control plane is away (" + ended.error().message + "); going on when it is back");
+        backoff.reset();
+      }
+      query_["limit"] = std::to_string(kMostEntries);
+      CO_CHECK(co_await net::sleep_for(backoff.next()));
+    }
+  }
+
+ private:
+  Result<> take(std::string_view line) {
+    was_there_ = true;
+    if (std::exchange(told_, false)) context_.out.warn("the control plane is back");
+    PL_TRY(const auto shape, json::decode<Line>(line, json::Unknown::kIgnore));
+    if (shape.kind == "heartbeat") return {};
+    if (!printed_.insert(std::hash<std::string_view>()(line)).second) return {};
+    order_.push_back(std::hash<std::string_view>()(line));
+    if (order_.size() > 4 * kMostEntries) {
+      printed_.erase(order_.front());
+      order_.pop_front();
+    }
+    return print_followed<Entry>(context_.out, rows_, line);
+  }
+
+  Context& context_;
+  Query query_;
+  RowPrinter rows_{context_.out, View<Entry>::columns()};
+  bool was_there_ = false;
+  bool told_ = false;
+  std::unordered_set<std::size_t> printed_;
+  std::deque<std::size_t> order_;
+};
+
 template <class Entry>
 Result<> follow(Context& context, Query query) {
-  RowPrinter rows(context.out, View<Entry>::columns());
-  return call_watch(View<Entry>::kPath, std::move(query),
-                    [&](std::string_view line) { return print_followed<Entry>(context.out, rows, line); });
+  Follower<Entry> follower(context, std::move(query));
+  return ask_control<void>([&](api::ControlClient& control) { return follower.run(control); });
 }
 
 template <class Entry>

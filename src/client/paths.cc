@@ -28,9 +28,8 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
 }
 
 Paths::Path::Path(std::string egress, Changes& changes)
-    : links([this, egress = std::move(egress), &changes](const Error& why) {
+    : links([egress = std::move(egress), &changes](const Error& why) {
         log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
-        ended = why;
         changes.note();
       }) {}
 
@@ -90,7 +89,7 @@ net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std:
   if (operation == "open" && !std::exchange(path.tells_endings, true))
     tasks_.spawn("follow-endings", follow_endings(resource, egress));
   CO_TRY(auto stream, open_on(*link, resource.id, egress, std::move(operation), std::move(trace)));
-  co_return OpenedStream{std::move(stream), std::move(egress)};
+  co_return OpenedStream{std::move(stream), std::move(egress), link, path.gateway_id};
 }
 
 Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& link, const std::string& resource,
@@ -130,7 +129,7 @@ net::Task<Result<>> Paths::make_link(std::string egress) {
     if (!direct)
       co_return std::unexpected(
           std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
-    auto linked = co_await link_over(std::move(*direct), egress, gateways_.name_of(egress), "direct");
+    auto linked = co_await link_over(std::move(*direct), egress, "");
     co_return linked;
   }
   auto gateways = co_await gateways_.linked(kGatewayWait);
@@ -150,25 +149,24 @@ net::Task<Result<>> Paths::make_link(std::string egress) {
       continue;
     }
     const auto answered = co_await (*stream)->answered(kAnswerLimit);
-    result = answered ? co_await link_over(std::move(*stream), egress, name, "nested") : answered;
+    result = answered ? co_await link_over(std::move(*stream), egress, id) : answered;
     if (result) break;
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
   co_return result;
 }
 
-net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
-                                     std::string kind) {
+net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway) {
   CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
                                             node_uri(credentials_, egress)));
   Path& path = path_to(egress);
   auto linked = co_await path.links.dial(std::move(stream), std::move(tls), credentials_.certificate,
                                          tunnel::Purpose::kInner, {}, nullptr);
   if (!linked) co_return std::unexpected(std::move(linked).error().at(Hop::kEgress));
-  path.ended.reset();
   path.tells_endings = false;
-  path.gateway = std::move(gateway);
-  path.kind = std::move(kind);
+  path.gateway = gateways_.name_of(gateway.empty() ? egress : gateway);
+  path.kind = gateway.empty() ? "direct" : "nested";
+  path.gateway_id = std::move(gateway);
   ++path.handshakes;
   changes_.note();
   log::info("end-to-end link", {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
@@ -192,11 +190,16 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
   changes_.note();
 }
 
-Result<> Paths::standing(const std::string& egress) const {
-  const auto path = paths_.find(egress);
-  if (path != paths_.end() && path->second->links.up()) return {};
-  if (path != paths_.end() && path->second->ended) return std::unexpected(*path->second->ended);
-  return fail(Code::kUnavailable, "the link to the egress node has ended");
+std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& failure) const {
+  const auto path = paths_.find(opened.egress);
+  if (path != paths_.end() && path->second->links.standing(opened.link) != tunnel::Succession::Standing::kEnded)
+    return std::nullopt;
+  if (!opened.gateway.empty())
+    if (auto why = gateways_.why_ended(opened.gateway)) return why;
+  const bool direct = opened.gateway.empty();
+  std::string peer = (direct ? "gateway " : "node ") + name_of_(opened.egress);
+  if (!direct) peer += ", by gateway " + gateways_.name_of(opened.gateway) + ",";
+  return why_link_ended(peer, failure, direct ? Hop::kGateway : Hop::kEgress);
 }
 
 // One stream for each link. An egress node that does not know the operation says so, and sessions end there without a
@@ -246,10 +249,7 @@ net::Task<> Paths::probe_one(std::string egress) {
                   Hop::kAgent};
   const auto answered = co_await path.links.probe_newest(kProbeLimit, why);
   if (!answered && answered.error().code == Code::kCancelled) co_return;
-  if (!answered) {
-    path.ended = why;
-    changes_.note();
-  }
+  if (!answered) changes_.note();
   [[maybe_unused]] const auto retired = co_await path.links.probe_retired(kProbeLimit, why);
 }
 

@@ -20,6 +20,8 @@ namespace portolan::client {
 struct OpenedStream {
   std::unique_ptr<tunnel::MuxStream> stream;
   std::string egress;
+  const tunnel::Link* link = nullptr;  // to be compared only: it may be gone
+  std::string gateway = {};            // id; empty: the way there is direct
 };
 
 // One loop. stop() before destruction.
@@ -38,8 +40,12 @@ class Paths {
   void session_ended(const std::string& resource, const std::string& egress);
 
   std::vector<api::LocalPath> status() const;
-  // Whether the end-to-end link stands; else why it ended.
-  Result<> standing(const std::string& egress) const;
+  // Whether the end-to-end link of a stream that has failed stands; else why it ended, in words for people: the way
+  // broke at a gateway or at the egress. `failure` is what the stream failed with. To be asked a turn of the loop after
+  // the failure: until then not everybody has been told of it.
+  std::optional<Error> why_ended(const OpenedStream& opened, const Error& failure) const;
+  // How people know a node.
+  void name_nodes(std::function<std::string(const std::string& id)> name) { name_of_ = std::move(name); }
   // What egress nodes say of sessions that they have ended.
   void on_ending(std::function<void(api::SessionEnding)> tell) { tell_ending_ = std::move(tell); }
   // The network has changed, or the machine has slept: links that do not answer at once end, so that whoever needs one
@@ -51,12 +57,12 @@ class Paths {
   struct Path {
     Path(std::string egress, Changes& changes);
     tunnel::Succession links;
-    std::string gateway;  // name
+    std::string gateway;     // name
+    std::string gateway_id;  // empty: direct
     std::string kind;
     bool renewing = false;
     BootTime next_renewal{};
     std::uint64_t handshakes = 0;
-    std::optional<Error> ended;           // of the newest link
     bool tells_endings = false;           // asked for, on the newest link
     std::shared_ptr<net::Event> opening;  // set while one task makes the link
   };
@@ -74,8 +80,8 @@ class Paths {
   net::Task<> renew_link(std::string egress);
   net::Task<Result<>> ensure(std::string egress);
   net::Task<Result<>> make_link(std::string egress);
-  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> path, std::string egress, std::string gateway,
-                                std::string kind);
+  // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
+  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> path, std::string egress, std::string gateway);
   net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,
                                           std::string trace);
   Result<std::unique_ptr<tunnel::MuxStream>> open_on(const tunnel::Link& link, const std::string& resource,
@@ -90,6 +96,7 @@ class Paths {
   Gateways& gateways_;
   Changes& changes_;
   std::function<void(api::SessionEnding)> tell_ending_;
+  std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };
   std::map<std::string, std::unique_ptr<Path>> paths_;  // by egress; none ever goes
   std::map<UseKey, Use> uses_;
   net::TaskGroup tasks_;

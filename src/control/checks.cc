@@ -275,6 +275,30 @@ bool Checks::answer(const std::string& node, const api::CheckResult& result) {
   return true;
 }
 
+// That a session was let in decides at once. That it was not may be its own fault (a database that is not there), so
+// the check decides; with the session it makes two results in a row.
+bool Checks::seen(const std::string& node, const api::ResourceSeen& seen) {
+  const Key key{seen.resource, node};
+  const auto found = plans_.find(key);
+  if (found == plans_.end()) return false;
+  Plan& plan = found->second;
+  State& state = states_[key];
+  if (seen.healthy) {
+    if (state.shown == Health::kHealthy && state.settled == Health::kHealthy) return false;
+    plan.contrary = rules_.settled_after;
+    apply(key, Health::kHealthy, "ok", "", state.duration_ms);
+    return true;
+  }
+  const BootTime now = clock_.boot();
+  const bool soon_enough = plan.hinted == BootTime{} || now - plan.hinted >= rules_.again;
+  if (state.shown == Health::kUnhealthy || rules_.interval.count() == 0 || !plan.task.empty() || !soon_enough)
+    return false;
+  plan.hinted = now;
+  if (state.settled == Health::kHealthy) plan.contrary = std::max(plan.contrary, 1U);
+  schedule(key, plan, now);
+  return false;
+}
+
 void Checks::sweep() {
   const BootTime now = clock_.boot();
   std::vector<std::string> over;
@@ -325,10 +349,19 @@ void Checks::settle(const Key& key, Plan& plan, State& state, Health health) {
 }
 
 std::chrono::milliseconds Checks::pause(const Plan& plan, const State& state) const {
-  if (plan.contrary > 0) return rules_.again;
-  const unsigned doublings = plan.failures > 2 ? std::min(plan.failures - 2, 10U) : 0;
-  const auto longest = state.code == "bad_credential" ? rules_.longest_refused : rules_.longest;
-  const auto whole = std::min(rules_.interval * (1 << doublings), std::max(longest, rules_.interval));
+  if (plan.contrary > 0) return std::min(rules_.again, rules_.interval);
+  auto whole = rules_.interval;
+  const auto doubled = [](std::chrono::milliseconds from, unsigned times) {
+    return from * (1 << std::min(times, 10U));
+  };
+  if (state.code == "bad_credential") {
+    const auto longest = std::max(rules_.longest_refused, rules_.interval);
+    whole = std::min(doubled(rules_.interval, plan.failures > 2 ? plan.failures - 2 : 0), longest);
+  } else if (plan.failures > 0) {
+    // Who waits until the deadline takes the place of others.
+    const auto longest = state.code == "timeout" ? std::max(rules_.longest, rules_.interval) : rules_.interval;
+    whole = std::min(doubled(rules_.again, plan.failures - 1), longest);
+  }
   return whole - whole / 10 + part_of(whole / 5);
 }
 

@@ -74,6 +74,9 @@ class Checks {
   std::chrono::milliseconds next(const std::string& node) const;
   // False: not a task of this node's that waits for an answer; counted.
   bool answer(const std::string& node, const api::CheckResult& result);
+  // A session of this node's was let in by its resource, which is as good as a check, or was not: then it is checked at
+  // once, unless it is known to be unhealthy, or nothing is checked unasked. Whether anything has changed.
+  bool seen(const std::string& node, const api::ResourceSeen& seen);
   // An admin wants it now: the next task of each of the nodes. Code::kLimit when asked for too often.
   Result<> ask(const std::string& resource, const std::vector<std::string>& nodes);
   bool is_asked(const Key& key) const;
@@ -105,6 +108,7 @@ class Checks {
     unsigned failures = 0;  // in a row
     unsigned contrary = 0;  // results in a row unlike the settled health
     bool asked = false;
+    BootTime hinted{};  // when a session that was kept out has made it due last
     std::uint64_t sequence = 0;
     std::uint64_t generation = 0;  // of the last follow() that found it
   };

@@ -185,20 +185,79 @@ TEST(Checks, AnAnswerAboutWhatHasBeenChangedMeanwhileDoesNotCount) {
   EXPECT_EQ(book.state().given, 2U) << "what was handed out is not forgotten";
 }
 
-TEST(Checks, WhatFailsIsTriedLessOftenAndARefusedCredentialLessStill) {
-  for (const auto& [code, longest] : {std::pair("connection_refused", 300s), std::pair("bad_credential", 900s)}) {
-    One book;
-    EXPECT_EQ(book.next_after(false, code), 0s);
-    const auto second = book.next_after(false, code);
-    EXPECT_TRUE(is_about(second, 60s)) << second.count();
-    EXPECT_TRUE(is_about(book.next_after(false, code), 60s));
-    EXPECT_TRUE(is_about(book.next_after(false, code), 120s));
-    EXPECT_TRUE(is_about(book.next_after(false, code), 240s));
-    for (int i = 0; i < 3; ++i) book.next_after(false, code);
-    EXPECT_TRUE(is_about(book.next_after(false, code), longest));
-    EXPECT_TRUE(is_about(book.next_after(true), longest));
-    EXPECT_TRUE(is_about(book.next_after(true), 5s)) << "whether it is well again is looked at soon";
+TEST(Checks, WhatFailsIsTriedSoonAndThenLessOften) {
+  One book;
+  book.next_after(true);
+  const std::chrono::seconds waits[] = {60s, 5s, 10s, 20s, 40s, 60s, 60s, 60s};
+  for (const auto wanted : waits) {
+    const auto found = book.next_after(false);
+    EXPECT_TRUE(is_about(found, wanted)) << found.count() << " instead of " << wanted.count();
   }
+  EXPECT_TRUE(is_about(book.next_after(true), 60s));
+  EXPECT_TRUE(is_about(book.next_after(true), 5s)) << "whether it is well again is looked at soon";
+}
+
+TEST(Checks, WhatIsSlowToFailAndARefusedCredentialAreTriedLessOftenStill) {
+  One slow;
+  std::chrono::seconds found{};
+  for (int i = 0; i < 10; ++i) found = slow.next_after(false, "timeout");
+  EXPECT_TRUE(is_about(found, 300s)) << found.count();
+  One refused;
+  EXPECT_EQ(refused.next_after(false, "bad_credential"), 0s);
+  for (const auto wanted : {60s, 60s, 120s, 240s}) {
+    found = refused.next_after(false, "bad_credential");
+    EXPECT_TRUE(is_about(found, wanted)) << found.count() << " instead of " << wanted.count();
+  }
+  for (int i = 0; i < 3; ++i) found = refused.next_after(false, "bad_credential");
+  EXPECT_TRUE(is_about(found, 900s)) << found.count();
+}
+
+TEST(Checks, ASessionThatIsLetInIsAsGoodAsACheck) {
+  One book;
+  for (int i = 0; i < 6; ++i) book.next_after(false);
+  ASSERT_EQ(book.state().settled, Health::kUnhealthy);
+  book.checks.take_settled();
+  EXPECT_TRUE(book.checks.seen("n-1", {"rs-1", true}));
+  EXPECT_EQ(book.state().shown, Health::kHealthy);
+  EXPECT_EQ(book.state().settled, Health::kHealthy) << "at once: somebody is in";
+  EXPECT_EQ(book.checks.take_settled(), std::set<std::string>{"rs-1"});
+  EXPECT_FALSE(book.checks.seen("n-1", {"rs-1", true})) << "nothing new";
+  EXPECT_FALSE(book.checks.seen("n-2", {"rs-1", true})) << "a node that may not reach it";
+  EXPECT_FALSE(book.checks.seen("n-1", {"rs-9", true}));
+  EXPECT_TRUE(is_about(book.next_after(true), 60s));
+}
+
+TEST(Checks, ASessionThatIsKeptOutMakesTheCheckDue) {
+  One book;
+  book.next_after(true);
+  book.checks.take_settled();
+  ASSERT_TRUE(book.take().empty());
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_EQ(book.state().shown, Health::kHealthy) << "it may be the session's own fault";
+  const auto first = book.take();
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_TRUE(book.answer(first[0], true));
+  EXPECT_EQ(book.state().settled, Health::kHealthy);
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_TRUE(book.take().empty()) << "not as often as a node likes";
+  book.clock.advance(6s);
+  book.checks.seen("n-1", {"rs-1", false});
+  const auto second = book.take();
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_TRUE(book.answer(second[0], false));
+  EXPECT_EQ(book.state().settled, Health::kUnhealthy) << "session and check are two in a row";
+  EXPECT_EQ(book.checks.take_settled(), std::set<std::string>{"rs-1"});
+  book.clock.advance(1s);
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_TRUE(book.take().empty()) << "known already";
+}
+
+TEST(Checks, NothingIsCheckedUnaskedWhereThereIsNoSchedule) {
+  One book({.interval = 0s});
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_TRUE(book.take().empty());
+  EXPECT_TRUE(book.checks.seen("n-1", {"rs-1", true}));
+  EXPECT_EQ(book.state().settled, Health::kHealthy);
 }
 
 TEST(Checks, WhatAgentsAreToldDoesNotFlap) {

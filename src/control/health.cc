@@ -126,6 +126,8 @@ Answer Health::take_report(const Exchange& exchange) {
   checks_.node_can(node, report.checks);
   bool any = false;
   for (const auto& result : report.results) any = checks_.answer(node, result) || any;
+  if (report.seen && report.seen->size() > kResultsLimit) report.seen->resize(kResultsLimit);
+  for (const auto& seen : report.seen.value_or(std::vector<api::ResourceSeen>{})) any = checks_.seen(node, seen) || any;
   presence_.report(node, facts_of(std::move(report), core_.now()));
   if (note_nodes(*lookup) || any) core_.hub.wake(Topic::kHealth);
   if (any) answered_.set();

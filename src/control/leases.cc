@@ -228,19 +228,28 @@ api::LiveSessionsAnswer Leases::check(const Lookup& lookup, const std::string& n
     } else {
       found->second.ends = std::max(found->second.ends, clock_.boot());  // known as long as something lives on it
     }
-    if (!keeps) answer.end.push_back({session.session, keeps.error().message});
+    if (!keeps)
+      answer.end.push_back({session.session, keeps.error().message, std::string(keeps.error().stable_code())});
   }
   return answer;
 }
 
 void Leases::reevaluate(const Lookup& lookup) {
   forget_ended();
-  std::map<std::pair<std::string, std::string>, std::vector<std::string>> revoked;  // by node and reason
+  struct Revoked {
+    Error why;
+    std::vector<std::string> ids;
+  };
+  std::map<std::pair<std::string, std::string>, Revoked> revoked;  // by node and reason
   for (const auto& [id, live] : live_)
-    if (const auto until = may_go_on(lookup, live); !until) revoked[{live.node, until.error().message}].push_back(id);
-  for (auto& [to, ids] : revoked) {
-    for (const auto& id : ids) forget(id);
-    on_revoke_(to.first, std::move(ids), to.second);
+    if (const auto until = may_go_on(lookup, live); !until) {
+      Revoked& same = revoked[{live.node, until.error().message}];
+      same.why = until.error();
+      same.ids.push_back(id);
+    }
+  for (auto& [to, what] : revoked) {
+    for (const auto& id : what.ids) forget(id);
+    on_revoke_(to.first, std::move(what.ids), what.why);
   }
 }
 

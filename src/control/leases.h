@@ -49,8 +49,7 @@ class NonceUses {
 class Leases {
  public:
   // Tells the node to end the sessions of these leases and to forget them.
-  using OnRevoke =
-      std::function<void(const std::string& node, std::vector<std::string> leases, const std::string& reason)>;
+  using OnRevoke = std::function<void(const std::string& node, std::vector<std::string> leases, const Error& reason)>;
   Leases(const Clock& clock, std::chrono::milliseconds life, const crypto::SealingKey& sealing, OnRevoke on_revoke)
       : clock_(clock), life_(life), sealing_(sealing), on_revoke_(std::move(on_revoke)) {}
 

@@ -68,8 +68,8 @@ class LeasesTest : public ::testing::Test {
   directory::Snapshot directory_;
   std::vector<Revoked> revoked_;
   Leases leases_{clock_, 5min, sealing_,
-                 [this](const std::string& node, std::vector<std::string> ids, const std::string& why) {
-                   revoked_.push_back({node, std::move(ids), why});
+                 [this](const std::string& node, std::vector<std::string> ids, const Error& why) {
+                   revoked_.push_back({node, std::move(ids), why.message});
                  }};
 };
 

@@ -75,7 +75,7 @@ Answer Nodes::sessions(const Exchange& exchange) {
   return ok(leases_.check(*exchange.lookup, exchange.caller.node, live));
 }
 
-void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason) {
+void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const Error& reason) {
   const auto [begin, end] = mailboxes_.equal_range(node);
   for (auto at = begin; at != end; ++at) {
     Mailbox& mailbox = at->second->mailbox();
@@ -147,12 +147,14 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
       auto end = event("end", *lookup);
       end.sessions = std::vector{std::move(session)};
       end.reason = std::move(reason);
+      end.code = "session_ended";
       CO_CHECK(co_await lines.send(json::encode(end)));
     }
     for (auto& revocation : mail.revocations) {
       auto revoke = event("revoke", *lookup);
       revoke.leases = std::move(revocation.leases);
-      revoke.reason = std::move(revocation.reason);
+      revoke.code = std::string(revocation.reason.stable_code());
+      revoke.reason = std::move(revocation.reason.message);
       CO_CHECK(co_await lines.send(json::encode(revoke)));
     }
     if (mail.health_wanted) {

@@ -98,6 +98,7 @@ class Joiner : public std::enable_shared_from_this<Joiner> {
     }
     PL_TRY(const auto accepted, flow.to.try_write(flow.pending.data()));
     if (accepted == 0) return wait_writable(flow);
+    if (options_.inspector != nullptr) options_.inspector->passed(flow.direction, flow.pending.data().first(accepted));
     flow.pending.consume(accepted);
     flow.bytes += accepted;
     if (options_.idle) progressed_ = std::chrono::steady_clock::now();

@@ -274,6 +274,42 @@ CO_TEST(Join, EndsOnlyWhenAcceptedBytesHaveGone) {
   CO_ASSERT_OK(chain.joined->outcome);
 }
 
+struct Noter : Inspector {
+  std::string forward, backward;
+  void passed(Direction direction, ByteView bytes) override {
+    (direction == Direction::kForward ? forward : backward) += as_text(bytes);
+  }
+};
+
+// A reader that takes little at a time: what it has not taken has not passed.
+CO_TEST(Join, TellsExactlyWhatHasPassed) {
+  Noter noter;
+  Chain chain(co_await boost::asio::this_coro::executor, 4);
+  StopSignal stop;
+  chain.start({.inspector = &noter, .stop = &stop});
+  TaskGroup writers(co_await boost::asio::this_coro::executor);
+  const std::string answer = "0123456789abcdef";
+  std::string got;
+  const auto sent = std::make_shared<std::string>(answer);
+  writers.spawn("write", [](Stream& to, std::shared_ptr<std::string> what) -> Task<> {
+    [[maybe_unused]] const auto wrote = co_await write(to, as_bytes(*what));
+  }(*chain.server, sent));
+  while (got.size() < 6) {
+    const auto piece = co_await read(*chain.client);
+    CO_ASSERT_OK(piece);
+    got += as_text(piece->data());
+    EXPECT_TRUE(answer.starts_with(noter.backward)) << noter.backward;
+    EXPECT_GE(noter.backward.size(), got.size());
+    EXPECT_LE(noter.backward.size(), got.size() + 4) << "no more than the reader's side holds";
+  }
+  stop.stop(Error{Code::kUnavailable, "enough"});
+  co_await chain.group.join();
+  EXPECT_EQ(noter.backward.size(), chain.joined->backward);
+  EXPECT_TRUE(noter.forward.empty());
+  writers.cancel();
+  co_await writers.join();
+}
+
 // Lets answers wait until it is told what becomes of them.
 class Holding : public Inspector {
  public:

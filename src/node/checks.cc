@@ -39,8 +39,7 @@ std::string words_of(const Error& error, const api::CheckTask& task) {
   return plain_words(words, kWordsLimit);
 }
 
-Checks::Checks(const net::Executor& executor, std::chrono::milliseconds dial_limit, std::function<void()> on_result,
-               Find find)
+Checks::Checks(const net::Executor& executor, std::chrono::milliseconds dial_limit, OnResult on_result, Find find)
     : dial_limit_(dial_limit), on_result_(std::move(on_result)), find_(std::move(find)), tasks_(executor) {}
 
 std::vector<std::string> Checks::protocols() {
@@ -98,7 +97,7 @@ void Checks::finish(const api::CheckTask& task, const Result<>& outcome, std::ch
   if (results_.size() >= kResultsKept) results_.erase(results_.begin());
   results_.push_back({task.id, task.nonce, outcome.has_value(), outcome ? "ok" : code_of(outcome.error()),
                       outcome ? "" : words_of(outcome.error(), task), static_cast<std::uint64_t>(took.count())});
-  on_result_();
+  on_result_(task.resource, outcome.has_value());
 }
 
 std::vector<api::CheckResult> Checks::take() { return std::exchange(results_, {}); }

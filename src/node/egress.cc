@@ -14,6 +14,7 @@ namespace {
 
 // So many sessions of one link may end at once and be told of; of more, those who waited on them have been told.
 constexpr std::size_t kEndingsWaiting = 1000;
+constexpr std::chrono::milliseconds kStopLook = std::chrono::milliseconds(5);
 constexpr std::chrono::milliseconds kEndingsLook = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kEndingsLimit = std::chrono::seconds(5);
 
@@ -222,6 +223,12 @@ net::Task<> Egress::stop(Error reason) {
       for (const auto& client : links_)
         if (client->endings) client->endings->more.set();
     const auto slept = co_await net::sleep_for(std::chrono::milliseconds(25));
+    if (!slept) break;
+  }
+  for (const auto& client : std::list(links_)) client->link->mux->close(reason);
+  // Each goes when its last words have left, or it has waited long enough for that.
+  while (!links_.empty()) {
+    const auto slept = co_await net::sleep_for(kStopLook);
     if (!slept) break;
   }
   tasks_.cancel();

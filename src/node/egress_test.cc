@@ -57,7 +57,7 @@ struct Rig {
       : executor(on),
         control([this](const std::string&, const std::string&) { return lease_answer(); }),
         leases(on, control, clock, kNode.node),
-        watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&) {}}),
+        watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&, const auto&) {}}),
         egress(on, kNode.node, {spool, leases, cancels, clock, 5s}, watch, limits),
         tasks(on) {
     const auto now = Clock::real().wall();

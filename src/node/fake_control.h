@@ -2,6 +2,7 @@
 #pragma once
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,14 @@ class FakeControl : public api::ControlClient {
     for (const std::string& line : lines) {
       CO_CHECK(on_line(line));
     }
+    if (watch_ends) co_return *watch_ends;
     CO_CHECK(co_await net::sleep_for(std::chrono::hours(1)));
     co_return Result<>{};
   }
 
   int calls = 0;
-  std::vector<std::string> lines;  // what each watch says, before it falls silent
+  std::vector<std::string> lines;           // what each watch says, before it falls silent
+  std::optional<Result<>> watch_ends = {};  // or ends so
 
  private:
   Answer answer_;

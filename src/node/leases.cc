@@ -1,5 +1,8 @@
 #include "node/leases.h"
 
+#include <algorithm>
+#include <array>
+
 #include "base/id.h"
 #include "base/log.h"
 
@@ -9,6 +12,16 @@ namespace {
 constexpr std::chrono::milliseconds kRequestLimit = std::chrono::seconds(10);
 // A client that renews at half-time has this much longer, for the way to the control plane.
 constexpr std::chrono::milliseconds kRenewalSlack = std::chrono::seconds(5);
+
+// Why the control plane ends something. Access that was taken away does not come back by itself; what an admin ended or
+// changed may be begun anew.
+Error ended_by_control_plane(const std::string& reason, std::string_view code) {
+  constexpr std::array<std::string_view, 3> kAgain = {"session_ended", "resource_changed", "not_egress"};
+  if (std::ranges::find(kAgain, code) != kAgain.end())
+    return {Code::kUnavailable, reason, std::string(code), Hop::kControlPlane};
+  if (code == "signed_out") return {Code::kUnauthenticated, reason, std::string(code), Hop::kControlPlane};
+  return {Code::kDenied, reason, "revoked", Hop::kControlPlane};
+}
 
 }  // namespace
 
@@ -110,7 +123,7 @@ void LeaseCache::end(Entry& entry, const Error& reason) {
   for (LeaseHolder* holder : std::exchange(entry.holders, {})) holder->lease_ended(reason);
 }
 
-void LeaseCache::revoke(const std::vector<std::string>& leases, const std::string& reason) {
+void LeaseCache::revoke(const std::vector<std::string>& leases, const std::string& reason, std::string_view code) {
   const std::set<std::string> ids(leases.begin(), leases.end());
   if (requests_ > 0) overtaken_.insert(leases.begin(), leases.end());
   for (auto entry = entries_.begin(); entry != entries_.end();) {
@@ -122,18 +135,18 @@ void LeaseCache::revoke(const std::vector<std::string>& leases, const std::strin
                                 {"resource", entry->first.resource},
                                 {"why", reason},
                                 {"sessions", entry->second.holders.size()}});
-    end(entry->second, Error{Code::kDenied, reason, "revoked", Hop::kControlPlane});
+    end(entry->second, ended_by_control_plane(reason, code));
     entry = entries_.erase(entry);
   }
 }
 
-void LeaseCache::end_session(const std::string& session, const std::string& reason) {
+void LeaseCache::end_session(const std::string& session, const std::string& reason, std::string_view code) {
   for (auto& [key, entry] : entries_)
     for (LeaseHolder* holder : entry.holders)
       if (holder->session_id() == session) {
         entry.holders.erase(holder);
         forget(entry);  // what may not go on may not begin again on the same lease
-        holder->lease_ended(Error{Code::kDenied, reason, "revoked", Hop::kControlPlane});
+        holder->lease_ended(ended_by_control_plane(reason, code));
         return;
       }
 }

@@ -134,8 +134,14 @@ api::AuditRecord NodeSession::blank(std::string kind) {
   return record;
 }
 
+void NodeSession::let_in() {
+  if (!std::exchange(let_in_, true) && parts_.on_entrance) parts_.on_entrance(lease_->resource, Entrance::kLetIn);
+}
+
 void NodeSession::end(const Result<>& outcome) {
   if (std::exchange(ended_, true)) return;
+  if (!let_in_ && !outcome && outcome.error().hop == Hop::kResource && parts_.on_entrance)
+    parts_.on_entrance(lease_->resource, Entrance::kKeptOut);
   api::AuditRecord record = blank("session.ended");
   record.bytes_in = bytes_in_;
   record.bytes_out = bytes_out_;

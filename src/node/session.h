@@ -30,6 +30,8 @@ struct AuditCounters {
   std::uint64_t lost = 0;  // records that could not be kept, of resources whose audit is best-effort
 };
 
+enum class Entrance { kLetIn, kKeptOut };
+
 struct SessionParts {
   audit::Spool& spool;
   LeaseCache& leases;
@@ -37,6 +39,8 @@ struct SessionParts {
   const Clock& clock;
   std::chrono::milliseconds dial_limit;
   AuditCounters* counters = nullptr;  // may be left out
+  // Told of each session whether its resource let it in; may be left out.
+  std::function<void(const std::string& resource, Entrance entrance)> on_entrance = {};
 };
 
 class NodeSession final : public protocols::Session, public LeaseHolder {
@@ -57,6 +61,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   const Clock& clock() const override { return parts_.clock; }
   net::StopSignal& stop() override { return stop_; }
   net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) override;
+  void let_in() override;
   protocols::DerivedKeys& derived_keys() override { return *derived_keys_; }
   Result<> record(audit::Query query) override;
   audit::Mode audit_mode() const override { return mode_; }
@@ -97,6 +102,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   BootTime started_{};
   std::vector<protocols::CancelKey> offered_;
+  bool let_in_ = false;
   bool ended_ = true;  // until its beginning is on record
 };
 

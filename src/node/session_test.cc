@@ -114,6 +114,33 @@ CO_TEST(NodeSession, OneLostMidwayIsRecordedAsEndedToo) {
   EXPECT_EQ(rig.spool.records[1].kind, "session.ended");
 }
 
+CO_TEST(NodeSession, TellsWhetherItsResourceLetItIn) {
+  Rig rig(co_await net::this_executor());
+  const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
+  CO_ASSERT_OK(lease);
+  std::vector<Entrance> told;
+  SessionParts parts = rig.parts();
+  parts.on_entrance = [&](const std::string& resource, Entrance entrance) {
+    EXPECT_EQ(resource, "rs-1");
+    told.push_back(entrance);
+  };
+  const auto run = [&](bool in, Result<> outcome) {
+    told.clear();
+    auto session = NodeSession::begin(parts, *lease, "t-1");
+    if (!session) return;
+    if (in) (*session)->let_in();
+    (*session)->end(outcome);
+  };
+  run(true, {});
+  EXPECT_EQ(told, std::vector{Entrance::kLetIn});
+  run(true, std::unexpected(Error{Code::kIo, "lost later", {}, Hop::kResource}));
+  EXPECT_EQ(told, std::vector{Entrance::kLetIn});
+  run(false, std::unexpected(Error{Code::kIo, "refused", "connection_refused", Hop::kResource}));
+  EXPECT_EQ(told, std::vector{Entrance::kKeptOut});
+  run(false, std::unexpected(Error{Code::kProtocol, "the client is to blame", {}, Hop::kEgress}));
+  EXPECT_TRUE(told.empty());
+}
+
 net::Task<Result<>> cancelled(int* count) {
   ++*count;
   co_return Result<>{};

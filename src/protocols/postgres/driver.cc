@@ -140,6 +140,7 @@ class PostgresDriver final : public Driver {
            co_await reach({granted.name, granted.settings, granted.hosts, dial, kSignInLimit}, std::move(as)));
     cancel_ = [host = reached.host, tls = reached.tls, key = reached.in.key] { return cancel_at(host, tls, key); };
     offered_ = session_.offer_cancel(cancel_);
+    session_.let_in();
     co_return reached;
   }
 

@@ -23,6 +23,7 @@ inline constexpr std::array<std::string_view, 13> kSettingNames = {"application_
 Result<> check(const Settings& settings, std::string_view username);
 std::unique_ptr<Driver> make(Session& session);
 net::Task<> refuse(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit);
+std::unique_ptr<Onlooker> look_on(ByteView first);
 net::Task<Result<>> probe(Target target, Dial dial, std::chrono::milliseconds limit);
 
 }  // namespace portolan::protocols::postgres
