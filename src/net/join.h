@@ -24,6 +24,9 @@ class Inspector {
   // join. `then` may outlive the join, which reads no further in this direction meanwhile.
   virtual bool must_wait(Direction) { return false; }
   virtual void may_pass(Direction, std::move_only_function<void(Result<>)>) {}
+  // Asked when the source of a direction has ended, before the other side is told: an error ends the join with it, in
+  // place of the half-close.
+  virtual Result<> at_end(Direction) { return {}; }
 };
 
 struct JoinOptions {
