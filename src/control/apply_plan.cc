@@ -48,14 +48,15 @@ bool is_shown(std::string_view member) {
   constexpr std::string_view kHidden[] = {"id", "created", "revision", "email", "account", "role", "resource"};
   return std::ranges::find(kHidden, member) == std::end(kHidden);
 }
-bool is_secret(std::string_view member) { return member == "sealed_password" || member == "password_hash"; }
+bool is_secret(std::string_view member) { return member.starts_with("sealed_") || member == "password_hash"; }
 
 void compare(const std::string& member, const std::string& before, const std::string& after,
              std::vector<api::ApplyMember>& out) {
   if (before == after) return;
   if (!is_secret(member)) return out.push_back({member, text_of(before), text_of(after)});
   const auto shown = [](const std::string& secret, const char* word) { return secret.empty() ? Shown() : Shown(word); };
-  out.push_back({"password", shown(before, "(set)"), shown(after, before.empty() ? "(set)" : "(changed)")});
+  const char* name = member == "sealed_tls_key" ? "tls_key" : "password";
+  out.push_back({name, shown(before, "(set)"), shown(after, before.empty() ? "(set)" : "(changed)")});
 }
 void compare(const std::string& member, const std::map<std::string, std::string>& before,
              const std::map<std::string, std::string>& after, std::vector<api::ApplyMember>& out) {
@@ -429,6 +430,7 @@ Result<Resource> Planner::resource_for(const api::ApplyResource& asked, const Re
   PL_CHECK(check_resource_password(asked.password));
   if (asked.password) resource.sealed_password = reseal_password(context_.sealing, resource, *asked.password);
   PL_CHECK(check_resource(resource));
+  PL_CHECK(set_tls_key(context_.sealing, resource, asked.tls_key));
   if (resource.local_port == 0) {
     PL_TRY(resource.local_port, ports_.choose(usual_local_port(*protocol, resource)));
   }

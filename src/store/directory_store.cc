@@ -11,6 +11,7 @@
 #include "store/migrations/directory_002_admin.h"
 #include "store/migrations/directory_003_keys.h"
 #include "store/migrations/directory_004_kept_answers.h"
+#include "store/migrations/directory_005_tls_keys.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -21,7 +22,8 @@ using directory::Snapshot;
 constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDirectory001},
                                      {2, "directory: administration", migrations::kDirectory002},
                                      {3, "directory: keys", migrations::kDirectory003},
-                                     {4, "directory: kept answers", migrations::kDirectory004}};
+                                     {4, "directory: kept answers", migrations::kDirectory004},
+                                     {5, "directory: keys of client certificates", migrations::kDirectory005}};
 
 struct State {
   std::string epoch;

@@ -146,7 +146,8 @@ class PostgresDriver final : public Driver {
                              as.database.empty() ? as.user : as.database);
     const auto dial = [&session = session_](std::size_t host) { return session.dial(host); };
     CO_TRY(Reached reached,
-           co_await reach({granted.name, granted.settings, granted.hosts, dial, kSignInLimit}, std::move(as)));
+           co_await reach({granted.name, granted.settings, granted.hosts, granted.tls_key, dial, kSignInLimit},
+                          std::move(as)));
     cancel_ = [host = reached.host, tls = reached.tls, key = reached.in.key] { return cancel_at(host, tls, key); };
     offered_ = session_.offer_cancel(cancel_);
     co_return reached;
