@@ -124,11 +124,13 @@ struct ResourceView {
   std::vector<std::string> egress_nodes = {};
   WallTime created{};
   std::map<std::string, std::string> tags = {};
+  bool has_tls_key = false;
+  std::vector<std::string> warnings = {};
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(ResourceView, (),
                       (id, name, type, host, port, local_port, settings, username, has_password, egress_nodes, created,
-                       tags, revision))
+                       tags, has_tls_key, warnings, revision))
 struct ResourceCreate {
   std::string name;
   std::string type;
@@ -138,11 +140,12 @@ struct ResourceCreate {
   std::optional<std::map<std::string, std::string>> settings = {};
   std::optional<std::string> username = {};
   std::optional<Secret> password = {};
+  std::optional<Secret> tls_key = {};  // PEM, of the certificate in the settings
   std::optional<std::vector<std::string>> egress_nodes = {};
   std::optional<std::map<std::string, std::string>> tags = {};
 };
 BOOST_DESCRIBE_STRUCT(ResourceCreate, (),
-                      (name, type, host, port, local_port, settings, username, password, egress_nodes, tags))
+                      (name, type, host, port, local_port, settings, username, password, tls_key, egress_nodes, tags))
 struct ResourceUpdate {
   std::optional<std::string> name = {};
   std::optional<std::string> host = {};
@@ -151,13 +154,15 @@ struct ResourceUpdate {
   std::optional<std::map<std::string, std::string>> settings = {};
   std::optional<std::string> username = {};
   std::optional<Secret> password = {};
+  std::optional<Secret> tls_key = {};  // PEM, of the certificate in the settings
   std::optional<std::vector<std::string>> egress_nodes = {};
   std::optional<std::map<std::string, std::string>> tags = {};  // all of them, in the place of those before
   // The password that is kept goes to another host or port only if this is true, or it is given anew.
   std::optional<bool> keep_password = {};
 };
 BOOST_DESCRIBE_STRUCT(ResourceUpdate, (),
-                      (name, host, port, local_port, settings, username, password, egress_nodes, tags, keep_password))
+                      (name, host, port, local_port, settings, username, password, tls_key, egress_nodes, tags,
+                       keep_password))
 
 struct NodeStatusView {
   std::string id;

@@ -65,6 +65,11 @@ Kind<api::ResourceView> kind() {
           print_resource};
 }
 
+Result<> print_with_warnings(Context& context, api::ResourceView resource) {
+  for (const auto& warning : resource.warnings) context.out.warn(resource.name + ": " + warning);
+  return print_one(context, kind(), std::move(resource));
+}
+
 struct Options {
   std::string name;
   std::string url;
@@ -77,6 +82,7 @@ struct Options {
   std::string password_file;
   bool ask_password = false;
   bool keep_password = false;
+  std::string tls_key_file;
   std::vector<std::string> settings;
   std::vector<std::string> setting_files;
   std::vector<std::string> egress;
@@ -127,6 +133,12 @@ Result<std::optional<Secret>> password_of(const Options& options) {
   return std::optional(std::move(secret));
 }
 
+Result<std::optional<Secret>> tls_key_of(const Options& options) {
+  if (options.tls_key_file.empty()) return std::optional<Secret>();
+  PL_TRY(auto key, secret_from_file(options.tls_key_file));
+  return std::optional(std::move(key));
+}
+
 Result<api::ResourceCreate> from_url(const Options& options) {
   if (!options.type.empty() || !options.host.empty() || options.port != 0)
     return wrong_usage("--url says the type, the host and the port already");
@@ -163,8 +175,10 @@ Result<> create(Context& context, Options& options) {
   if (!tags.empty()) request.tags = std::move(tags);
   PL_TRY(auto password, password_of(options));
   if (password) request.password = std::move(password);
+  PL_TRY(auto tls_key, tls_key_of(options));
+  if (tls_key) request.tls_key = std::move(tls_key);
   PL_TRY(auto made, call_post<api::ResourceView>("/v1/resources", std::move(request)));
-  return print_one(context, kind(), std::move(made));
+  return print_with_warnings(context, std::move(made));
 }
 
 // Settings and tags are replaced one by one: those that are not named stay. They are sent as a whole, made from what is
@@ -203,6 +217,7 @@ Result<> update(Context& context, Options& options) {
         options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
   PL_CHECK(merge(options, path, request));
   PL_TRY(request.password, password_of(options));
+  PL_TRY(request.tls_key, tls_key_of(options));
   if (request.password && options.keep_password) return wrong_usage("give one of a new password and --keep-password");
   if (json::encode(request) == "{}")
     return wrong_usage("nothing to change; see: portolan admin resources update --help");
@@ -210,7 +225,7 @@ Result<> update(Context& context, Options& options) {
   if (!changed && changed.error().reason == "password_not_kept")
     changed.error().message += ": --ask-password, --password-file FILE or --keep-password";
   PL_CHECK(changed);
-  return print_one(context, kind(), std::move(*changed));
+  return print_with_warnings(context, std::move(*changed));
 }
 
 void add_common(CLI::App& app, Options& options) {
@@ -219,6 +234,8 @@ void add_common(CLI::App& app, Options& options) {
   app.add_option("--username", options.username, "whom Portolan signs in there as");
   app.add_option("--password-file", options.password_file, "a file with that user's password, - for standard input");
   app.add_flag("--ask-password", options.ask_password, "ask for that user's password on the terminal");
+  app.add_option("--tls-key-file", options.tls_key_file,
+                 "the private key, in PEM, of the certificate that Portolan shows there (setting tls_certificate)");
   app.add_option("--setting", options.settings,
                  "NAME=VALUE, a setting of the protocol, such as tls=verify-full; an empty value removes it")
       ->allow_extra_args(false);

@@ -82,6 +82,7 @@ class Resources {
     make_text(entry, "tags");
     if (!errors.note(take_url(entry, path))) return;
     take_setting_files(entry, path, errors);
+    errors.note(take_tls_key(entry, path));
     errors.note(take_password(entry, path));
   }
 
@@ -151,6 +152,20 @@ class Resources {
     if (text) return Named{std::move(*text), path + "." + member};
     if (of_url) return Named{*of_url, path + ".url." + member};
     return std::nullopt;
+  }
+
+  Result<> take_tls_key(object& entry, const std::string& path) {
+    PL_TRY(const auto file, take_named(entry, "tls_key_file", path, url_.tls_key_file));
+    const bool literal = entry.contains("tls_key");
+    if (file && literal) return wrong(path, "the tls_key is given more than once; use tls_key_file");
+    if (literal && literals_ == Literals::kRefused)
+      return wrong(path + ".tls_key",
+                   "others can read this file; use tls_key_file, or make the file yours alone: chmod 600");
+    if (!file) return {};
+    auto key = reader_.password_file(file->what);
+    if (!key) return std::unexpected(std::move(key).error().within(file->path));
+    entry["tls_key"] = key->reveal();
+    return {};
   }
 
   Result<> take_password(object& entry, const std::string& path) {

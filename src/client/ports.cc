@@ -5,7 +5,9 @@
 
 #include <array>
 #include <charconv>
+#include <set>
 
+#include "api/lease.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "net/backoff.h"
@@ -122,8 +124,12 @@ Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
 net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string trace) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   net::Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(1));
+  std::set<std::string> too_old;  // egresses of a release that does not understand what the resource needs
   for (;;) {
-    auto opened = co_await paths_.open(resource_, "open", trace);
+    api::AgentResource resource = resource_;
+    std::erase_if(resource.egress, [&](const auto& egress) { return too_old.contains(egress); });
+    const bool is_last = resource.egress.size() == 1;
+    auto opened = co_await paths_.open(std::move(resource), "open", trace);
     Result<> done;
     if (!opened) {
       done = std::unexpected(opened.error());
@@ -132,6 +138,8 @@ net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string tr
       if (!head.empty()) done = co_await net::write(*opened->stream, head);
       if (done) done = co_await opened->stream->answered(kAnswerLimit);
       if (done) co_return std::move(*opened);
+      if (done.error().reason == api::kLeaseNotUnderstood && !is_last && too_old.insert(opened->egress).second)
+        continue;
     }
     if (!done.error().retry_can_help() || done.error().hop == Hop::kResource ||
         std::chrono::steady_clock::now() >= until)

@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "base/words.h"
+#include "protocols/features.h"
 
 namespace portolan::control {
 namespace {
@@ -15,8 +16,10 @@ constexpr std::size_t kReasonLimit = 512;
 constexpr std::size_t kCodeLimit = 64;
 constexpr std::size_t kRemovedKept = 4096;
 constexpr std::size_t kProtocolsLimit = 64;
+constexpr std::size_t kFeaturesLimit = 1024;
 constexpr std::size_t kSoon = 64;  // so many new ones are checked at once; more are spread
 constexpr double kBurst = 20;
+constexpr std::string_view kNotUnderstood = "not_understood";
 constexpr std::chrono::milliseconds kAway = std::chrono::minutes(1);  // a node that has not asked has no share
 constexpr std::chrono::milliseconds kComeAgain = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kNotSooner = std::chrono::seconds(1);
@@ -59,7 +62,7 @@ Checks::Checks(const Clock& clock, CheckRules rules, Credential credential)
     : clock_(clock), rules_(rules), credential_(std::move(credential)), asked_(rules.asked_rate, kBurst) {}
 
 Checks::Worker& Checks::worker(const std::string& node) {
-  return workers_.try_emplace(node, Worker{{}, {}, 0, Allowance(rules_.rate, kBurst), {}}).first->second;
+  return workers_.try_emplace(node, Worker{{}, {}, 0, Allowance(rules_.rate, kBurst), {}, {}}).first->second;
 }
 
 // ---- the directory ----
@@ -91,8 +94,8 @@ void Checks::follow(const LookupPtr& lookup) {
     if (untouched) {
       targets.insert(targets.end(), std::move(known));
     } else {
-      Target target{resource.type, resource.host,    resource.username, resource.sealed_password,
-                    resource.port, resource.settings};
+      Target target{resource.type,           resource.host, resource.username, resource.sealed_password,
+                    resource.sealed_tls_key, resource.port, resource.settings};
       is_new_target = !known || !(known.mapped().target == target);
       targets.emplace_hint(targets.end(), id, Known{std::move(target), resource.revision});
     }
@@ -166,13 +169,25 @@ void Checks::remove(const Key& key) {
 
 // ---- handing out ----
 
-void Checks::node_can(const std::string& node, const std::vector<std::string>& protocols) {
+void Checks::node_can(const std::string& node, const std::vector<std::string>& protocols,
+                      const std::vector<std::string>& understands) {
   Worker& at = worker(node);
   at.seen = clock_.boot();
   std::set<std::string> can;
   for (const auto& protocol : protocols)
     if (can.size() < kProtocolsLimit && protocol.size() <= kCodeLimit) can.insert(protocol);
+  std::vector<std::string> has;
+  for (const auto& feature : understands)
+    if (has.size() < kFeaturesLimit && feature.size() <= kCodeLimit) has.push_back(feature);
+  if (at.protocols == can && at.understands == has) return;
   at.protocols = std::move(can);
+  at.understands = std::move(has);
+  // Of another release than before: what was beyond it is looked at again.
+  for (auto& [key, plan] : plans_) {
+    if (key.second != node || !plan.task.empty()) continue;
+    const std::string& code = states_[key].code;
+    if (code == kNotUnderstood || code == "not_supported") schedule(key, plan, clock_.boot());
+  }
 }
 
 bool Checks::can_check(const std::string& node) const {
@@ -204,6 +219,7 @@ std::vector<api::CheckTask> Checks::take(const std::string& node) {
             "the node's version cannot check resources of type " + resource->second.type, 0);
       continue;
     }
+    if (!understood(key, plan, at, resource->second)) continue;
     if (!plan.asked && !at.allowance.take(now)) break;
     auto task = make_task(key, resource->second);
     if (!task) {
@@ -217,8 +233,19 @@ std::vector<api::CheckTask> Checks::take(const std::string& node) {
   return tasks;
 }
 
+// A node that lacks what the resource needs gets no lease for it: nobody can use the resource through it.
+bool Checks::understood(const Key& key, Plan& plan, const Worker& at, const directory::Resource& resource) {
+  const auto missing =
+      protocols::features_missing(protocols::features_needed(resource.type, resource.settings), at.understands);
+  if (missing.empty()) return true;
+  plan.asked = false;
+  apply(key, Health::kUnhealthy, std::string(kNotUnderstood),
+        "the node's release does not know " + protocols::features_in_words(missing) + ", which the resource needs", 0);
+  return false;
+}
+
 Result<api::CheckTask> Checks::make_task(const Key& key, const directory::Resource& resource) {
-  PL_TRY(auto password, credential_(resource));
+  PL_TRY(auto credential, credential_(resource));
   Plan& plan = plans_.find(key)->second;
   api::CheckTask task;
   task.id = make_id("ck");
@@ -230,7 +257,9 @@ Result<api::CheckTask> Checks::make_task(const Key& key, const directory::Resour
   task.port = resource.port;
   task.settings = resource.settings;
   task.username = resource.username;
-  task.password = std::move(password);
+  task.password = std::move(credential.password);
+  task.tls_key = std::move(credential.tls_key);
+  task.must_understand = protocols::features_needed(resource.type, resource.settings);
   task.deadline_ms = static_cast<std::uint64_t>(rules_.deadline.count());
   task.life_ms = static_cast<std::uint64_t>(rules_.life.count());
   // Twice the deadline: its answer may wait for others' and for its way.
@@ -265,7 +294,7 @@ bool Checks::answer(const std::string& node, const api::CheckResult& result) {
   Plan& plan = plans_.find(key)->second;
   plan.task.clear();
   plan.asked = false;
-  const bool left = !result.healthy && result.code == "not_understood";
+  const bool left = !result.healthy && result.code == kNotUnderstood;
   apply(key,
         result.healthy ? Health::kHealthy
         : left         ? Health::kUnknown

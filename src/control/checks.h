@@ -59,14 +59,19 @@ class Checks {
     std::uint64_t given = 0;  // credentials handed out
   };
   // The open credential of a resource, for a task.
-  using Credential = std::function<Result<Secret>(const directory::Resource&)>;
+  struct Secrets {
+    Secret password = {};
+    std::optional<Secret> tls_key = {};
+  };
+  using Credential = std::function<Result<Secrets>(const directory::Resource&)>;
 
   Checks(const Clock& clock, CheckRules rules, Credential credential);
 
   // Brings the book in line with the directory; quick if nothing has changed.
   void follow(const LookupPtr& lookup);
-  // The node is there and can check these protocols.
-  void node_can(const std::string& node, const std::vector<std::string>& protocols);
+  // The node is there, can check these protocols and has these features (protocols/features.h).
+  void node_can(const std::string& node, const std::vector<std::string>& protocols,
+                const std::vector<std::string>& understands = {});
   bool can_check(const std::string& node) const;
   // What the node shall check now, in the directory that was followed last.
   std::vector<api::CheckTask> take(const std::string& node);
@@ -123,10 +128,11 @@ class Checks {
     std::size_t out = 0;
     Allowance allowance;
     BootTime seen{};
+    std::vector<std::string> understands = {};
   };
   // What a check is made with; anything else about a resource does not matter here.
   struct Target {
-    std::string type, host, username, sealed_password;
+    std::string type, host, username, sealed_password, sealed_tls_key;
     std::uint16_t port = 0;
     std::map<std::string, std::string> settings;
     bool operator==(const Target&) const = default;
@@ -147,6 +153,7 @@ class Checks {
   Worker& worker(const std::string& node);
   void note_pair(const std::string& resource, const std::string& node, bool is_new_target, std::size_t& fresh);
   void schedule(const Key& key, Plan& plan, BootTime due);
+  bool understood(const Key& key, Plan& plan, const Worker& at, const directory::Resource& resource);
   void remove(const Key& key);
   void settle(const Key& key, Plan& plan, State& state, Health health);
   void changed(const Key& key, Plan& plan);

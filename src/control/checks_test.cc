@@ -12,9 +12,9 @@ using Health = Checks::Health;
 class Book {
  public:
   explicit Book(CheckRules rules = {})
-      : checks(clock, rules, [this](const directory::Resource& resource) -> Result<Secret> {
+      : checks(clock, rules, [this](const directory::Resource& resource) -> Result<Checks::Secrets> {
           if (unreadable) return fail(Code::kInvalid, "sealed by another key");
-          return Secret("password of " + resource.name);
+          return Checks::Secrets{Secret("password of " + resource.name), {}};
         }) {}
 
   void add_node(const std::string& id, const std::string& kind = "relay") {
@@ -323,6 +323,21 @@ TEST(Checks, ANodeThatCannotIsSaidToBeSo) {
   EXPECT_EQ(book.state().code, "not_supported");
   EXPECT_EQ(book.state().shown, Health::kUnknown);
   EXPECT_EQ(book.state().given, 0U);
+}
+
+TEST(Checks, ANodeThatDoesNotUnderstandIsUnhealthyUntilItDoes) {
+  One book;
+  book.snapshot.resources.begin()->second.settings = {{"hosts", "b:1"}};
+  book.publish();
+  EXPECT_TRUE(book.take().empty()) << "it does not say that it knows the setting";
+  EXPECT_EQ(book.state().code, "not_understood");
+  EXPECT_EQ(book.state().shown, Health::kUnhealthy);
+  EXPECT_EQ(book.state().reason, "the node's release does not know postgres.hosts, which the resource needs");
+  EXPECT_EQ(book.state().given, 0U) << "no credential left";
+  book.checks.node_can("n-1", {"postgres"}, {"postgres.hosts"});
+  const auto tasks = book.checks.take("n-1");
+  ASSERT_EQ(tasks.size(), 1U) << "at once, not after the pause of a failure";
+  EXPECT_EQ(tasks[0].must_understand, std::vector<std::string>{"postgres.hosts"});
 }
 
 TEST(Checks, ACredentialThatCannotBeReadGoesNowhere) {

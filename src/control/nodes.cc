@@ -7,6 +7,7 @@
 #include "control/collection.h"
 #include "control/join.h"
 #include "control/objects.h"
+#include "protocols/features.h"
 
 namespace portolan::control {
 namespace {
@@ -49,7 +50,8 @@ void Nodes::add_to(Routes& routes) {
   routes.add_at_once("POST /v1/leases", [this](const Exchange& exchange) -> Answer {
     presence_.seen(exchange.caller.node);
     PL_TRY(const auto request, exchange.body<api::LeaseRequest>());
-    PL_TRY(const auto lease, leases_.grant(*exchange.lookup, exchange.caller.node, request));
+    const auto understood = protocols::split_features(exchange.call.request.parameter("understands").value_or(""));
+    PL_TRY(const auto lease, leases_.grant(*exchange.lookup, exchange.caller.node, request, understood));
     return ok(lease);
   });
   routes.add_at_once("POST /v1/node/sessions", [this](const Exchange& exchange) { return sessions(exchange); });

@@ -128,7 +128,11 @@ std::vector<Operation> of_nodes() {
       take<api::AuditBatch, api::AuditAcknowledged>("POST /v1/node/audit", "hand over records that have no chain"),
       take<api::ChainBatch, api::AuditAcknowledged>("POST /v1/node/audit/chain",
                                                     "hand over records of a chain, and signed heads"),
-      take<api::LeaseRequest, api::Lease>("POST /v1/leases", "permission and credential for one session's account"),
+      {.route = "POST /v1/leases",
+       .summary = "permission and credential for one session's account",
+       .request = schema_of<api::LeaseRequest>,
+       .answer = schema_of<api::Lease>,
+       .parameters = {{"understands", "the features that the node has, separated by commas"}}},
   };
 }
 

@@ -86,6 +86,8 @@ class Joiner : public std::enable_shared_from_this<Joiner> {
       PL_TRY(auto chunk, flow.from.try_read());
       if (chunk.kind == Chunk::Kind::kWait) return wait_readable(flow);
       if (chunk.kind == Chunk::Kind::kEnd) {
+        if (options_.inspector != nullptr) PL_CHECK(options_.inspector->at_end(flow.direction));
+        if (finished_) return Step::kFinished;
         flow.state = Flow::State::kDraining;
         return Step::kAgain;
       }

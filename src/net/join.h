@@ -26,6 +26,9 @@ class Inspector {
   virtual void may_pass(Direction, std::move_only_function<void(Result<>)>) {}
   // Told of what the other side has accepted, every byte once and in order.
   virtual void passed(Direction, ByteView) {}
+  // Asked when the source of a direction has ended, before the other side is told: an error ends the join with it, in
+  // place of the half-close.
+  virtual Result<> at_end(Direction) { return {}; }
 };
 
 struct JoinOptions {

@@ -164,6 +164,40 @@ struct Stopper : Inspector {
   }
 };
 
+CO_TEST(Join, AnInspectorMayTakeAnEndForTheEndOfAll) {
+  struct Ends : Inspector {
+    Result<> inspect(Direction, ByteView) override { return {}; }
+    Result<> at_end(Direction direction) override {
+      seen += direction == Direction::kForward ? 'f' : 'b';
+      if (direction == Direction::kForward) return {};
+      return fail(Code::kEof, "it is gone");
+    }
+    std::string seen;
+  };
+  for (const bool client_first : {false, true}) {
+    Ends ends;
+    Chain chain(co_await boost::asio::this_coro::executor);
+    chain.start({.inspector = &ends});
+    if (client_first) {
+      CO_ASSERT_OK(chain.client->shutdown_send());
+      auto told = co_await read(*chain.server);
+      EXPECT_EQ(text_of(told), "");
+    }
+    auto wrote = co_await write(*chain.server, as_bytes("last words"));
+    CO_ASSERT_OK(wrote);
+    CO_ASSERT_OK(chain.server->shutdown_send());
+    co_await chain.group.join();
+    EXPECT_FALSE(chain.joined->outcome);
+    EXPECT_EQ(chain.joined->outcome.error().message, "it is gone");
+    EXPECT_EQ(ends.seen, client_first ? "fb" : "b");
+    EXPECT_EQ(chain.joined->backward, 10U);
+    wrote = co_await write(*chain.a, as_bytes(", and mine"));
+    CO_ASSERT_OK(wrote);  // the client has not been told of an end
+    auto got = co_await read(*chain.client);
+    EXPECT_EQ(text_of(got), "last words, and mine");
+  }
+}
+
 CO_TEST(Join, StopsWithTheReason) {
   StopSignal stop;
   Chain chain(co_await boost::asio::this_coro::executor);

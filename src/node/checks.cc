@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/words.h"
 #include "net/tcp.h"
+#include "protocols/features.h"
 
 namespace portolan::node {
 namespace {
@@ -49,10 +50,11 @@ std::vector<std::string> Checks::protocols() {
 }
 
 void Checks::begin(api::CheckTask task) {
-  if (!task.must_understand.empty()) {
+  const auto missing = protocols::features_missing(task.must_understand, protocols::features_understood());
+  if (!missing.empty()) {
     finish(task,
            fail(Code::kUnavailable,
-                "the node does not understand " + quoted(task.must_understand.front()) + ", which the check asks for",
+                "the node does not understand " + protocols::features_in_words(missing) + ", which the check asks for",
                 "not_understood"),
            std::chrono::milliseconds(0));
     return;
@@ -71,7 +73,8 @@ net::Task<Result<>> Checks::probe(const protocols::Protocol& protocol, const api
     if (!stream) co_return std::unexpected(std::move(stream).error());
     co_return std::move(*stream);
   };
-  protocols::Target target{task.name, hosts, task.settings, task.username, task.password};
+  protocols::Target target{task.name,     hosts,         task.settings,
+                           task.username, task.password, task.tls_key.value_or(Secret())};
   co_return co_await net::with_timeout(protocol.probe(std::move(target), dial, deadline), deadline);
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <array>
+#include <span>
 
 #include "base/id.h"
 #include "base/log.h"
+#include "protocols/features.h"
 
 namespace portolan::node {
 namespace {
@@ -26,7 +28,11 @@ Error ended_by_control_plane(const std::string& reason, std::string_view code) {
 }  // namespace
 
 LeaseCache::LeaseCache(const net::Executor& executor, api::ControlClient& client, const Clock& clock, std::string node)
-    : executor_(executor), client_(client), clock_(clock), node_(std::move(node)) {}
+    : executor_(executor),
+      client_(client),
+      clock_(clock),
+      node_(std::move(node)),
+      understood_(protocols::features_understood()) {}
 
 net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::get(LeaseKey key, std::string assertion,
                                                                      std::optional<std::chrono::milliseconds> away) {
@@ -64,7 +70,8 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
   const auto event = std::make_shared<net::Event>(executor_);
   asking_[key] = event;
   ++requests_;
-  auto answer = co_await client_.call("POST", "/v1/leases", {},
+  // Beside the request, which older control planes decode strictly.
+  auto answer = co_await client_.call("POST", "/v1/leases", {{"understands", protocols::join_features(understood_)}},
                                       json::encode(api::LeaseRequest{std::move(assertion), make_id("rq")}));
   if (const auto mine = asking_.find(key); mine != asking_.end() && mine->second == event) asking_.erase(mine);
   Result<std::shared_ptr<const api::Lease>> result = fail(Code::kInternal, "no lease");
@@ -73,6 +80,7 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
   } else {
     // Strictly: what this node does not understand it must not serve.
     auto lease = json::decode<api::Lease>(*answer, json::Unknown::kRefuse);
+    wipe(std::as_writable_bytes(std::span(answer->data(), answer->size())));
     result = lease ? take_over(key, std::move(*lease))
                    : std::unexpected(std::move(lease).error().within("lease from the control plane"));
   }
@@ -82,7 +90,7 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
 }
 
 Result<std::shared_ptr<const api::Lease>> LeaseCache::take_over(const LeaseKey& key, api::Lease lease) {
-  PL_CHECK(api::check_lease(lease));
+  PL_CHECK(api::check_lease(lease, understood_));
   if (lease.account != key.account || lease.device != key.device || lease.resource != key.resource ||
       lease.node != node_)
     return fail(Code::kProtocol, "the control plane gave a lease for somebody else");

@@ -83,6 +83,7 @@ class LeaseCache {
   api::ControlClient& client_;
   const Clock& clock_;
   std::string node_;
+  const std::vector<std::string> understood_;
   std::chrono::milliseconds grace_ = std::chrono::minutes(5);
   std::map<LeaseKey, Entry> entries_;
   std::map<LeaseKey, std::shared_ptr<net::Event>> asking_;

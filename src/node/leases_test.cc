@@ -125,7 +125,18 @@ CO_TEST(LeaseCache, RefusesWhatItDoesNotUnderstand) {
     return lease;
   });
   const auto lease = co_await rig.cache.get(kKey, "assertion", std::nullopt);
-  EXPECT_FALSE(lease);
+  CO_ASSERT_ERROR(lease, Code::kDenied);
+  EXPECT_EQ(lease.error().stable_code(), "lease_not_understood");
+}
+
+CO_TEST(LeaseCache, ServesWhatItUnderstands) {
+  const auto executor = co_await net::this_executor();
+  Rig rig(executor, [] {
+    api::Lease lease = lease_for(kKey);
+    lease.must_understand = {"strict-audit", "postgres.hosts"};
+    return lease;
+  });
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "assertion", std::nullopt));
 }
 
 CO_TEST(LeaseCache, RevocationEndsTheSessionsOfThatLeaseOnly) {

@@ -9,6 +9,7 @@
 #include "api/assertion.h"
 #include "base/log.h"
 #include "net/backoff.h"
+#include "protocols/features.h"
 
 namespace portolan::node {
 namespace {
@@ -127,6 +128,7 @@ net::Task<Result<std::chrono::milliseconds>> Reporter::report_once() {
   health.uptime_s =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(clock_.boot() - began_).count());
   health.checks = Checks::protocols();
+  health.understands = protocols::features_understood();
   process_.fill(health.load);
   facts_(health);
   health.results = checks_.take();

@@ -57,8 +57,16 @@ NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> l
       trace_(std::move(trace)),
       mode_(mode),
       started_(parts.clock.boot()) {
-  granted_ = {lease_->account,  lease_->email,   lease_->device, lease_->resource, lease_->name, std::move(hosts), {},
-              lease_->username, lease_->password};
+  granted_ = {lease_->account,
+              lease_->email,
+              lease_->device,
+              lease_->resource,
+              lease_->name,
+              std::move(hosts),
+              {},
+              lease_->username,
+              lease_->password,
+              lease_->tls_key.value_or(Secret())};
   granted_.settings = protocols::own_settings(lease_->settings);
 }
 

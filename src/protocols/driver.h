@@ -49,6 +49,7 @@ struct Target {
   Settings settings;
   std::string username;
   Secret password;
+  Secret tls_key;  // PEM, of the certificate in the settings; empty: none
 };
 // Connects to one of the target's hosts, plain TCP.
 using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>(std::size_t host)>;

@@ -31,6 +31,7 @@ struct Granted {
   std::map<std::string, std::string> settings;
   std::string username;
   Secret password;
+  Secret tls_key;  // PEM, of the certificate in the settings; empty: none
 };
 
 // A way to cancel what a session is doing, from another connection of the same client (PostgreSQL CancelRequest, MySQL

@@ -12,6 +12,7 @@
 #include "store/migrations/directory_003_keys.h"
 #include "store/migrations/directory_004_kept_answers.h"
 #include "store/migrations/directory_005_names.h"
+#include "store/migrations/directory_006_tls_keys.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -23,7 +24,8 @@ constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDire
                                      {2, "directory: administration", migrations::kDirectory002},
                                      {3, "directory: keys", migrations::kDirectory003},
                                      {4, "directory: kept answers", migrations::kDirectory004},
-                                     {5, "directory: names in activities", migrations::kDirectory005}};
+                                     {5, "directory: names in activities", migrations::kDirectory005},
+                                     {6, "directory: keys of client certificates", migrations::kDirectory006}};
 
 struct State {
   std::string epoch;

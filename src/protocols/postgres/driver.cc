@@ -73,6 +73,14 @@ class Tap final : public net::Inspector {
       then(std::unexpected(not_on_record(std::move(kept).error())));
     });
   }
+  // A server closes when it is done with a client, and at no other time. A client that is not done has to be told, and
+  // not only when it speaks next.
+  Result<> at_end(net::Direction direction) override {
+    if (direction == net::Direction::kForward) client_ended_ = true;
+    if (client_ended_ || inspect_.terminated()) return {};
+    return std::unexpected(
+        Error{Code::kEof, "the server has closed the connection", "resource_closed", Hop::kResource});
+  }
   // Whether, after `passed` bytes, a message of ours can follow on the client's stream.
   bool may_speak_after(std::uint64_t passed) const {
     return (at_boundary_ && passed == inspected_) || (last_.at_boundary && passed == last_.inspected);
@@ -89,6 +97,7 @@ class Tap final : public net::Inspector {
     bool at_boundary = true;
   } last_ = {};  // as it was before the last piece, which may have to wait
   bool at_boundary_ = true;
+  bool client_ended_ = false;
 };
 
 class PostgresDriver final : public Driver {
@@ -137,7 +146,8 @@ class PostgresDriver final : public Driver {
                              as.database.empty() ? as.user : as.database);
     const auto dial = [&session = session_](std::size_t host) { return session.dial(host); };
     CO_TRY(Reached reached,
-           co_await reach({granted.name, granted.settings, granted.hosts, dial, kSignInLimit}, std::move(as)));
+           co_await reach({granted.name, granted.settings, granted.hosts, granted.tls_key, dial, kSignInLimit},
+                          std::move(as)));
     cancel_ = [host = reached.host, tls = reached.tls, key = reached.in.key] { return cancel_at(host, tls, key); };
     offered_ = session_.offer_cancel(cancel_);
     session_.let_in();
@@ -173,6 +183,8 @@ class PostgresDriver final : public Driver {
 
     Error why = stop.stopped() ? *stop.reason() : std::move(joined.outcome).error().at(Hop::kEgress);
     Bytes last = stop.stopped() ? termination(why, session_.trace()) : refusal(why, session_.trace());
+    // What the server has said of its end stands for itself.
+    if (!stop.stopped() && tap.inspect().server_said_why()) last.clear();
     if (tap.may_speak_after(joined.backward)) co_await say_goodbye(*client, std::move(last));
     client.reset();
     // A server at work does not look whether anybody is there any more: what was taken away would go on to its end.

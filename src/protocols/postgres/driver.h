@@ -6,7 +6,7 @@
 
 namespace portolan::protocols::postgres {
 
-inline constexpr std::array<std::string_view, 13> kSettingNames = {"application_name",
+inline constexpr std::array<std::string_view, 14> kSettingNames = {"application_name",
                                                                    "channel_binding",
                                                                    "client_tls",
                                                                    "database",
@@ -18,6 +18,7 @@ inline constexpr std::array<std::string_view, 13> kSettingNames = {"application_
                                                                    "target_session_attrs",
                                                                    "tls",
                                                                    "tls_ca",
+                                                                   "tls_certificate",
                                                                    "tls_server_name"};
 
 Result<> check(const Settings& settings, std::string_view username);
