@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "audit/spool_line.h"
 #include "base/json.h"
 #include "net/co_test.h"
 #include "net/memory_stream.h"
@@ -19,8 +20,8 @@ const crypto::NodeIdentity kNode{"org", "n-1"};
 class MemorySpool : public audit::Spool {
  public:
   explicit MemorySpool(net::Executor on) : executor(std::move(on)) {}
-  Result<> append(const api::AuditRecord& record) override {
-    records.push_back(record);
+  Result<> append_encoded(std::string_view json) override {
+    records.push_back(*audit::decode_record(json));
     return {};
   }
   // Calls back from the loop, as a disk that keeps everything.

@@ -23,6 +23,9 @@ class FakeControl : public api::ControlClient {
     co_await net::yield_to_loop();
     co_return answer_(path, body);
   }
+  net::Task<Result<std::string>> post_lines(std::string path, std::string body) override {
+    return call("POST", std::move(path), {}, std::move(body));
+  }
   net::Task<Result<>> watch(std::string, std::map<std::string, std::string>,
                             std::function<Result<>(std::string_view)> on_line) override {
     for (const std::string& line : lines) {

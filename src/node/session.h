@@ -56,6 +56,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   void end(const Result<>& outcome);
 
   const std::string& id() const override { return id_; }
+  const std::string& type() const { return lease_->type; }  // of the resource: its protocol
   const std::string& trace() const override { return trace_; }
   const protocols::Granted& granted() const override { return granted_; }
   const Clock& clock() const override { return parts_.clock; }
@@ -81,6 +82,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   // Best-effort audit does without what cannot be kept.
   Result<> append(const api::AuditRecord& record, std::string_view what);
   api::AuditRecord blank(std::string kind);
+  std::string alike(std::string_view client, std::string_view database) const;
   LeaseKey key() const { return {lease_->account, lease_->device, lease_->resource}; }
 
   SessionParts parts_;
@@ -98,7 +100,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   const std::shared_ptr<Kept> kept_ = std::make_shared<Kept>();
   std::uint64_t sequence_ = 0;
   std::optional<std::uint64_t> under_way_;  // the sequence of the record that the answered query has already
-  std::string client_, database_;
+  std::string alike_;                       // what all its records say, as it stands in their JSON
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   BootTime started_{};
   std::vector<protocols::CancelKey> offered_;
