@@ -187,7 +187,7 @@ CO_TEST(Admin, ResourcesKeepTheKeyOfTheirCertificate) {
   const auto authority = crypto::Authority::create("people", crypto::Profile::kServer, test.clock.wall(), 1h);
   const auto key = crypto::PrivateKey::generate();
   const std::string pem = key.pem().reveal();
-  const std::string middle = pem.substr(40, 20);
+  const std::string middle = pem.substr(100, 20);
   const auto leaf = authority.issue({.profile = crypto::Profile::kServer,
                                      .key = key.public_key(),
                                      .common_name = "app",
@@ -360,8 +360,7 @@ CO_TEST(Admin, MembershipsAndGrantsFilterByNameOrId) {
   EXPECT_EQ(gone.status, 404);
   const auto none = co_await test.get<api::Page<api::MembershipView>>(
       {"GET /v1/memberships", {{"account", "nobody@example.com"}}}, test.admin);
-  CO_ASSERT_OK(none);
-  EXPECT_TRUE(none->items.empty());
+  CO_ASSERT_ERROR(none, Code::kNotFound);
 }
 
 CO_TEST(Admin, ApiTokensAreTheirOwners) {

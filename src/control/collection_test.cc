@@ -115,7 +115,8 @@ CO_TEST(Collection, ValuesAndNamesThatThereAreNotAreRefused) {
 CO_TEST(Collection, AKeptPasswordGoesToNoOtherHost) {
   TestPlane test(co_await net::this_executor());
   CO_ASSERT_OK(co_await test.set_up());
-  api::ResourceCreate request{.name = "billing", .type = "tcp", .host = "db.internal", .port = 1};
+  api::ResourceCreate request{.name = "billing", .type = "postgres", .host = "db.internal", .port = 1};
+  request.username = "app";
   request.password = Secret("hunter2 hunter2");
   CO_ASSERT_OK(co_await test.post<api::ResourceView>("/v1/resources", std::move(request), test.admin));
   const auto patch = [&](std::string body) -> net::Task<net::http::Response> {

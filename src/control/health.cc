@@ -129,7 +129,7 @@ Answer Health::take_report(const Exchange& exchange) {
   presence_.set_version(node, plain_words(report.version, kNameLimit));
   presence_.set_sessions(node, report.load.sessions);
   checks_.follow(lookup);
-  checks_.node_can(node, report.checks, report.understands);
+  checks_.node_can(node, report.checks, report.understands.value_or(std::vector<std::string>()));
   bool any = false;
   for (const auto& result : report.results) any = checks_.answer(node, result) || any;
   if (report.seen && report.seen->size() > kResultsLimit) report.seen->resize(kResultsLimit);

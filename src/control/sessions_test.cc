@@ -42,7 +42,8 @@ CO_TEST(Sessions, ListedWhileTheyGoOn) {
   RunningWatch watch(test, "/v1/node", relay->by_certificate);
   CO_ASSERT_OK(co_await watch.sink.next_of<api::NodeEvent>("view"));
   CO_ASSERT_EQ(co_await listed(test), "s-1 s-2 ");
-  CO_ASSERT_EQ(co_await listed(test, {{"account", "bob@example.com"}}), "");
+  CO_ASSERT_EQ(co_await listed(test, {{"account", "bob@example.com"}}),
+               "there is no account \"bob@example.com\", and none on record in that time");
   const api::AuditBatch ended{{record("s-1", 2, "session.ended")}};
   CO_ASSERT_OK(co_await test.post<api::AuditAcknowledged>("/v1/node/audit", ended, relay->by_certificate));
   CO_ASSERT_EQ(co_await listed(test), "s-2 ");
