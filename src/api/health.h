@@ -41,7 +41,7 @@ struct NodeHealth {
   std::string version;
   WallTime time{};  // the node's clock when it sent this
   std::uint64_t uptime_s = 0;
-  std::vector<std::string> checks;       // the protocols that it can check; empty: none
+  std::vector<std::string> checks;  // the protocols that it can check; empty: none
   // Of what tasks may demand (must_understand); the first release does not say it, and understands none.
   std::optional<std::vector<std::string>> understands = {};
   std::vector<NodeLink> links;

@@ -55,7 +55,7 @@ def server(request, people):
         started.sql(f"alter system set ssl_ca_file = '{authority}'")
         started.sql("select pg_reload_conf()")
         for role in ("app", "both", "reader"):
-            started.sql(f"create role {role} login password '{harness.PASSWORD}'")
+            started.sql(f"create role \"{role}\" login password '{harness.PASSWORD}'")
         yield started
 
 
