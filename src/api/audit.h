@@ -73,7 +73,7 @@ struct AuditAcknowledged {
 BOOST_DESCRIBE_STRUCT(AuditAcknowledged, (), (stored, known))
 
 // ---- the chain: POST /v1/node/audit/chain|heads (node certificate), GET /v1/audit/chains|chain|heads (admins) ----
-// docs/wire.md, "The audit chain": how a node's records hang together, and how their hashes and signatures are made.
+// docs/wire-audit.md: how a node's records hang together, and how their hashes and signatures are made.
 struct ChainedRecord {
   std::uint64_t number = 0;  // within the chain, from 1
   std::string hash;          // hex, of this record and of all before it
