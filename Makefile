@@ -22,7 +22,7 @@ build-%: packages  ## all of one preset: build-dev, build-asan, build-tsan
 test: packages   ## unit tests, also under asan, end-to-end tests with real peers, this build against the previous release
 	@tools/run-tests
 
-test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, fuzzing
+test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, fuzzing, planted bugs
 	@tools/run-tests-long
 
 bench: packages  ## figures beside their limits: the control plane's, and Portolan beside ssh, haproxy and pgbouncer; twelve minutes

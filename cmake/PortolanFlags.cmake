@@ -9,6 +9,7 @@ pkg_check_modules(NGHTTP2 REQUIRED IMPORTED_TARGET libnghttp2)
 pkg_check_modules(ARGON2 REQUIRED IMPORTED_TARGET libargon2)
 pkg_check_modules(YAML REQUIRED IMPORTED_TARGET yaml-0.1)
 pkg_check_modules(SQLITE3 REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 
 add_library(portolan_flags INTERFACE)
 target_include_directories(portolan_flags INTERFACE ${CMAKE_SOURCE_DIR}/src)
@@ -27,7 +28,7 @@ if(PORTOLAN_KEYLOG)
   target_compile_definitions(portolan_flags INTERFACE PORTOLAN_KEYLOG)
 endif()
 if(PORTOLAN_SANITIZE)
-  # vptr stays out: SOCI's library hides its type information. Frame recycling hides use after free in coroutines.
+  # vptr stays out: it needs the type information of every library. Frame recycling hides use after free in coroutines.
   target_compile_options(portolan_flags INTERFACE -fsanitize=${PORTOLAN_SANITIZE} -fno-sanitize=vptr
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(portolan_flags INTERFACE -fsanitize=${PORTOLAN_SANITIZE})

@@ -10,6 +10,7 @@
 
 #include "api/list.h"
 #include "api/node_facts.h"
+#include "api/resources.h"
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -110,54 +111,6 @@ struct GrantUpdate {
   std::optional<bool> no_end = {};
 };
 BOOST_DESCRIBE_STRUCT(GrantUpdate, (), (starts, ends, no_start, no_end))
-
-struct ResourceView {
-  std::string id;
-  std::string name;
-  std::string type;
-  std::string host;
-  std::uint16_t port = 0;
-  std::uint16_t local_port = 0;
-  std::map<std::string, std::string> settings = {};
-  std::string username;
-  bool has_password = false;
-  std::vector<std::string> egress_nodes = {};
-  WallTime created{};
-  std::map<std::string, std::string> tags = {};
-  std::uint64_t revision = 0;
-};
-BOOST_DESCRIBE_STRUCT(ResourceView, (),
-                      (id, name, type, host, port, local_port, settings, username, has_password, egress_nodes, created,
-                       tags, revision))
-struct ResourceCreate {
-  std::string name;
-  std::string type;
-  std::string host;
-  std::optional<std::uint16_t> port = {};
-  std::optional<std::uint16_t> local_port = {};
-  std::optional<std::map<std::string, std::string>> settings = {};
-  std::optional<std::string> username = {};
-  std::optional<Secret> password = {};
-  std::optional<std::vector<std::string>> egress_nodes = {};
-  std::optional<std::map<std::string, std::string>> tags = {};
-};
-BOOST_DESCRIBE_STRUCT(ResourceCreate, (),
-                      (name, type, host, port, local_port, settings, username, password, egress_nodes, tags))
-struct ResourceUpdate {
-  std::optional<std::string> name = {};
-  std::optional<std::string> host = {};
-  std::optional<std::uint16_t> port = {};
-  std::optional<std::uint16_t> local_port = {};
-  std::optional<std::map<std::string, std::string>> settings = {};
-  std::optional<std::string> username = {};
-  std::optional<Secret> password = {};
-  std::optional<std::vector<std::string>> egress_nodes = {};
-  std::optional<std::map<std::string, std::string>> tags = {};  // all of them, in the place of those before
-  // The password that is kept goes to another host or port only if this is true, or it is given anew.
-  std::optional<bool> keep_password = {};
-};
-BOOST_DESCRIBE_STRUCT(ResourceUpdate, (),
-                      (name, host, port, local_port, settings, username, password, egress_nodes, tags, keep_password))
 
 struct NodeStatusView {
   std::string id;

@@ -57,7 +57,8 @@ struct AgentView {
 BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources, egresses))
 
 // One line of the agent's watch. `kind`: "view" (all of it, first and after every change that touches it), "heartbeat"
-// (every 5 s), "end" (the sign-in is over; `reason` says why), "trust" (to who asks for it: api/keys.h).
+// (every 5 s), "end" (the sign-in is over, or the account is suspended; `reason` says why, `code` which), "trust" (to
+// who asks for it: api/keys.h).
 struct AgentEvent {
   std::string kind;
   std::string epoch;
@@ -65,8 +66,9 @@ struct AgentEvent {
   std::optional<AgentView> view;
   std::optional<std::string> reason;
   std::optional<TrustedAuthorities> trust = {};
+  std::optional<std::string> code = {};
 };
-BOOST_DESCRIBE_STRUCT(AgentEvent, (), (kind, epoch, revision, view, reason, trust))
+BOOST_DESCRIBE_STRUCT(AgentEvent, (), (kind, epoch, revision, view, reason, trust, code))
 
 // ---- why sessions ended: a stream of the agent's link to the egress node (docs/wire.md, "Endings") ----
 struct SessionEnding {

@@ -52,12 +52,13 @@ struct ApplyResource {
   std::optional<std::map<std::string, std::string>> settings = {};
   std::optional<std::string> username = {};
   std::optional<Secret> password = {};
+  std::optional<Secret> tls_key = {};
   std::optional<std::vector<std::string>> egress_nodes = {};
   std::optional<std::map<std::string, std::string>> tags = {};
   std::optional<bool> keep_password = {};  // as in ResourceUpdate
 };
 BOOST_DESCRIBE_STRUCT(ApplyResource, (),
-                      (name, type, host, port, local_port, settings, username, password, egress_nodes, tags,
+                      (name, type, host, port, local_port, settings, username, password, tls_key, egress_nodes, tags,
                        keep_password))
 
 struct ApplyRequest {

@@ -72,8 +72,9 @@ struct AuditAcknowledged {
 };
 BOOST_DESCRIBE_STRUCT(AuditAcknowledged, (), (stored, known))
 
-// ---- the chain: POST /v1/node/audit/chain (node certificate); GET /v1/audit/chains|chain|heads (admins) ----
-// docs/wire.md, "The audit chain": how a node's records hang together, and how their hashes and signatures are made.
+// ---- the chain: POST /v1/node/audit/chain and heads (node certificate); GET /v1/audit/chains|chain|heads (admins)
+// ---- docs/wire.md, "The audit chain": how a node's records hang together, and how their hashes and signatures are
+// made.
 struct ChainedRecord {
   std::uint64_t number = 0;  // within the chain, from 1
   std::string hash;          // hex, of this record and of all before it
@@ -90,12 +91,19 @@ struct ChainHead {
   std::string signature;  // base64url
 };
 BOOST_DESCRIBE_STRUCT(ChainHead, (), (version, chain, number, hash, time, signature))
-struct ChainBatch {
-  std::string chain;  // of the records
-  std::vector<ChainedRecord> records;
+struct ChainHeads {
   std::vector<ChainHead> heads;
 };
-BOOST_DESCRIBE_STRUCT(ChainBatch, (), (chain, records, heads))
+BOOST_DESCRIBE_STRUCT(ChainHeads, (), (heads))
+// How a node hands a record over: one line each, in which these members stand first, in this order and without spaces
+// (audit/spool_line.h), and the members of the AuditRecord after them.
+struct ChainLine : AuditRecord {
+  std::uint32_t form = 2;
+  std::string chain;
+  std::uint64_t number = 0;
+  std::string hash;
+};
+BOOST_DESCRIBE_STRUCT(ChainLine, (AuditRecord), (form, chain, number, hash))
 // What is kept of one chain; with an empty `chain`, of a node's records that came without one.
 struct ChainView {
   std::string node;

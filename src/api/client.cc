@@ -145,6 +145,12 @@ class HttpControlClient final : public ControlClient {
     co_return co_await send(std::move(conditional));
   }
 
+  Task<Result<std::string>> post_lines(std::string path, std::string lines) override {
+    auto posted = request("POST", std::move(path), {}, std::move(lines));
+    posted.headers["content-type"] = "application/x-ndjson";
+    co_return co_await send(std::move(posted));
+  }
+
   Task<Result<>> watch(std::string path, std::map<std::string, std::string> query,
                        std::function<Result<>(std::string_view line)> on_line) override {
     const auto way = way_;
@@ -259,6 +265,10 @@ Result<std::unique_ptr<ControlClient>> ControlClient::make(ControlAddress addres
   std::string host = address.identity ? address.control_name : net::to_text(address.endpoint);
   auto way = std::make_shared<Way>(Way{std::move(tls), std::move(address.endpoint), limits});
   return std::make_unique<HttpControlClient>(std::move(way), std::move(host), std::move(bearer_token));
+}
+
+Task<Result<std::string>> ControlClient::post_lines(std::string, std::string) {
+  co_return fail(Code::kInternal, "this client cannot send lines");
 }
 
 Task<Result<std::string>> ControlClient::call_if(std::uint64_t, std::string, std::string, std::string) {

@@ -73,6 +73,8 @@ class ControlClient {
   // revisions else.
   virtual net::Task<Result<std::string>> call_if(std::uint64_t revision, std::string method, std::string path,
                                                  std::string body);
+  // The same with lines of JSON in (application/x-ndjson).
+  virtual net::Task<Result<std::string>> post_lines(std::string path, std::string lines);
   // A watch, on a connection of its own: lines until it fails, which it always does in the end. Each line goes through
   // `on_line`; an error that this returns ends the watch and is given back. The control plane's end or silence is
   // Code::kUnavailable.

@@ -30,16 +30,25 @@ struct CheckResult {
 };
 BOOST_DESCRIBE_STRUCT(CheckResult, (), (id, nonce, healthy, code, reason, duration_ms))
 
+// What a session has found out about its resource: that it was let in, or that it was not.
+struct ResourceSeen {
+  std::string resource;
+  bool healthy = false;
+};
+BOOST_DESCRIBE_STRUCT(ResourceSeen, (), (resource, healthy))
+
 struct NodeHealth {
   std::string version;
   WallTime time{};  // the node's clock when it sent this
   std::uint64_t uptime_s = 0;
-  std::vector<std::string> checks;  // the protocols that it can check; empty: none
+  std::vector<std::string> checks;       // the protocols that it can check; empty: none
+  std::vector<std::string> understands;  // of what tasks may demand (must_understand)
   std::vector<NodeLink> links;
   NodeLoad load;
   std::vector<CheckResult> results;
+  std::optional<std::vector<ResourceSeen>> seen = {};  // where it is not as the last check or session found it
 };
-BOOST_DESCRIBE_STRUCT(NodeHealth, (), (version, time, uptime_s, checks, links, load, results))
+BOOST_DESCRIBE_STRUCT(NodeHealth, (), (version, time, uptime_s, checks, understands, links, load, results, seen))
 
 // One check to make now, with the credential for it: what docs/wire.md calls a check lease.
 struct CheckTask {
@@ -54,12 +63,13 @@ struct CheckTask {
   std::map<std::string, std::string> settings;
   std::string username;
   Secret password;
-  std::uint64_t deadline_ms = 0;  // of the check
-  std::uint64_t life_ms = 0;      // from its arrival; then it is not begun any more
+  std::optional<Secret> tls_key = {};  // PEM, of the certificate in the settings
+  std::uint64_t deadline_ms = 0;       // of the check
+  std::uint64_t life_ms = 0;           // from its arrival; then it is not begun any more
 };
 BOOST_DESCRIBE_STRUCT(CheckTask, (),
                       (must_understand, id, nonce, resource, name, type, host, port, settings, username, password,
-                       deadline_ms, life_ms))
+                       tls_key, deadline_ms, life_ms))
 
 struct NodeHealthAnswer {
   WallTime time{};            // the control plane's clock

@@ -39,17 +39,19 @@ struct Lease {
   std::map<std::string, std::string> settings;
   std::string username;
   Secret password;
-  std::uint64_t life_ms = 0;  // from its arrival, on the boot clock
+  std::optional<Secret> tls_key = {};  // PEM, of the certificate in the settings
+  std::uint64_t life_ms = 0;           // from its arrival, on the boot clock
 };
 BOOST_DESCRIBE_STRUCT(Lease, (),
                       (version, must_understand, id, account, email, device, resource, node, name, type, host, port,
-                       settings, username, password, life_ms))
+                       settings, username, password, tls_key, life_ms))
 
-// A feature that leases demand: answers wait until their records are on the disk.
-inline constexpr std::string_view kStrictAudit = "strict-audit";
+// The reason of a lease that is refused, by either side, since the node does not understand what it takes: another node
+// may.
+inline constexpr std::string_view kLeaseNotUnderstood = "lease_not_understood";
 
-// What no decoder can know: that this build understands the lease's version and all that it says must be understood.
-Result<> check_lease(const Lease& lease);
+// What no decoder can know: that this build understands the lease's version and, of the features that it demands, all.
+Result<> check_lease(const Lease& lease, const std::vector<std::string>& understood);
 
 // POST /v1/node/sessions: what lives here, on connect and every 60 s; the answer says what must end.
 struct LiveSession {
@@ -66,8 +68,9 @@ BOOST_DESCRIBE_STRUCT(LiveSessions, (), (sessions))
 struct EndedSession {
   std::string session;
   std::string reason;
+  std::optional<std::string> code = {};  // stable
 };
-BOOST_DESCRIBE_STRUCT(EndedSession, (), (session, reason))
+BOOST_DESCRIBE_STRUCT(EndedSession, (), (session, reason, code))
 struct LiveSessionsAnswer {
   std::vector<EndedSession> end;
 };

@@ -75,7 +75,8 @@ struct NodeEvent {
   std::optional<std::string> reason;
   std::optional<std::vector<std::string>> sessions = {};
   std::optional<TrustedAuthorities> trust = {};
+  std::optional<std::string> code = {};  // of "revoke" and "end": stable, beside the words of `reason`
 };
-BOOST_DESCRIBE_STRUCT(NodeEvent, (), (kind, epoch, revision, view, leases, reason, sessions, trust))
+BOOST_DESCRIBE_STRUCT(NodeEvent, (), (kind, epoch, revision, view, leases, reason, sessions, trust, code))
 
 }  // namespace portolan::api

@@ -89,17 +89,18 @@ TEST(Lease, IsDecodedStrictly) {
 
 TEST(Lease, RefusesWhatThisBuildDoesNotUnderstand) {
   Lease lease;
-  EXPECT_TRUE(check_lease(lease));
+  EXPECT_TRUE(check_lease(lease, {}));
   lease.must_understand = {"recording"};
-  const auto checked = check_lease(lease);
+  EXPECT_TRUE(check_lease(lease, {"masking", "recording"}));
+  const auto checked = check_lease(lease, {"masking"});
   ASSERT_FALSE(checked);
   EXPECT_EQ(checked.error().stable_code(), "lease_not_understood");
   EXPECT_EQ(checked.error().message,
-            "lease: it demands \"recording\", which this node does not have; update this node");
+            "lease: it demands \"recording\", which this node does not have; upgrade this node");
   lease.must_understand.clear();
   for (const std::uint32_t version : {0U, 2U}) {
     lease.version = version;
-    EXPECT_EQ(check_lease(lease).error().stable_code(), "lease_not_understood") << version;
+    EXPECT_EQ(check_lease(lease, {"recording"}).error().stable_code(), "lease_not_understood") << version;
   }
 }
 

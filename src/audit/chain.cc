@@ -49,10 +49,9 @@ crypto::Sha256 chain_hash(const crypto::Sha256& before, std::uint64_t number, st
 }
 
 Result<crypto::Sha256> parse_hash(std::string_view text) {
-  const auto bytes = from_hex(text);
   crypto::Sha256 out{};
-  if (!bytes || bytes->size() != out.size())
-    return fail(Code::kInvalid, "not a SHA-256 in hexadecimal: " + quoted(text));
+  const auto bytes = text.size() == 2 * out.size() ? from_hex(text) : Result<Bytes>(fail(Code::kInvalid, ""));
+  if (!bytes) return fail(Code::kInvalid, "not a SHA-256 in hexadecimal: " + quoted(text));
   std::ranges::copy(*bytes, out.begin());
   return out;
 }

@@ -194,7 +194,7 @@ void Shared::read(std::unique_lock<std::mutex>& lock) {
   lock.unlock();
   auto batch = store->read(request.limit);
   lock.lock();
-  if (batch && batch->records.empty()) return;
+  if (batch && batch->count == 0) return;
   if (!wanted || wanted->id != request.id) {
     may_read = true;
     return;
@@ -242,8 +242,7 @@ class ThreadedSpool : public Spool {
     for (auto& waiter : std::exchange(shared_->waiters, {})) waiter.then(fail(Code::kCancelled, "audit spool: closed"));
   }
 
-  Result<> append(const api::AuditRecord& record) override {
-    PL_TRY(const std::string json, encode_record(record));
+  Result<> append_encoded(std::string_view json) override {
     PL_CHECK(shared_->store->append(json));
     shared_->ask_sync(Shared::Urgency::kNone);
     return {};
@@ -272,6 +271,11 @@ class ThreadedSpool : public Spool {
 };
 
 }  // namespace
+
+Result<> Spool::append(const api::AuditRecord& record) {
+  PL_TRY(const std::string json, encode_record(record));
+  return append_encoded(json);
+}
 
 Result<std::unique_ptr<Spool>> Spool::open(net::Executor executor, SpoolOptions options) {
   const auto interval = options.sync_interval;

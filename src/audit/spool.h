@@ -32,6 +32,8 @@ struct SpoolOptions {
   std::chrono::milliseconds sync_interval = std::chrono::milliseconds(40);
   std::uint64_t free_floor_bytes =
       256 * 1024 * 1024;  // less free space on the disk: append() refuses with Code::kLimit
+  // What was appended last is kept in memory up to so much, to be handed over without reading it back.
+  std::size_t recent_bytes = 1024 * 1024;
   std::chrono::milliseconds retry = std::chrono::seconds(1);  // after the disk has failed
   Disk* disk = nullptr;                                       // null: the real one; outlives the spool
 };
@@ -45,10 +47,10 @@ struct SpoolPosition {
 BOOST_DESCRIBE_STRUCT(SpoolPosition, (), (segment, offset))
 
 struct SpoolBatch {
-  std::string chain;  // of all its records; empty: the first release wrote them, which had no chain, and they have no
-                      // number and no hash
-  std::vector<api::ChainedRecord> records;
-  SpoolPosition end;  // what to acknowledge when the batch has been taken over
+  std::string chain;      // of all its records; empty: the first release wrote them, which had no chain
+  std::string lines;      // as they stand in the files, without their CRCs (spool_line.h: records_in)
+  std::size_t count = 0;  // of them
+  SpoolPosition end;      // what to acknowledge when the batch has been taken over
 };
 
 class Spool {
@@ -60,7 +62,9 @@ class Spool {
 
   // Appends; the record is in the kernel when this returns, and on the disk at most sync_interval later. An error (disk
   // full, read-only) means that it is not kept: the caller decides what that means for the session.
-  virtual Result<> append(const api::AuditRecord& record) = 0;
+  // `json` is of encode_record() (spool_line.h).
+  virtual Result<> append_encoded(std::string_view json) = 0;
+  Result<> append(const api::AuditRecord& record);
   // Calls `then` when all that has been appended so far is on the disk, or with the error for which it is not. From the
   // loop, never within this call; with Code::kCancelled when the spool ends before. Does not wait for the interval; all
   // who wait while one sync runs share the next one.

@@ -91,8 +91,8 @@ class Crash : public testing::Test {
     for (;;) {
       const auto batch = store.read(7);
       EXPECT_TRUE(batch);
-      if (!batch || batch->records.empty()) return out;
-      for (const auto& chained : batch->records) {
+      if (!batch || batch->count == 0) return out;
+      for (const auto& chained : *records_in(batch->lines)) {
         if (before) {
           EXPECT_GT(chained.number, before->number);
           if (chained.number == before->number + 1)

@@ -8,8 +8,11 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace portolan;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
-  const auto found = audit::scan(text, 100);
-  if (found.used > size || (found.records.empty() && found.used != 0)) std::abort();
+  const auto found = audit::scan(text, 100, audit::From::kDisk);
+  if (found.used > size || (found.count == 0 && found.used != 0)) std::abort();
+  const auto records = audit::records_in(found.lines);
+  if (!records || records->size() != found.count) std::abort();
+  static_cast<void>(audit::records_in(text));
 
   // The input as what follows a CRC that fits, so that the fuzzer gets to what lies behind it.
   const std::string line = audit::line_without_chain(text);

@@ -4,9 +4,11 @@
 #include <array>
 #include <charconv>
 #include <cstdint>
+#include <cstring>
+#include <optional>
 
 #include <fmt/format.h>
-#include <boost/crc.hpp>
+#include <zlib.h>
 
 #include "base/bytes.h"
 #include "base/id.h"
@@ -23,13 +25,26 @@ constexpr std::string_view kForm = R"({"form":2,"chain":")";
 constexpr std::string_view kNumber = R"(","number":)";
 constexpr std::string_view kHash = R"(,"hash":")";
 constexpr std::string_view kRecord = R"(",)";
+constexpr std::string_view kTrace = R"("trace":)";
+constexpr std::string_view kNoTrace = R"("trace":"")";
 constexpr std::size_t kShortText = 64 * 1024;  // at most six times that in JSON
 constexpr std::string_view kReplacement = "\xef\xbf\xbd";
 
 std::uint32_t crc32(std::string_view bytes) {
-  boost::crc_32_type crc;
-  crc.process_bytes(bytes.data(), bytes.size());
-  return crc.checksum();
+  return static_cast<std::uint32_t>(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
+}
+
+void put_hex(std::uint32_t value, char* out) {
+  for (int shift = 28; shift >= 0; shift -= 4) *out++ = "0123456789abcdef"[value >> shift & 15];
+}
+
+// The first line, which is taken off; nothing without an end.
+std::optional<std::string_view> take_line(std::string_view& bytes) {
+  const auto end = bytes.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string_view line = bytes.substr(0, end);
+  bytes.remove_prefix(end + 1);
+  return line;
 }
 
 std::unexpected<Error> not_a_line() { return fail(Code::kInvalid, "not a line of an audit spool"); }
@@ -60,8 +75,20 @@ std::size_t character_length(std::string_view text) {
   return length;
 }
 
+// Eight bytes at a time: nearly all text is.
+bool is_ascii(std::string_view text) {
+  std::uint64_t found = 0;
+  for (; text.size() >= 8; text.remove_prefix(8)) {
+    std::uint64_t eight = 0;
+    std::memcpy(&eight, text.data(), sizeof(eight));
+    found |= eight;
+  }
+  for (const char c : text) found |= static_cast<unsigned char>(c);
+  return (found & 0x8080808080808080U) == 0;
+}
+
 std::string as_utf8(std::string text) {
-  if (std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return text;
+  if (is_ascii(text)) return text;
   std::string out;
   out.reserve(text.size());
   for (std::string_view rest = text; !rest.empty();) {
@@ -81,10 +108,35 @@ api::AuditRecord with_short_text(api::AuditRecord record) {
 
 }  // namespace
 
-Result<std::string> encode_record(const api::AuditRecord& record) {
-  // JSON's own characters are ASCII, so that the whole can be mended at once.
-  std::string json = as_utf8(json::encode(record));
-  if (json.size() > kJsonLimit && record.text) json = as_utf8(json::encode(with_short_text(record)));
+std::string alike_part(const api::AuditRecord& record) {
+  api::AuditRecord alike;
+  alike.trace = record.trace;
+  alike.account = record.account;
+  alike.email = record.email;
+  alike.device = record.device;
+  alike.resource = record.resource;
+  alike.resource_name = record.resource_name;
+  alike.type = record.type;
+  alike.node = record.node;
+  alike.client = record.client;
+  alike.database = record.database;
+  const std::string json = json::encode(alike);
+  const auto begin = json.find(kTrace);
+  return as_utf8(json.substr(begin, json.size() - 1 - begin));
+}
+
+Result<std::string> encode_record(const api::AuditRecord& record) { return encode_record(record, {}); }
+
+Result<std::string> encode_record(const api::AuditRecord& record, std::string_view alike) {
+  const auto encode = [alike](const api::AuditRecord& of) {
+    std::string json = json::encode(of);
+    // Kind, session, sequence and time stand before it: none of them can look like it.
+    if (!alike.empty()) json.replace(json.find(kNoTrace), kNoTrace.size(), alike);
+    // JSON's own characters are ASCII, so that the whole can be mended at once.
+    return as_utf8(std::move(json));
+  };
+  std::string json = encode(record);
+  if (json.size() > kJsonLimit && record.text) json = encode(with_short_text(record));
   if (json.size() > kJsonLimit)
     return fail(Code::kLimit, "audit record of session " + quoted(record.session) + ": larger than 512 KiB");
   return json;
@@ -106,7 +158,7 @@ std::string line_of(const ChainPoint& point, std::string_view json) {
   line += hex(point.hash);
   line += kRecord;
   line += json.substr(1);
-  fmt::format_to_n(line.data(), kHead - 1, "{:08x}", crc32(std::string_view(line).substr(kHead)));
+  put_hex(crc32(std::string_view(line).substr(kHead)), line.data());
   line += '\n';
   return line;
 }
@@ -120,6 +172,10 @@ Result<Line> parse_line(std::string_view line) {
   if (parsed.ec != std::errc() || parsed.ptr != line.data() + kHead - 1) return not_a_line();
   line.remove_prefix(kHead);
   if (crc32(line) != crc) return fail(Code::kInvalid, "its CRC does not fit");
+  return parse_handed(line);
+}
+
+Result<Line> parse_handed(std::string_view line) {
   if (!line.starts_with(kForm)) return Line{{}, std::string(line)};
   line.remove_prefix(kForm.size());
   Line out;
@@ -131,28 +187,63 @@ Result<Line> parse_line(std::string_view line) {
   if (!is_id(out.point.chain, "c") || error != std::errc() || stopped != end || out.point.number == 0 || !hash)
     return not_a_line();
   out.point.hash = *hash;
-  out.json = "{" + std::string(line);
+  out.json.reserve(line.size() + 1);
+  out.json += '{';
+  out.json += line;
   return out;
 }
 
-Scan scan(std::string_view bytes, std::size_t limit) {
+namespace {
+
+void add(Scan& out, std::string_view line) {
+  out.lines += line.substr(kHead);
+  out.lines += '\n';
+  out.used += line.size() + 1;
+  ++out.count;
+}
+
+Scan scan_memory(std::string_view bytes, std::size_t limit) {
   Scan out;
-  while (out.records.size() < limit) {
-    const std::string_view rest = bytes.substr(out.used);
-    const auto end = rest.find('\n');
-    if (end == std::string_view::npos) return out;
-    const auto line = parse_line(rest.substr(0, end));
+  out.lines.reserve(bytes.size());
+  std::string_view last;
+  while (out.count < limit) {
+    const auto line = take_line(bytes);
+    if (!line) break;
+    last = line->substr(kHead);
+    add(out, *line);
+  }
+  if (const auto parsed = parse_handed(last)) out.last = parsed->point;
+  return out;
+}
+
+}  // namespace
+
+Scan scan(std::string_view bytes, std::size_t limit, From from) {
+  if (from == From::kMemory) return scan_memory(bytes, limit);
+  Scan out;
+  while (out.count < limit) {
+    const auto text = take_line(bytes);
+    if (!text) return out;
+    auto line = parse_line(*text);
     if (!line || !decode_record(line->json)) {
       out.broken = true;
       return out;
     }
-    if (out.records.empty()) out.chain = line->point.chain;
-    if (out.chain != line->point.chain) return out;
-    const bool chained = line->point.number > 0;
-    out.records.push_back({line->point.number, chained ? hex(line->point.hash) : "", line->json});
-    out.last_hash = line->point.hash;
-    out.used += end + 1;
+    if (out.count > 0 && out.last.chain != line->point.chain) return out;
+    add(out, *text);
+    out.last = std::move(line->point);
   }
+  return out;
+}
+
+Result<std::vector<api::ChainedRecord>> records_in(std::string_view lines) {
+  std::vector<api::ChainedRecord> out;
+  while (const auto text = take_line(lines)) {
+    PL_TRY(auto line, parse_handed(*text));
+    const bool chained = line.point.number > 0;
+    out.push_back({line.point.number, chained ? hex(line.point.hash) : "", std::move(line.json)});
+  }
+  if (!lines.empty()) return not_a_line();
   return out;
 }
 

@@ -23,6 +23,12 @@ inline constexpr std::size_t kLineLimit = 512 * 1024;
 // place of what is wrong, since JSON carries nothing else; a query text that would burst the line is cut further, with
 // its length and SHA-256 beside it.
 Result<std::string> encode_record(const api::AuditRecord& record);
+// What all records of a session say alike, `trace` to `database`, as it stands in their JSON: printed once. The rest of
+// `record` is not looked at.
+std::string alike_part(const api::AuditRecord& record);
+// encode_record() of a record whose members from `trace` to `database` are not set, with what alike_part() gave in
+// their place.
+Result<std::string> encode_record(const api::AuditRecord& record, std::string_view alike);
 // Members that are not known come from a newer release and are skipped.
 Result<api::AuditRecord> decode_record(std::string_view json);
 
@@ -37,16 +43,23 @@ struct Line {
 };
 // A line without its newline.
 Result<Line> parse_line(std::string_view line);
+// The same without CRC and space: as it is handed over.
+Result<Line> parse_handed(std::string_view line);
 
 // What a piece of a segment holds: whole lines of one chain.
 struct Scan {
-  std::string chain;  // empty: the first release wrote it
-  std::vector<api::ChainedRecord> records;
-  crypto::Sha256 last_hash{};
-  std::size_t used = 0;  // bytes of the lines of `records`
-  bool broken = false;   // the line behind them cannot be read
+  std::string lines;      // without their CRCs
+  std::size_t count = 0;  // of them
+  ChainPoint last;        // of the last one; number 0: the first release wrote them
+  std::size_t used = 0;   // bytes of the piece
+  bool broken = false;    // the line behind them cannot be read
 };
+// Where the piece comes from: what was read back is believed only as far as its CRCs go and if each record can be read;
+// what is still as this process made it is all of one chain and not looked into.
+enum class From { kDisk, kMemory };
 // At most `limit` records; stops before a line without an end.
-Scan scan(std::string_view bytes, std::size_t limit);
+Scan scan(std::string_view bytes, std::size_t limit, From from);
+// What stands in `Scan::lines`, one by one.
+Result<std::vector<api::ChainedRecord>> records_in(std::string_view lines);
 
 }  // namespace portolan::audit

@@ -108,6 +108,31 @@ TEST(SpoolLine, KeepsTextOfAnyBytes) {
   }
 }
 
+// A record printed in two parts is the one printed at once.
+TEST(SpoolLine, WhatRecordsOfASessionSayAlikeIsPrintedOnce) {
+  api::AuditRecord whole = query("select '\"trace\":\"\"' \xfc");
+  whole.trace = "t-1";
+  whole.account = "a-1";
+  whole.email = "ann@\"trace\":\"\"";
+  whole.device = "d-1";
+  whole.resource = "rs-1";
+  whole.resource_name = "billing";
+  whole.type = "postgres";
+  whole.node = "n-1";
+  whole.client = "any bytes \xe2\x82 \n";
+  whole.database = "app";
+  whole.rows = 3;
+  for (const bool few : {false, true}) {
+    if (few) whole.client.reset(), whole.database.reset(), whole.account.reset(), whole.trace.clear();
+    auto own = query(*whole.text);
+    own.rows = whole.rows;
+    EXPECT_EQ(*encode_record(own, alike_part(whole)), *encode_record(whole));
+    own.text = whole.text = std::string(256 * 1024, '\x01');
+    EXPECT_EQ(*encode_record(own, alike_part(whole)), *encode_record(whole)) << "cut";
+    whole.text = query("x").text;
+  }
+}
+
 TEST(SpoolLine, CutsTextThatWouldBurstTheLine) {
   const std::string text(256 * 1024, '\x01');  // six bytes each in JSON
   const std::string line = line_of_record(query(text));
@@ -134,17 +159,43 @@ TEST(SpoolLine, ScanStopsWhereItMust) {
   std::string bytes;
   for (int i = 0; i < 3; ++i) bytes += line_of_record(query("select " + std::to_string(i)));
   const std::size_t each = bytes.size() / 3;
-  EXPECT_EQ(scan(bytes, 10).records.size(), 3U);
-  EXPECT_EQ(scan(bytes, 10).used, bytes.size());
-  EXPECT_EQ(scan(bytes, 2).used, 2 * each);
-  const Scan torn = scan(std::string_view(bytes).substr(0, bytes.size() - 1), 10);
+  EXPECT_EQ(scan(bytes, 10, From::kDisk).count, 3U);
+  EXPECT_EQ(scan(bytes, 10, From::kDisk).used, bytes.size());
+  EXPECT_EQ(scan(bytes, 2, From::kDisk).used, 2 * each);
+  const Scan torn = scan(std::string_view(bytes).substr(0, bytes.size() - 1), 10, From::kDisk);
   EXPECT_EQ(torn.used, 2 * each);
   EXPECT_FALSE(torn.broken);
   bytes[each + 20] ^= 1;
-  const Scan broken = scan(bytes, 10);
+  const Scan broken = scan(bytes, 10, From::kDisk);
   EXPECT_EQ(broken.used, each);
-  EXPECT_EQ(broken.records.size(), 1U);
+  EXPECT_EQ(broken.count, 1U);
   EXPECT_TRUE(broken.broken);
+}
+
+// What is handed over from memory is what would be read from the file.
+TEST(SpoolLine, AScanOfMemoryIsThatOfTheDisk) {
+  std::string bytes;
+  for (std::uint64_t i = 1; i <= 5; ++i)
+    bytes += line_of({kPoint.chain, i, crypto::sha256(as_bytes(std::to_string(i)))}, *encode_record(query("select 1")));
+  for (std::size_t size = 0; size <= bytes.size(); ++size)
+    for (const std::size_t limit : {std::size_t{2}, std::size_t{10}}) {
+      const std::string_view piece = std::string_view(bytes).substr(0, size);
+      const Scan disk = scan(piece, limit, From::kDisk);
+      const Scan memory = scan(piece, limit, From::kMemory);
+      EXPECT_EQ(memory.lines, disk.lines) << size;
+      EXPECT_EQ(memory.count, disk.count);
+      EXPECT_EQ(memory.used, disk.used);
+      EXPECT_EQ(memory.last.number, disk.last.number);
+      EXPECT_EQ(memory.last.chain, disk.last.chain);
+      EXPECT_EQ(memory.last.hash, disk.last.hash);
+    }
+  const auto records = records_in(scan(bytes, 10, From::kMemory).lines);
+  ASSERT_TRUE(records);
+  ASSERT_EQ(records->size(), 5U);
+  EXPECT_EQ(records->back().number, 5U);
+  EXPECT_EQ(records->back().hash, hex(crypto::sha256(as_bytes("5"))));
+  EXPECT_EQ(records->back().record, *encode_record(query("select 1")));
+  EXPECT_FALSE(records_in("no end"));
 }
 
 TEST(SpoolLine, AScanIsOfOneChain) {
@@ -153,13 +204,13 @@ TEST(SpoolLine, AScanIsOfOneChain) {
   const std::string json = *encode_record(query("select 1"));
   const std::string bytes =
       line_without_chain(json) + line_of(kPoint, json) + line_of(kPoint, json) + line_of(other, json);
-  Scan found = scan(bytes, 10);
-  EXPECT_EQ(found.chain, "");
-  EXPECT_EQ(found.records.size(), 1U);
-  found = scan(std::string_view(bytes).substr(found.used), 10);
-  EXPECT_EQ(found.chain, kPoint.chain);
-  EXPECT_EQ(found.records.size(), 2U);
-  EXPECT_EQ(found.last_hash, kPoint.hash);
+  Scan found = scan(bytes, 10, From::kDisk);
+  EXPECT_EQ(found.last.chain, "");
+  EXPECT_EQ(found.count, 1U);
+  found = scan(std::string_view(bytes).substr(found.used), 10, From::kDisk);
+  EXPECT_EQ(found.last.chain, kPoint.chain);
+  EXPECT_EQ(found.count, 2U);
+  EXPECT_EQ(found.last.hash, kPoint.hash);
 }
 
 }  // namespace

@@ -124,11 +124,27 @@ Result<> SpoolStore::append(std::string_view json) {
     since_asked_ = kAskFreeRecords;
     return written;
   }
+  remember(number, segment.size, line);
   segment.size += line.size();
   last_ = std::move(point);
   ++appended_;
   unsynced_[number] = current_;
   return {};
+}
+
+void SpoolStore::remember(std::uint64_t segment, std::uint64_t offset, std::string_view line) {
+  if (recent_.segment != segment || recent_.offset + recent_.bytes.size() != offset ||
+      recent_.bytes.size() + line.size() > options_.recent_bytes)
+    recent_ = {segment, offset, {}};
+  if (line.size() <= options_.recent_bytes) recent_.bytes += line;
+}
+
+// The piece, or its beginning, if all of that is in memory.
+std::optional<std::string> SpoolStore::remembered(const Piece& piece) const {
+  const std::uint64_t end = recent_.offset + recent_.bytes.size();
+  if (piece.segment != recent_.segment || piece.offset < recent_.offset || piece.offset >= end) return std::nullopt;
+  const std::uint64_t size = std::min({piece.size, end - piece.offset, std::uint64_t{kLineLimit}});
+  return recent_.bytes.substr(static_cast<std::size_t>(piece.offset - recent_.offset), static_cast<std::size_t>(size));
 }
 
 Result<> SpoolStore::may_append() {
@@ -182,6 +198,12 @@ Result<> SpoolStore::acknowledge(SpoolPosition end) {
     return fail(Code::kInvalid, "audit spool: acknowledged what was never handed over");
   acknowledged_ = end;
   acknowledged_point_ = handed_ && handed_->at == end ? handed_->point : ChainPoint{};
+  if (end.segment == recent_.segment && end.offset >= recent_.offset + recent_.bytes.size()) {
+    recent_ = {};  // gives back the memory
+  } else if (end.segment == recent_.segment && end.offset > recent_.offset) {
+    recent_.bytes.erase(0, static_cast<std::size_t>(end.offset - recent_.offset));
+    recent_.offset = end.offset;
+  }
   drop_finished();
   return {};
 }
@@ -258,19 +280,20 @@ Result<SpoolBatch> SpoolStore::read(std::size_t limit) {
   for (;;) {
     std::unique_lock guard(mutex_);
     const auto piece = next_piece();
+    const auto recent = piece ? remembered(*piece) : std::nullopt;
     guard.unlock();
     if (!piece) return SpoolBatch{};
     const auto path = segment_path(options_.folder, piece->segment);
-    const auto bytes =
-        read_piece(path, piece->offset, static_cast<std::size_t>(std::min<std::uint64_t>(piece->size, kLineLimit)));
+    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(piece->size, kLineLimit));
+    const auto bytes = recent ? Result<std::string>(*recent) : read_piece(path, piece->offset, most);
     if (!bytes && bytes.error().code == Code::kUnavailable) return std::unexpected(bytes.error());
     if (bytes) {
-      Scan found = scan(*bytes, std::max<std::size_t>(limit, 1));
-      if (!found.records.empty()) {
+      Scan found = scan(*bytes, std::max<std::size_t>(limit, 1), recent ? From::kMemory : From::kDisk);
+      if (found.count > 0) {
         const SpoolPosition end{piece->segment, piece->offset + found.used};
         guard.lock();
-        handed_ = Known{end, {found.chain, found.records.back().number, found.last_hash}};
-        return SpoolBatch{std::move(found.chain), std::move(found.records), end};
+        handed_ = Known{end, found.last};
+        return SpoolBatch{std::move(found.last.chain), std::move(found.lines), found.count, end};
       }
     }
     // What stands here was synced as a whole line of less than the limit, and is no longer one.

@@ -57,6 +57,12 @@ class SpoolStore {
     std::uint64_t size = 0;
   };
 
+  struct Recent {  // the end of a segment, from `offset` on
+    std::uint64_t segment = 0;
+    std::uint64_t offset = 0;
+    std::string bytes;
+  };
+
   struct Known {  // of the chain, at a place in the files
     SpoolPosition at;
     ChainPoint point;
@@ -70,6 +76,8 @@ class SpoolStore {
   Result<> start_segment();
   void drop_finished();
   std::optional<Piece> next_piece() const;
+  void remember(std::uint64_t segment, std::uint64_t offset, std::string_view line);
+  std::optional<std::string> remembered(const Piece& piece) const;
   Result<> give_up(std::uint64_t segment, std::string_view why);
 
   const SpoolOptions options_;
@@ -91,6 +99,7 @@ class SpoolStore {
     Error why;
   };
   std::optional<Lost> lost_;             // when the disk failed the last time
+  Recent recent_;                        // of what is not acknowledged
   std::shared_ptr<const File> current_;  // appended to; the last of segments_
   std::map<std::uint64_t, std::shared_ptr<const File>> unsynced_;
   bool folder_unsynced_ = false;

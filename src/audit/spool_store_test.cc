@@ -60,7 +60,7 @@ class SpoolStoreTest : public testing::Test {
   }
   Numbers numbers(const SpoolBatch& batch) {
     Numbers out;
-    for (const auto& r : batch.records) out.push_back(decode_record(r.record)->sequence);
+    for (const auto& r : *records_in(batch.lines)) out.push_back(decode_record(r.record)->sequence);
     return out;
   }
   // Everything that is there, handed over and acknowledged.
@@ -68,7 +68,7 @@ class SpoolStoreTest : public testing::Test {
     Numbers out;
     for (;;) {
       auto batch = store_->read(3);
-      if (!batch || batch->records.empty()) return out;
+      if (!batch || batch->count == 0) return out;
       for (auto n : numbers(*batch)) out.push_back(n);
       EXPECT_TRUE(store_->acknowledge(batch->end));
       EXPECT_TRUE(store_->save());
@@ -93,9 +93,9 @@ class SpoolStoreTest : public testing::Test {
 };
 
 TEST_F(SpoolStoreTest, HandsOverWhatIsSyncedUntilItIsAcknowledged) {
-  EXPECT_TRUE(store_->read(10)->records.empty());
+  EXPECT_TRUE(store_->read(10)->count == 0);
   ASSERT_TRUE(store_->append(json_of(1)));
-  EXPECT_TRUE(store_->read(10)->records.empty()) << "not synced yet";
+  EXPECT_TRUE(store_->read(10)->count == 0) << "not synced yet";
   EXPECT_EQ(store_->backlog(), line(1).size());
   append(2, 5);
   EXPECT_EQ(numbers(*store_->read(2)), (Numbers{1, 2}));
@@ -116,6 +116,33 @@ TEST_F(SpoolStoreTest, RefusesAnAcknowledgementOfNothing) {
   for (const SpoolPosition end : {SpoolPosition{1, 3 * size}, SpoolPosition{2, 0}, SpoolPosition{99, 5}})
     EXPECT_EQ(store_->acknowledge(end).error().code, Code::kInvalid) << end.segment;
   EXPECT_TRUE(store_->acknowledge({1, 2 * size}));
+}
+
+// Whatever the disk has made of it meanwhile.
+TEST_F(SpoolStoreTest, HandsOverFromMemoryWhatIsStillThere) {
+  append(1, 4);
+  alter(segment(1), 30);
+  alter(segment(1), 3 * line(1).size() + 30);
+  EXPECT_EQ(numbers(*store_->read(2)), (Numbers{1, 2}));
+  EXPECT_EQ(drain(), (Numbers{1, 2, 3, 4}));
+  append(5, 6);
+  EXPECT_EQ(drain(), (Numbers{5, 6}));
+}
+
+// A reader that is behind reads the file up to where memory begins.
+TEST_F(SpoolStoreTest, ReadsBackWhatNoLongerFitsIntoMemory) {
+  for (const std::size_t lines : {0, 1, 2, 3, 5}) {
+    options_.recent_bytes = lines * line(1).size() + 10;
+    options_.segment_bytes = 7 * line(1).size();
+    open();
+    append(1, 3);
+    EXPECT_EQ(numbers(*store_->read(2)), (Numbers{1, 2}));
+    append(4, 9);
+    ASSERT_TRUE(store_->append(json_of(10)));
+    EXPECT_EQ(drain(), (Numbers{1, 2, 3, 4, 5, 6, 7, 8, 9})) << lines << ": the last is not synced yet";
+    ASSERT_TRUE(store_->sync());
+    EXPECT_EQ(drain(), (Numbers{10})) << lines;
+  }
 }
 
 TEST_F(SpoolStoreTest, BatchesAreBoundedInBytes) {
@@ -208,6 +235,7 @@ TEST_F(SpoolStoreTest, CutsZeroesThatACrashLeft) {
 }
 
 TEST_F(SpoolStoreTest, SetsAFileAsideAtABrokenRecordAndGoesOn) {
+  options_.recent_bytes = 0;
   options_.segment_bytes = 4 * line(1).size();
   open();
   append(1, 8);
@@ -223,9 +251,11 @@ TEST_F(SpoolStoreTest, SetsAFileAsideAtABrokenRecordAndGoesOn) {
 }
 
 TEST_F(SpoolStoreTest, SetsTheFileAsideThatIsWrittenTo) {
+  options_.recent_bytes = 0;
+  open();
   append(1, 2);
   alter(segment(1), 30);
-  EXPECT_TRUE(store_->read(10)->records.empty());
+  EXPECT_TRUE(store_->read(10)->count == 0);
   append(3, 4);  // into a new one
   EXPECT_EQ(drain(), (Numbers{3, 4}));
   EXPECT_EQ(files(),

@@ -125,11 +125,10 @@ void ByteWriter::patch_u32(std::size_t offset, std::uint32_t value) {
 
 std::string hex(ByteView bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
-  std::string out;
-  out.reserve(bytes.size() * 2);
-  for (std::byte b : bytes) {
-    out += kDigits[std::to_integer<unsigned>(b) >> 4];
-    out += kDigits[std::to_integer<unsigned>(b) & 15];
+  std::string out(bytes.size() * 2, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    out[2 * i] = kDigits[std::to_integer<unsigned>(bytes[i]) >> 4];
+    out[2 * i + 1] = kDigits[std::to_integer<unsigned>(bytes[i]) & 15];
   }
   return out;
 }
@@ -142,13 +141,12 @@ Result<Bytes> from_hex(std::string_view text) {
     return -1;
   };
   if (text.size() % 2 != 0) return fail(Code::kInvalid, "hexadecimal text of odd length");
-  Bytes out;
-  out.reserve(text.size() / 2);
+  Bytes out(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {
     const int high = digit(text[i]);
     const int low = digit(text[i + 1]);
     if (high < 0 || low < 0) return fail(Code::kInvalid, "not a hexadecimal digit");
-    out.push_back(static_cast<std::byte>(high * 16 + low));
+    out[i / 2] = static_cast<std::byte>(high * 16 + low);
   }
   return out;
 }

@@ -2,9 +2,12 @@
 
 namespace portolan::cli {
 
-void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std::string>& exact, bool small) {
-  for (const std::string& filter : exact)
-    app.add_option("--" + filter, options.exact[filter], "only those with this " + filter);
+void add_list_options(CLI::App& app, ListOptions& options, const std::vector<Filter>& exact, bool small) {
+  for (const Filter& filter : exact) {
+    auto* option =
+        app.add_option("--" + filter.name, options.exact[filter.name], "only those with this " + filter.name);
+    if (!filter.values.empty()) option->check(one_of(filter.values));
+  }
   app.add_option("--limit", options.limit, "the first so many; all if it is not given")->check(one_to());
   if (small) return;
   app.add_option("--filter", options.filter,
@@ -23,14 +26,15 @@ Query query_of(const ListOptions& options) {
   return query;
 }
 
-std::string event_line(std::string_view what, const std::vector<std::string>& cells) {
-  std::string line = local_time(Clock::real().wall());
-  line += "  ";
-  line += what;
-  line.resize(line.size() + 7 - std::min<std::size_t>(what.size(), 7), ' ');
-  for (const auto& cell : cells)
-    if (!cell.empty()) line += "  " + fit_for_terminal(cell);
-  return line;
+std::vector<Column> event_columns(std::vector<Column> columns) {
+  columns.insert(columns.begin(), {{"TIME"}, {"CHANGE"}});
+  return columns;
+}
+
+std::vector<std::string> event_row(std::string what, const std::vector<std::string>& cells) {
+  std::vector<std::string> row = {local_time(Clock::real().wall()), std::move(what)};
+  row.insert(row.end(), cells.begin(), cells.end());
+  return row;
 }
 
 void add_if_revision(CLI::App& app, Revision& revision) {

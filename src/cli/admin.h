@@ -11,6 +11,7 @@
 #include "cli/calls.h"
 #include "cli/command.h"
 #include "cli/exit.h"
+#include "cli/row_printer.h"
 
 namespace portolan::cli {
 
@@ -30,6 +31,15 @@ void add_admin_health(CLI::App& admin, Context& context);
 
 inline constexpr const char* kById = "its id, as the list shows it";
 
+// An option of a list, such as --kind. `values`: those that there are, if they are a few.
+struct Filter {
+  // NOLINTNEXTLINE(google-explicit-constructor): lists of them are lists of names
+  Filter(const char* its_name, std::vector<std::string> its_values = {})
+      : name(its_name), values(std::move(its_values)) {}
+  std::string name;
+  std::vector<std::string> values;
+};
+
 // One kind of object.
 template <class View>
 struct Kind {
@@ -39,16 +49,20 @@ struct Kind {
   std::string key;         // what names one: "role"
   std::vector<Column> columns;
   std::vector<std::string> (*row)(const View&);
-  std::vector<std::string> filters = {};  // of the list, each an option
+  std::vector<Filter> filters = {};
   // What is asked for beside the objects, as more columns of the table: a row's cells by the object's id.
   std::vector<Column> more_columns = {};
   Result<std::map<std::string, std::vector<std::string>>> (*more)(const std::vector<View>&) = nullptr;
   std::string key_is = "its name or id";
   bool small = false;  // a list of a few, all shown as they are: it takes no filter, order or watch
+  // All of one, with what hangs on it, for `show`; null: its row.
+  Result<> (*details)(const Output&, const View&) = nullptr;
 };
 
+enum class Asked { kAll, kSome };
+
 template <class View>
-Result<> print_list(Context& context, const Kind<View>& kind, std::vector<View> items) {
+Result<> print_list(Context& context, const Kind<View>& kind, std::vector<View> items, Asked asked = Asked::kAll) {
   if (context.out.json) {
     for (const View& item : items) context.out.object(item);
     return {};
@@ -69,7 +83,7 @@ Result<> print_list(Context& context, const Kind<View>& kind, std::vector<View> 
     table.add(std::move(row));
   }
   if (table.empty()) {
-    context.out.note("No " + kind.noun + " yet.");
+    context.out.note(asked == Asked::kAll ? "No " + kind.noun + " yet." : "There is no such " + kind.noun + ".");
   } else {
     context.out.table(table);
   }
@@ -95,10 +109,11 @@ struct ListOptions {
   std::size_t limit = kWholeList;
   bool follow = false;
 };
-void add_list_options(CLI::App& app, ListOptions& options, const std::vector<std::string>& exact, bool small = false);
+void add_list_options(CLI::App& app, ListOptions& options, const std::vector<Filter>& exact, bool small = false);
 Query query_of(const ListOptions& options);
-// One line for people of a watch: what has become of an object, and its cells.
-std::string event_line(std::string_view what, const std::vector<std::string>& cells);
+// Of a watch: when something has come, and what has become of an object, before its cells.
+std::vector<Column> event_columns(std::vector<Column> columns);
+std::vector<std::string> event_row(std::string what, const std::vector<std::string>& cells);
 
 // Prints what is there, then each change, until the process is stopped.
 template <class View>
@@ -107,6 +122,8 @@ Result<> follow_list(Context& context, const Kind<View>& kind, const ListOptions
     return wrong_usage("--watch shows what comes in the order in which it comes: leave out --limit and --order-by");
   std::map<std::string, std::vector<std::string>> known;  // cells by id
   bool synced = false;
+  RowPrinter rows(context.out, event_columns(kind.columns));
+  rows.hold();
   return call_watch(kind.collection, query_of(options), [&](std::string_view line) -> Result<> {
     PL_TRY(const auto event, json::decode<api::ListEvent<View>>(line, json::Unknown::kIgnore));
     if (event.kind == "heartbeat") return {};
@@ -114,16 +131,16 @@ Result<> follow_list(Context& context, const Kind<View>& kind, const ListOptions
       context.out.line(line);
       return {};
     }
-    if (event.kind == "synced") synced = true;
+    if (event.kind == "synced" && !std::exchange(synced, true)) rows.flush();
     if (event.kind == "put" && event.item) {
       auto cells = kind.row(*event.item);
       const bool is_new = !known.contains(event.item->id);
-      context.out.line(event_line(!synced ? "" : is_new ? "new" : "changed", cells));
+      rows.row(event_row(!synced ? "" : is_new ? "new" : "changed", cells));
       known[event.item->id] = std::move(cells);
     }
     if (event.kind == "delete" && event.id) {
       const auto gone = known.extract(*event.id);
-      context.out.line(event_line("gone", gone ? gone.mapped() : std::vector{*event.id}));
+      rows.row(event_row("gone", gone ? gone.mapped() : std::vector{*event.id}));
     }
     return {};
   });
@@ -141,7 +158,8 @@ void add_list(CLI::App& group, Context& context, const Kind<View>& kind) {
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
     if (chosen.list.follow) return follow_list(ctx, chosen.kind, chosen.list);
     PL_TRY(auto items, call_list<View>(chosen.kind.collection, query_of(chosen.list), chosen.list.limit));
-    return print_list(ctx, chosen.kind, std::move(items));
+    const bool narrowed = query_of(chosen.list).size() > 1;  // than its limit
+    return print_list(ctx, chosen.kind, std::move(items), narrowed ? Asked::kSome : Asked::kAll);
   });
 }
 
@@ -162,6 +180,7 @@ void add_show(CLI::App& group, Context& context, const Kind<View>& kind) {
   on_chosen<Options>(app, context, options, [](Context& ctx, Options& chosen) -> Result<> {
     PL_TRY(auto path, path_with(chosen.kind.collection, chosen.key));
     PL_TRY(auto item, call_get<View>(std::move(path)));
+    if (chosen.kind.details && !ctx.out.json) return chosen.kind.details(ctx.out, item);
     return print_one(ctx, chosen.kind, std::move(item));
   });
 }
@@ -196,7 +215,8 @@ void add_delete(CLI::App& group, Context& context, const Kind<View>& kind, const
 template <class View>
 Result<std::string> connecting_id(const Kind<View>& kind, const std::string& first, const std::string& second) {
   if (second.empty()) return first;
-  PL_TRY(const auto found, call_list<View>(kind.collection, {{kind.filters[0], first}, {kind.filters[1], second}}));
+  PL_TRY(const auto found,
+         call_list<View>(kind.collection, {{kind.filters[0].name, first}, {kind.filters[1].name, second}}));
   if (found.size() == 1) return found.front().id;
   return fail(Code::kNotFound, "there is no " + kind.noun + " of " + quoted(first) + " and " + quoted(second));
 }

@@ -1,4 +1,5 @@
 #include "cli/admin.h"
+#include "cli/admin_details.h"
 #include "cli/secrets.h"
 
 namespace portolan::cli {
@@ -9,11 +10,16 @@ Kind<api::AccountView> kind() {
           "account",
           "/v1/accounts",
           "account",
-          {{"E-MAIL"}, {"NAME"}, {"KIND"}, {"ADMIN"}, {"SUSPENDED"}, {"CREATED"}, {"ID"}},
+          {{"E-MAIL"}, {"NAME"}, {"KIND"}, {"ADMIN"}, {"STATE"}, {"CREATED"}, {"ID"}},
           [](const api::AccountView& a) -> std::vector<std::string> {
-            return {a.email, a.name, a.kind, yes(a.admin), yes(a.suspended), local_time(a.created), a.id};
+            return {a.email, a.name, a.kind, yes(a.admin), account_state(a), local_time(a.created), a.id};
           },
-          {"email", "name", "kind"}};
+          {"email", "name", {"kind", {"person", "service"}}},
+          {},
+          nullptr,
+          "its e-mail address or id",
+          false,
+          print_account};
 }
 
 struct Options {
@@ -75,6 +81,13 @@ Result<> update(Context& context, Options& options) {
 Result<> suspend(Context& context, Options& options) { return change(context, options, {.suspended = true}); }
 Result<> reinstate(Context& context, Options& options) { return change(context, options, {.suspended = false}); }
 
+Result<> unlock(Context& context, Options& options) {
+  PL_TRY(const auto path, path_with("/v1/accounts", options.account));
+  PL_CHECK(call_delete(path + "/lock"));
+  PL_TRY(auto account, call_get<api::AccountView>(path));
+  return print_one(context, kind(), std::move(account));
+}
+
 Result<> reset_password(Context& context, Options& options) {
   api::AccountUpdate request;
   PL_TRY(request.password, password(options));
@@ -128,9 +141,15 @@ void add_admin_accounts(CLI::App& admin, Context& context) {
   add_change(group, context, "suspend", "it may do nothing until reinstated; what it uses now ends", "", suspend,
              std::make_shared<Options>());
   add_change(group, context, "reinstate", "it may sign in again", "", reinstate, std::make_shared<Options>());
+  auto unlocked = std::make_shared<Options>();
+  CLI::App& unlocking =
+      add_command(group, context, "unlock", "it may try its password again, after too many wrong ones",
+                  "portolan admin accounts unlock ann@example.com");
+  unlocking.add_option("account", unlocked->account, "its e-mail address or id")->required();
+  on_chosen(unlocking, context, unlocked, unlock);
   auto reset = std::make_shared<Options>();
-  CLI::App& resetting = add_change(group, context, "reset-password", "give it another password", " --ask-password",
-                                   reset_password, reset);
+  CLI::App& resetting = add_change(group, context, "reset-password", "give it another password, which lifts a lock too",
+                                   " --ask-password", reset_password, reset);
   add_password_options(resetting, *reset);
 
   add_delete(group, context, kind(), "remove an account; what it uses now ends");

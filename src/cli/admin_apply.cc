@@ -1,5 +1,7 @@
 // portolan admin apply: the directory as a file describes it. The control plane decides what is to be done and does it;
 // here the file is read and the difference is shown.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "cli/admin.h"
@@ -8,8 +10,6 @@
 
 namespace portolan::cli {
 namespace {
-
-constexpr std::string_view kErrorMark = " | ";  // between the errors of one answer
 
 // A directory as large as can be takes its time, and its answer names every object.
 constexpr api::ControlLimits kLimits = {.call = std::chrono::minutes(10), .answer_bytes = 128 * 1024 * 1024};
@@ -62,31 +62,52 @@ void print_totals(const Context& context, const api::ApplyAnswer& answer) {
                                answer.dry_run ? " This was a dry run: nothing was changed." : ""));
 }
 
-// Several errors come as one: each gets a line of its own, with its place in the file.
-Error explained(const Context& context, const ApplyFile& file, Error error) {
+// Several errors come as one: each gets a line of its own.
+Error told(const Context& context, Error error) {
   const auto first = error.message.find(kErrorMark);
-  const bool answer_lost = error.code == Code::kIo || error.code == Code::kEof || error.code == Code::kTimeout;
-  if (answer_lost) {
+  if (first == std::string::npos) return error;
+  std::string summary = error.message.substr(0, first) + "; nothing was changed";
+  std::string_view rest = std::string_view(error.message).substr(first);
+  if (context.out.json || context.out.quiet) summary += rest;
+  while (!rest.empty()) {
+    rest.remove_prefix(kErrorMark.size());
+    const auto end = std::min(rest.find(kErrorMark), rest.size());
+    context.out.note(fit_for_terminal(rest.substr(0, end)));
+    rest.remove_prefix(end);
+  }
+  error.message = std::move(summary);
+  return error;
+}
+
+// Whether the control plane may have done it all the same: it has not said why it did not.
+bool may_be_done(const Error& error) {
+  return error.reason.empty() &&
+         (error.code == Code::kUnavailable || error.code == Code::kProtocol || error.code == Code::kIo ||
+          error.code == Code::kEof || error.code == Code::kTimeout);
+}
+
+// With the place in the file that each is about.
+Error explained(const Context& context, const ApplyFile& file, Error error) {
+  if (may_be_done(error)) {
     error.message = file.placed(error.message) +
                     "; all of it was done or nothing: apply it again, which changes nothing that is there already";
     return error;
   }
+  const auto first = error.message.find(kErrorMark);
   if (first == std::string::npos) {
     error.message = file.placed(error.message) + "; nothing was changed";
     return error;
   }
-  std::string_view rest = std::string_view(error.message).substr(first + kErrorMark.size());
-  std::string all;
+  std::string all = file.name + ": " + error.message.substr(0, first) + " in it";
+  std::string_view rest = std::string_view(error.message).substr(first);
   while (!rest.empty()) {
-    const auto end = rest.find(kErrorMark);
-    const std::string line = file.placed(rest.substr(0, end));
-    context.out.note(fit_for_terminal(line));
-    all += " | " + line;
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + kErrorMark.size());
+    rest.remove_prefix(kErrorMark.size());
+    const auto end = std::min(rest.find(kErrorMark), rest.size());
+    all += std::string(kErrorMark) + file.placed(rest.substr(0, end));
+    rest.remove_prefix(end);
   }
-  error.message = fmt::format("{}: {} in it; nothing was changed{}", file.name, error.message.substr(0, first),
-                              context.out.json || context.out.quiet ? all : "");
-  return error;
+  error.message = std::move(all);
+  return told(context, std::move(error));
 }
 
 // Shows what is about to be done, and asks if anything is to be removed. False if it shall not be done.
@@ -109,7 +130,9 @@ Result<bool> confirm(const Context& context, ApplyFile& file) {
 Result<> run(Context& context, Options& options) {
   if (options.prune && context.out.json && !options.yes && !options.dry_run)
     return wrong_usage("--prune with --json asks nothing: give --yes, or --dry-run");
-  PL_TRY(auto file, read_apply_file(options.file, options.trust ? Trust::kAll : Trust::kBeside));
+  auto read = read_apply_file(options.file, options.trust ? Trust::kAll : Trust::kBeside);
+  if (!read) return std::unexpected(told(context, std::move(read).error()));
+  ApplyFile file = std::move(*read);
   if (options.prune) file.request.prune = true;
   const bool asks = options.prune && !options.yes && !options.dry_run;
   if (asks) {

@@ -19,7 +19,7 @@ Kind<api::GrantView> kind() {
                     local_time(g.created),
                     g.id};
           },
-          {"role", "resource", "state"},
+          {"role", "resource", {"state", {"active", "scheduled", "ended"}}},
           {},
           nullptr,
           kById};

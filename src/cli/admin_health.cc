@@ -24,15 +24,6 @@ std::string words(const api::ResourceHealthView& health) {
   return health.remedy ? health.reason + "; " + *health.remedy : health.reason;
 }
 
-Table resource_table(const std::vector<api::ResourceHealthView>& list) {
-  const WallTime now = Clock::real().wall();
-  Table table({{"RESOURCE"}, {"FROM NODE"}, {"STATE"}, {"SINCE"}, {"CHECKED"}, {"TOOK", Align::kRight}, {"WHY"}});
-  for (const auto& health : list)
-    table.add({health.resource_name, health.node_name, health.state, ago(health.since, now), ago(health.checked, now),
-               health.duration_ms ? fmt::format("{} ms", *health.duration_ms) : "", words(health)});
-  return table;
-}
-
 Table node_table(const std::vector<api::NodeStatusView>& nodes) {
   const WallTime now = Clock::real().wall();
   Table table({{"NODE"}, {"KIND"}, {"STATE"}, {"SINCE"}, {"LAST SEEN"}, {"WHAT IS WRONG"}});
@@ -68,7 +59,7 @@ Result<> list(Context& context, const Options& options) {
     context.out.table(node_table(nodes));
     context.out.line("");
   }
-  const Table table = resource_table(resources);
+  const Table table = health_table(resources);
   if (table.empty()) {
     context.out.note("Nothing to show: no resource that a node may reach passes.");
   } else {
@@ -187,7 +178,7 @@ Result<> check(Context& context, CheckOptions& options) {
   if (context.out.json) {
     for (const auto& health : page.items) context.out.object(health);
   } else {
-    context.out.table(resource_table(page.items));
+    context.out.table(health_table(page.items));
   }
   if (std::ranges::any_of(page.items, [](const auto& health) { return health.state == "healthy"; })) return {};
   return std::unexpected(Error{Code::kUnavailable,
@@ -197,6 +188,15 @@ Result<> check(Context& context, CheckOptions& options) {
 }
 
 }  // namespace
+
+Table health_table(const std::vector<api::ResourceHealthView>& list) {
+  const WallTime now = Clock::real().wall();
+  Table table({{"RESOURCE"}, {"FROM NODE"}, {"STATE"}, {"SINCE"}, {"CHECKED"}, {"TOOK", Align::kRight}, {"WHY"}});
+  for (const auto& health : list)
+    table.add({health.resource_name, health.node_name, health.state, ago(health.since, now), ago(health.checked, now),
+               health.duration_ms ? fmt::format("{} ms", *health.duration_ms) : "", words(health)});
+  return table;
+}
 
 std::string health_in_short(const std::vector<api::ResourceHealthView>& by_node) {
   const auto count = [&](std::string_view state) {
@@ -232,7 +232,8 @@ void add_admin_health(CLI::App& admin, Context& context) {
   auto options = std::make_shared<Options>();
   app.add_option("--resource", options->resource, "only this resource: name or id");
   app.add_option("--node", options->node, "only from this node: name or id");
-  app.add_option("--state", options->state, "only what is healthy, unhealthy or unknown");
+  app.add_option("--state", options->state, "only what is healthy, unhealthy or unknown")
+      ->check(one_of({"healthy", "unhealthy", "unknown"}));
   app.add_flag("-f,--follow,--watch", options->follow, "go on with what changes");
   on_chosen(app, context, options, run);
 }

@@ -37,7 +37,7 @@ Kind<api::KeyView> key_kind() {
             return {key.purpose, key.state,  local_time(key.since), key.until ? local_time(*key.until) : "",
                     key.id,      key.sha256, next_step(key)};
           },
-          {"purpose", "state"},
+          {{"purpose", {"user", "node", "server", "sealing"}}, "state"},
           {},
           nullptr,
           "its purpose",
@@ -76,7 +76,9 @@ Result<> finish(Context& context, Options& options) {
 }
 
 void take_purpose(CLI::App& app, Options& options) {
-  app.add_option("purpose", options.purpose, "which authority: user, node or server")->required();
+  app.add_option("purpose", options.purpose, "which authority: user, node or server")
+      ->required()
+      ->check(one_of({"user", "node", "server"}));
 }
 
 }  // namespace

@@ -34,7 +34,7 @@ Kind<api::NodeStatusView> node_kind() {
                     n.id,
                     n.reason.value_or("")};
           },
-          {"name", "kind", "state"}};
+          {"name", {"kind", {"gateway", "relay"}}, {"state", {"up", "down", "new", "revoked"}}}};
 }
 
 Kind<api::JoinTokenView> token_kind() {
@@ -46,7 +46,7 @@ Kind<api::JoinTokenView> token_kind() {
           [](const api::JoinTokenView& t) -> std::vector<std::string> {
             return {t.id, t.kind, t.name, local_time(t.created), local_time(t.ends), t.used_by};
           },
-          {"kind", "name"}};
+          {{"kind", {"gateway", "relay"}}, "name"}};
 }
 
 std::string mebibytes(std::uint64_t bytes) { return fmt::format("{} MiB", bytes / (1024 * 1024)); }
@@ -157,7 +157,7 @@ void add_admin_nodes(CLI::App& admin, Context& context) {
   CLI::App& creating = add_command(tokens, context, "create", "a token for one node",
                                    "portolan admin nodes token create --kind relay --for 1h --out ./token");
   auto options = std::make_shared<Options>();
-  creating.add_option("--kind", options->kind, "gateway or relay")->required();
+  creating.add_option("--kind", options->kind, "gateway or relay")->required()->check(one_of({"gateway", "relay"}));
   creating.add_option("--name", options->name, "the node's name; else the node chooses");
   creating.add_option("--for", options->life, "how long it can be used, at most 7d; 1h if it is not given");
   creating.add_option("--out", options->out, "write it to this file, mode 0600, instead of showing it");

@@ -3,10 +3,12 @@
 
 #include "base/file.h"
 #include "cli/admin.h"
+#include "cli/admin_details.h"
 #include "cli/admin_health.h"
 #include "cli/exit.h"
 #include "cli/resource_url.h"
 #include "cli/secrets.h"
+#include "protocols/driver.h"
 
 namespace portolan::cli {
 namespace {
@@ -33,6 +35,12 @@ std::string tags_in_short(const std::map<std::string, std::string>& tags) {
   return out;
 }
 
+std::vector<std::string> known_types() {
+  std::vector<std::string> types;
+  for (const auto& protocol : protocols::registry()) types.emplace_back(protocol.name);
+  return types;
+}
+
 Kind<api::ResourceView> kind() {
   return {"admin resources",
           "resource",
@@ -49,9 +57,17 @@ Kind<api::ResourceView> kind() {
                     tags_in_short(r.tags),
                     r.id};
           },
-          {"name", "type"},
+          {"name", {"type", known_types()}},
           {Column{"HEALTH"}},
-          health_cells};
+          health_cells,
+          "its name or id",
+          false,
+          print_resource};
+}
+
+Result<> print_with_warnings(Context& context, api::ResourceView resource) {
+  for (const auto& warning : resource.warnings) context.out.warn(resource.name + ": " + warning);
+  return print_one(context, kind(), std::move(resource));
 }
 
 struct Options {
@@ -65,6 +81,8 @@ struct Options {
   std::string username;
   std::string password_file;
   bool ask_password = false;
+  bool keep_password = false;
+  std::string tls_key_file;
   std::vector<std::string> settings;
   std::vector<std::string> setting_files;
   std::vector<std::string> egress;
@@ -115,6 +133,12 @@ Result<std::optional<Secret>> password_of(const Options& options) {
   return std::optional(std::move(secret));
 }
 
+Result<std::optional<Secret>> tls_key_of(const Options& options) {
+  if (options.tls_key_file.empty()) return std::optional<Secret>();
+  PL_TRY(auto key, secret_from_file(options.tls_key_file));
+  return std::optional(std::move(key));
+}
+
 Result<api::ResourceCreate> from_url(const Options& options) {
   if (!options.type.empty() || !options.host.empty() || options.port != 0)
     return wrong_usage("--url says the type, the host and the port already");
@@ -151,8 +175,10 @@ Result<> create(Context& context, Options& options) {
   if (!tags.empty()) request.tags = std::move(tags);
   PL_TRY(auto password, password_of(options));
   if (password) request.password = std::move(password);
+  PL_TRY(auto tls_key, tls_key_of(options));
+  if (tls_key) request.tls_key = std::move(tls_key);
   PL_TRY(auto made, call_post<api::ResourceView>("/v1/resources", std::move(request)));
-  return print_one(context, kind(), std::move(made));
+  return print_with_warnings(context, std::move(made));
 }
 
 // Settings and tags are replaced one by one: those that are not named stay. They are sent as a whole, made from what is
@@ -185,15 +211,21 @@ Result<> update(Context& context, Options& options) {
   if (options.port != 0) request.port = options.port;
   if (options.local_port != 0) request.local_port = options.local_port;
   if (!options.username.empty()) request.username = options.username;
+  if (options.keep_password) request.keep_password = true;
   if (!options.egress.empty())
     request.egress_nodes =
         options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
   PL_CHECK(merge(options, path, request));
   PL_TRY(request.password, password_of(options));
+  PL_TRY(request.tls_key, tls_key_of(options));
+  if (request.password && options.keep_password) return wrong_usage("give one of a new password and --keep-password");
   if (json::encode(request) == "{}")
     return wrong_usage("nothing to change; see: portolan admin resources update --help");
-  PL_TRY(auto changed, call_patch<api::ResourceView>(path, std::move(request), options.revision));
-  return print_one(context, kind(), std::move(changed));
+  auto changed = call_patch<api::ResourceView>(path, std::move(request), options.revision);
+  if (!changed && changed.error().reason == "password_not_kept")
+    changed.error().message += ": --ask-password, --password-file FILE or --keep-password";
+  PL_CHECK(changed);
+  return print_with_warnings(context, std::move(*changed));
 }
 
 void add_common(CLI::App& app, Options& options) {
@@ -202,6 +234,8 @@ void add_common(CLI::App& app, Options& options) {
   app.add_option("--username", options.username, "whom Portolan signs in there as");
   app.add_option("--password-file", options.password_file, "a file with that user's password, - for standard input");
   app.add_flag("--ask-password", options.ask_password, "ask for that user's password on the terminal");
+  app.add_option("--tls-key-file", options.tls_key_file,
+                 "the private key, in PEM, of the certificate that Portolan shows there (setting tls_certificate)");
   app.add_option("--setting", options.settings,
                  "NAME=VALUE, a setting of the protocol, such as tls=verify-full; an empty value removes it")
       ->allow_extra_args(false);
@@ -239,10 +273,12 @@ void add_admin_resources(CLI::App& admin, Context& context) {
 
   auto changed = std::make_shared<Options>();
   CLI::App& updating = add_command(group, context, "update", "change a resource",
-                                   "portolan admin resources update billing --host db2.example");
+                                   "portolan admin resources update billing --host db2.example --keep-password");
   updating.add_option("resource", changed->name, "its name or id")->required();
   updating.add_option("--name", changed->new_name, "a new name");
   updating.add_option("--untag", changed->untag, "the key of a tag to take away")->allow_extra_args(false);
+  updating.add_flag("--keep-password", changed->keep_password,
+                    "send the password that is kept to the new host or port too; else give it again");
   add_if_revision(updating, changed->revision);
   add_common(updating, *changed);
   on_chosen(updating, context, changed, update);

@@ -1,5 +1,6 @@
 // Roles, and who has them (memberships).
 #include "cli/admin.h"
+#include "cli/admin_details.h"
 
 namespace portolan::cli {
 namespace {
@@ -13,7 +14,12 @@ Kind<api::RoleView> role_kind() {
           [](const api::RoleView& role) -> std::vector<std::string> {
             return {role.name, local_time(role.created), role.id};
           },
-          {"name"}};
+          {"name"},
+          {},
+          nullptr,
+          "its name or id",
+          false,
+          print_role};
 }
 
 Kind<api::MembershipView> membership_kind() {

@@ -54,7 +54,7 @@ struct Line {
 };
 BOOST_DESCRIBE_STRUCT(Line, (), (kind))
 
-Result<> print_followed(const Output& out, std::string_view line) {
+Result<> print_followed(const Output& out, RowPrinter& rows, std::string_view line) {
   PL_TRY(const auto shape, json::decode<Line>(line, json::Unknown::kIgnore));
   if (shape.kind == "heartbeat") return {};
   if (out.json) {
@@ -62,7 +62,7 @@ Result<> print_followed(const Output& out, std::string_view line) {
     return {};
   }
   PL_TRY(const auto session, json::decode<api::SessionEntry>(line, json::Unknown::kIgnore));
-  out.line(event_line(session.ended ? "ended" : "", session_row(session)));
+  rows.row(event_row(session.ended ? "ended" : "", session_row(session)));
   return {};
 }
 
@@ -71,9 +71,10 @@ Result<> list_sessions(Context& context, SessionOptions& options) {
   if (!options.account.empty()) query["account"] = options.account;
   if (!options.resource.empty()) query["resource"] = options.resource;
   query["limit"] = std::to_string(options.limit);
-  if (options.follow)
-    return call_watch(kSessions, query,
-                      [&context](std::string_view line) { return print_followed(context.out, line); });
+  if (options.follow) {
+    RowPrinter rows(context.out, event_columns(session_columns()));
+    return call_watch(kSessions, query, [&](std::string_view line) { return print_followed(context.out, rows, line); });
+  }
   PL_TRY(const auto page, call_get<api::Page<api::SessionEntry>>(kSessions, query));
   return print_sessions(context, page.items);
 }

@@ -69,6 +69,18 @@ Result<> write_token(Context& context, const api::ApiTokenMade& made, const std:
   return {};
 }
 
+// Before anything is sent: who gives the wrong file of a pair would have given the private half away.
+Result<> check_public_key(std::string_view text, const std::string& file) {
+  if (text.contains("PRIVATE KEY"))
+    return fail(Code::kInvalid, file +
+                                    " holds a private key, which nobody else may have; nothing was sent. Give the "
+                                    "public half, which this prints: openssl pkey -pubout -in " +
+                                    file);
+  if (!text.contains("-----BEGIN PUBLIC KEY-----"))
+    return fail(Code::kInvalid, file + " holds no public key in PEM (-----BEGIN PUBLIC KEY-----); nothing was sent");
+  return {};
+}
+
 Result<> create(Context& context, Options& options) {
   api::ApiTokenCreate request{.name = options.name};
   if (!options.account.empty()) request.account = options.account;
@@ -76,7 +88,9 @@ Result<> create(Context& context, Options& options) {
   if (!options.life.empty()) request.life = options.life;
   if (!options.public_key_file.empty()) {
     if (!options.out.empty()) return wrong_usage("--out: with a key of your own there is no token to write");
-    PL_TRY(request.public_key, read_file(options.public_key_file, 64 * 1024));
+    PL_TRY(auto key, read_file(options.public_key_file, 64 * 1024));
+    PL_CHECK(check_public_key(key, options.public_key_file));
+    request.public_key = std::move(key);
   }
   PL_TRY(const auto made, call_post<api::ApiTokenMade>("/v1/tokens", std::move(request)));
   if (!made.token) return print_key(context, made);

@@ -57,16 +57,33 @@ struct Named {
   std::string path;
 };
 
+// What is wrong with a file: up to twenty errors, as the control plane names them.
+class Errors {
+ public:
+  // False if it is one.
+  bool note(Result<> result) {
+    if (!result && all_.size() < kMost) all_.push_back(std::move(result).error());
+    return result.has_value();
+  }
+  const std::vector<Error>& all() const { return all_; }
+
+ private:
+  static constexpr std::size_t kMost = 20;
+  std::vector<Error> all_;
+};
+
 class Resources {
  public:
   Resources(const ApplyReader& reader, Literals literals) : reader_(reader), literals_(literals) {}
 
-  Result<> translate(object& entry, const std::string& path) {
+  // All that is wrong with what it names, not only the first: each may be another file.
+  void translate(object& entry, const std::string& path, Errors& errors) {
     make_text(entry, "settings");
     make_text(entry, "tags");
-    PL_CHECK(take_url(entry, path));
-    PL_CHECK(take_setting_files(entry, path));
-    return take_password(entry, path);
+    if (!errors.note(take_url(entry, path))) return;
+    take_setting_files(entry, path, errors);
+    errors.note(take_tls_key(entry, path));
+    errors.note(take_password(entry, path));
   }
 
  private:
@@ -97,27 +114,35 @@ class Resources {
     return {};
   }
 
-  Result<> take_setting_files(object& entry, const std::string& path) {
+  void take_setting_files(object& entry, const std::string& path, Errors& errors) {
     std::map<std::string, Named> files;
     for (const auto& [name, file] : url_.setting_files) files[name] = {file, path + ".url." + name + "_file"};
     if (const auto* listed = entry.if_contains("setting_files")) {
-      if (!listed->is_object()) return wrong(path + ".setting_files", "must be names with files");
+      if (!listed->is_object()) {
+        errors.note(wrong(path + ".setting_files", "must be names with files"));
+        return;
+      }
       for (const auto& each : listed->get_object()) {
         const std::string at = path + ".setting_files." + std::string(each.key());
-        if (!each.value().is_string()) return wrong(at, "must be text");
-        files[std::string(each.key())] = {std::string(each.value().get_string()), at};
+        if (each.value().is_string()) {
+          files[std::string(each.key())] = {std::string(each.value().get_string()), at};
+        } else {
+          errors.note(wrong(at, "must be text"));
+        }
       }
       entry.erase("setting_files");
     }
-    if (files.empty()) return {};
+    if (files.empty()) return;
     if (!entry.contains("settings")) entry["settings"] = object();
-    if (!entry["settings"].is_object()) return {};  // refused when it is decoded
+    if (!entry["settings"].is_object()) return;  // refused when it is decoded
     for (const auto& [name, file] : files) {
       auto content = reader_.setting(file.what);
-      if (!content) return std::unexpected(std::move(content).error().within(file.path));
-      entry["settings"].get_object()[name] = *content;
+      if (content) {
+        entry["settings"].get_object()[name] = *content;
+      } else {
+        errors.note(std::unexpected(std::move(content).error().within(file.path)));
+      }
     }
-    return {};
   }
 
   // Of the entry itself, or else of its URL.
@@ -127,6 +152,20 @@ class Resources {
     if (text) return Named{std::move(*text), path + "." + member};
     if (of_url) return Named{*of_url, path + ".url." + member};
     return std::nullopt;
+  }
+
+  Result<> take_tls_key(object& entry, const std::string& path) {
+    PL_TRY(const auto file, take_named(entry, "tls_key_file", path, url_.tls_key_file));
+    const bool literal = entry.contains("tls_key");
+    if (file && literal) return wrong(path, "the tls_key is given more than once; use tls_key_file");
+    if (literal && literals_ == Literals::kRefused)
+      return wrong(path + ".tls_key",
+                   "others can read this file; use tls_key_file, or make the file yours alone: chmod 600");
+    if (!file) return {};
+    auto key = reader_.password_file(file->what);
+    if (!key) return std::unexpected(std::move(key).error().within(file->path));
+    entry["tls_key"] = key->reveal();
+    return {};
   }
 
   Result<> take_password(object& entry, const std::string& path) {
@@ -181,27 +220,35 @@ Result<> translate_grants(object& role, const std::string& path) {
 }
 
 template <class Translate>
-Result<> for_each_entry(object& file, std::string_view list, Translate translate) {
+void for_each_entry(object& file, std::string_view list, Translate translate) {
   auto* entries = file.if_contains(list);
-  if (!entries || !entries->is_array()) return {};
+  if (!entries || !entries->is_array()) return;
   for (std::size_t i = 0; i < entries->get_array().size(); ++i)
     if (auto& entry = entries->get_array()[i]; entry.is_object())
-      PL_CHECK(translate(entry.get_object(), std::string(list) + "[" + std::to_string(i) + "]"));
-  return {};
+      translate(entry.get_object(), std::string(list) + "[" + std::to_string(i) + "]");
 }
 
-Result<api::ApplyRequest> request_of(json::Value value, const ApplyReader& reader, Literals literals) {
-  if (!value.is_object())
-    return fail(Code::kInvalid, "must have members accounts, roles or resources; see portolan admin apply --help");
+// Nothing if there are errors.
+std::optional<api::ApplyRequest> request_of(json::Value value, const ApplyReader& reader, Literals literals,
+                                            Errors& errors) {
+  if (!value.is_object()) {
+    errors.note(
+        fail(Code::kInvalid, "must have members accounts, roles or resources; see portolan admin apply --help"));
+    return std::nullopt;
+  }
   auto& file = value.get_object();
   for (const char* option : {"dry_run", "prune", "plan"})
-    if (file.contains(option)) return wrong(option, "is for the command line, not for the file");
+    if (file.contains(option)) errors.note(wrong(option, "is for the command line, not for the file"));
   Resources resources(reader, literals);
-  PL_CHECK(for_each_entry(file, "resources",
-                          [&](object& entry, const std::string& path) { return resources.translate(entry, path); }));
-  PL_CHECK(for_each_entry(file, "roles",
-                          [](object& entry, const std::string& path) { return translate_grants(entry, path); }));
-  return json::from_value<api::ApplyRequest>(value, json::Unknown::kRefuse);
+  for_each_entry(file, "resources",
+                 [&](object& entry, const std::string& path) { resources.translate(entry, path, errors); });
+  for_each_entry(file, "roles",
+                 [&](object& entry, const std::string& path) { errors.note(translate_grants(entry, path)); });
+  if (!errors.all().empty()) return std::nullopt;
+  auto request = json::from_value<api::ApplyRequest>(value, json::Unknown::kRefuse);
+  if (request) return std::move(*request);
+  errors.note(std::unexpected(std::move(request).error()));
+  return std::nullopt;
 }
 
 // JSON proper has escapes that YAML has not; the places of its values are as YAML sees them.
@@ -256,10 +303,15 @@ Result<ApplyFile> parse_apply_file(std::string name, std::string_view text, cons
   auto document = parse(text);
   if (!document) return std::unexpected(std::move(document).error().within(file.name));
   file.source = std::move(*document);
-  auto request = request_of(std::exchange(file.source.value, nullptr), reader, literals);
+  Errors errors;
+  auto request = request_of(std::exchange(file.source.value, nullptr), reader, literals, errors);
   if (!request) {
-    request.error().message = file.placed(request.error().message);
-    return std::unexpected(std::move(request).error());
+    Error error = errors.all().front();
+    error.message = file.placed(error.message);
+    if (errors.all().size() == 1) return std::unexpected(std::move(error));
+    error.message = file.name + ": " + std::to_string(errors.all().size()) + " errors in it";
+    for (const auto& each : errors.all()) error.message += std::string(kErrorMark) + file.placed(each.message);
+    return std::unexpected(std::move(error));
   }
   file.request = std::move(*request);
   return file;

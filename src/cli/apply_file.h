@@ -11,6 +11,9 @@
 
 namespace portolan::cli {
 
+// Between the errors of one message, the first part of which says how many there are.
+inline constexpr std::string_view kErrorMark = " | ";
+
 struct ApplyFile {
   std::string name;  // for messages
   YamlDocument source;

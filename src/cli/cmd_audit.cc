@@ -1,10 +1,17 @@
 // portolan audit: what is on record, as the control plane keeps it; with -f it goes on with what comes.
+#include <deque>
+#include <functional>
+#include <unordered_set>
+
 #include <fmt/format.h>
 
+#include "cli/activity_words.h"
 #include "cli/audit_verify.h"
 #include "cli/calls.h"
 #include "cli/command.h"
 #include "cli/exit.h"
+#include "cli/row_printer.h"
+#include "net/backoff.h"
 
 namespace portolan::cli {
 namespace {
@@ -118,9 +125,10 @@ struct View<api::AuditRecord> {
 template <>
 struct View<api::ActivityView> {
   static constexpr const char* kPath = "/v1/audit/activities";
-  static std::vector<Column> columns() { return {{"TIME"}, {"BY"}, {"WHAT"}, {"OBJECT"}, {"AFTER"}}; }
+  static std::vector<Column> columns() { return {{"TIME"}, {"WHO"}, {"WHAT"}, {"ON"}, {"CHANGE"}}; }
   static std::vector<std::string> row(const api::ActivityView& a) {
-    return {local_time(a.time), a.actor, a.verb, a.object, cut(fit_for_terminal(a.after), kShownColumns)};
+    return {local_time(a.time), a.actor_name.empty() ? a.actor : a.actor_name, verb_in_words(a.verb),
+            object_in_words(a), cut(fit_for_terminal(change_in_words(a)), kShownColumns)};
   }
 };
 
@@ -147,27 +155,66 @@ struct Line {
 BOOST_DESCRIBE_STRUCT(Line, (), (kind))
 
 template <class Entry>
-Result<> print_followed(const Output& out, std::string_view line) {
-  PL_TRY(const auto shape, json::decode<Line>(line, json::Unknown::kIgnore));
-  if (shape.kind == "heartbeat") return {};
+Result<> print_followed(const Output& out, RowPrinter& rows, std::string_view line) {
   if (out.json) {
     out.line(line);
     return {};
   }
   PL_TRY(const auto entry, json::decode<Entry>(line, json::Unknown::kIgnore));
-  Table table(View<Entry>::columns());
-  table.add(View<Entry>::row(entry));
-  out.text(table.print_rows(out.columns()));
+  rows.row(View<Entry>::row(entry));
   return {};
 }
 
+// Follows over restarts of the control plane. It is asked for the newest lines anew then, and those that were printed
+// already are left out.
+template <class Entry>
+class Follower {
+ public:
+  Follower(Context& context, Query query) : context_(context), query_(std::move(query)) { query_["watch"] = "1"; }
+
+  net::Task<Result<>> run(api::ControlClient& control) {
+    net::Backoff backoff(std::chrono::milliseconds(500), std::chrono::seconds(10));
+    for (;;) {
+      const auto ended =
+          co_await control.watch(View<Entry>::kPath, query_, [this](std::string_view line) { return take(line); });
+      if (ended || !was_there_ || !ended.error().retry_can_help()) co_return ended;
+      if (!std::exchange(told_, true)) {
+        context_.out.warn("the control plane is away (" + ended.error().message + "); going on when it is back");
+        backoff.reset();
+      }
+      query_["limit"] = std::to_string(kMostEntries);
+      CO_CHECK(co_await net::sleep_for(backoff.next()));
+    }
+  }
+
+ private:
+  Result<> take(std::string_view line) {
+    was_there_ = true;
+    if (std::exchange(told_, false)) context_.out.warn("the control plane is back");
+    PL_TRY(const auto shape, json::decode<Line>(line, json::Unknown::kIgnore));
+    if (shape.kind == "heartbeat") return {};
+    if (!printed_.insert(std::hash<std::string_view>()(line)).second) return {};
+    order_.push_back(std::hash<std::string_view>()(line));
+    if (order_.size() > 4 * kMostEntries) {
+      printed_.erase(order_.front());
+      order_.pop_front();
+    }
+    return print_followed<Entry>(context_.out, rows_, line);
+  }
+
+  Context& context_;
+  Query query_;
+  RowPrinter rows_{context_.out, View<Entry>::columns()};
+  bool was_there_ = false;
+  bool told_ = false;
+  std::unordered_set<std::size_t> printed_;
+  std::deque<std::size_t> order_;
+};
+
 template <class Entry>
 Result<> follow(Context& context, Query query) {
-  query["watch"] = "1";
-  return ask_control<void>([&](api::ControlClient& control) {
-    return control.watch(View<Entry>::kPath, query,
-                         [&context](std::string_view line) { return print_followed<Entry>(context.out, line); });
-  });
+  Follower<Entry> follower(context, std::move(query));
+  return ask_control<void>([&](api::ControlClient& control) { return follower.run(control); });
 }
 
 template <class Entry>
@@ -181,8 +228,9 @@ CLI::App& add_list(CLI::App& group, Context& context, const std::string& name, c
   CLI::App& app = add_command(group, context, name, description, "portolan audit " + name + " --from 2h -f");
   app.add_option("--from", options->from, "not before: 2026-11-23T20:24:01Z, 2026-11-23, or how long ago, like 2h");
   app.add_option("--to", options->to, "before");
-  app.add_option("--account", options->account, "of this account: e-mail address or id");
-  app.add_option("--resource", options->resource, "of this resource: name or id");
+  app.add_option("--account", options->account,
+                 "by or about this account, also one that has been removed: e-mail address or id");
+  app.add_option("--resource", options->resource, "of this resource, also one that has been removed: name or id");
   app.add_option("--limit", options->limit, "the newest so many")->capture_default_str();
   app.add_flag("-f,--follow", options->follow, "go on with what comes");
   return app;

@@ -20,6 +20,20 @@ CLI::App& add_group(CLI::App& parent, std::string name, std::string description)
   return app;
 }
 
+CLI::Validator one_of(std::vector<std::string> values) {
+  std::string listed;
+  for (const auto& value : values) listed += (listed.empty() ? "" : ",") + value;
+  const auto check = [values = std::move(values)](const std::string& text) -> std::string {
+    std::string all;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (values[i] == text) return {};
+      all += (i == 0 ? "" : i + 1 == values.size() ? " or " : ", ") + values[i];
+    }
+    return "must be " + all;
+  };
+  return {check, "{" + listed + "}"};
+}
+
 CLI::Validator one_to(std::size_t most) {
   const auto check = [most](const std::string& text) -> std::string {
     std::size_t number = 0;

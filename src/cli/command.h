@@ -38,6 +38,9 @@ CLI::App& add_group(CLI::App& parent, std::string name, std::string description)
 // For options that say how many: a whole number from 1 to `most`. CLI11's own check speaks of fractions.
 CLI::Validator one_to(std::size_t most = std::numeric_limits<std::size_t>::max());
 
+// For options with a few values: "must be up, down or new". Shells complete them.
+CLI::Validator one_of(std::vector<std::string> values);
+
 // Keeps the options' variables alive until `run`.
 template <class Options>
 void on_chosen(CLI::App& app, Context& context, std::shared_ptr<Options> options, Result<> (*run)(Context&, Options&)) {

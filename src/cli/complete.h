@@ -16,14 +16,20 @@ struct Candidate {
 // Stands for the names of files, which shells know best.
 inline const std::string kFiles = ":files";
 
-// What else there is to name: the argument of a command that takes resources. "connect": those that are not connected
-// yet, and the like. Fast, and empty when it cannot be known.
-using Names = std::function<std::vector<Candidate>(const std::string& command)>;
+// What an argument, or an option's value, may be called.
+struct NameWanted {
+  std::string command;   // "connect", "admin roles show"
+  std::string argument;  // as the command calls it: "role", "resource", "--egress"
+  std::string begun;     // what is there of it already
+};
+// What else there is to name. "connect": the resources that are not connected yet, and the like. Fast, and empty when
+// it cannot be known.
+using Names = std::function<std::vector<Candidate>(const NameWanted& wanted)>;
 
 // `words`: all behind the program's name; the last is the one to complete and may be empty. Pure but for `names`.
 std::vector<Candidate> complete(const CLI::App& root, const std::vector<std::string>& words, const Names& names);
 
-// From the running agent, within half a second.
-std::vector<Candidate> names_from_agent(const std::string& command);
+// From the running agent, within half a second; under `admin` and `audit` from the control plane, within a second.
+std::vector<Candidate> names_at_hand(const NameWanted& wanted);
 
 }  // namespace portolan::cli

@@ -2,13 +2,15 @@
 
 #include <gtest/gtest.h>
 
-#include "cli/command.h"
+#include "cli/admin.h"
 
 namespace portolan::cli {
 namespace {
 
-std::vector<Candidate> some_names(const std::string& command) {
-  if (command == "connect") return {{"billing", "postgres"}, {"spare", "tcp"}};
+std::vector<Candidate> some_names(const NameWanted& wanted) {
+  if (wanted.command == "connect") return {{"billing", "postgres"}, {"spare", "tcp"}};
+  if (wanted.argument == "resource" || wanted.argument == "--resource") return {{"billing", ""}, {"books", ""}};
+  if (wanted.argument == "role" || wanted.argument == "--role") return {{"dba", ""}};
   return {};
 }
 
@@ -20,6 +22,8 @@ std::string completed(std::vector<std::string> words) {
   add_psql(root, context);
   add_completion(root, context);
   CLI::App& admin = add_group(root, "admin", "for admins");
+  add_admin_grants(admin, context);
+  add_admin_apply(admin, context);
   CLI::App& roles = add_group(admin, "roles", "roles");
   add_command(roles, context, "list", "all of them", "portolan admin roles list");
   root.add_subcommand("secret", "not for people")->group("");
@@ -31,7 +35,7 @@ std::string completed(std::vector<std::string> words) {
 TEST(Complete, Commands) {
   EXPECT_EQ(completed({""}), "admin completion connect login psql ");
   EXPECT_EQ(completed({"co"}), "completion connect ");
-  EXPECT_EQ(completed({"admin", ""}), "roles ");
+  EXPECT_EQ(completed({"admin", ""}), "apply grants roles ");
   EXPECT_EQ(completed({"admin", "roles", "l"}), "list ");
   EXPECT_EQ(completed({"admin", "roles", "list", ""}), "");
   EXPECT_EQ(completed({"nothing", ""}), "");
@@ -48,6 +52,17 @@ TEST(Complete, ValuesOfOptions) {
   EXPECT_EQ(completed({"login", "--password-file", ""}), kFiles + " ");
   EXPECT_EQ(completed({"login", "--password-file", "=", ""}), kFiles + " ");
   EXPECT_EQ(completed({"login", "--email", ""}), "");
+}
+
+TEST(Complete, WhatAnAdminNames) {
+  EXPECT_EQ(completed({"admin", "grants", "create", ""}), "dba ");
+  EXPECT_EQ(completed({"admin", "grants", "create", "dba", "b"}), "billing books ");
+  EXPECT_EQ(completed({"admin", "grants", "create", "dba", "billing", ""}), "");
+  EXPECT_EQ(completed({"admin", "grants", "list", "--resource", "bi"}), "billing ");
+  EXPECT_EQ(completed({"admin", "grants", "list", "--state", ""}), "active ended scheduled ");
+  EXPECT_EQ(completed({"admin", "grants", "list", "--state", "e"}), "ended ");
+  EXPECT_EQ(completed({"admin", "apply", ""}), kFiles + " ");
+  EXPECT_EQ(completed({"admin", "apply", "te"}), kFiles + " ");
 }
 
 TEST(Complete, Names) {

@@ -88,10 +88,13 @@ std::string status_text(const Output& out, const api::AgentStatus& status) {
   for (const auto& resource : status.resources)
     if (resource.held_by && resource.held_by->foreign) warning(foreign_warning(resource));
   if (!out.quiet) {
+    const bool ended = !status.signed_in && !status.email.empty() && status.control_reason;
     line(status.signed_in ? fmt::format("Signed in to {} as {} until {}", fit_for_terminal(status.control),
                                         fit_for_terminal(status.email), local_time(status.sign_in_ends))
+         : ended          ? fmt::format("Signed in to {} as {} no more: {}", fit_for_terminal(status.control),
+                                        fit_for_terminal(status.email), fit_for_terminal(*status.control_reason))
                           : "Not signed in; run: portolan login ADDRESS");
-    line("Control plane: " + fit_for_terminal(state_of(status.control_state, status.control_reason)));
+    if (!ended) line("Control plane: " + fit_for_terminal(state_of(status.control_state, status.control_reason)));
     if (status.status_port && status.status_port->state != "listening")
       line("Status port: " + fit_for_terminal(state_of(status.status_port->state, status.status_port->reason)));
   }

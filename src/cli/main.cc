@@ -75,7 +75,7 @@ int print_candidates(const CLI::App& root, const std::vector<std::string>& argum
   const std::vector<std::string> words(arguments.begin() + 1, arguments.end());
   log::configure(log::Level::kError, log::Format::kText, "");
   const Output out;
-  for (const Candidate& candidate : complete(root, words, names_from_agent))
+  for (const Candidate& candidate : complete(root, words, names_at_hand))
     out.line(candidate.value + "\t" + one_line(candidate.description));
   return status(Exit::kDone);
 }

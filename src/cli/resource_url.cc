@@ -70,6 +70,11 @@ Result<> take_setting(const protocols::Protocol& protocol, std::string key, std:
     where = std::move(value);
     return {};
   }
+  if (key == "tls_key_file") {
+    if (value.empty()) return fail(Code::kInvalid, key + " is empty");
+    into.tls_key_file = std::move(value);
+    return {};
+  }
   const auto names = protocols::all_setting_names(protocol);
   const auto is_known = [&](std::string_view name) { return std::ranges::find(names, name) != names.end(); };
   constexpr std::string_view kFile = "_file";
@@ -78,7 +83,7 @@ Result<> take_setting(const protocols::Protocol& protocol, std::string key, std:
     return {};
   }
   if (!is_known(key)) {
-    std::string known = "password_file, password_env";
+    std::string known = "password_file, password_env, tls_key_file";
     for (const auto name : names) known += fmt::format(", {}", name);
     return fail(Code::kInvalid, fmt::format("unknown setting {}; known are: {}", quoted(key), known));
   }
@@ -222,6 +227,11 @@ Result<api::ResourceCreate> to_create(const ResourceDefinition& definition) {
                                                        : Result<Secret>(Secret());
   if (!password) return std::unexpected(std::move(password).error().within(within(definition.name) + ": password"));
   if (!password->empty()) create.password = std::move(*password);
+  if (definition.tls_key_file) {
+    auto key = secret_from_file(*definition.tls_key_file);
+    if (!key) return std::unexpected(std::move(key).error().within(within(definition.name) + ": tls_key"));
+    create.tls_key = std::move(*key);
+  }
   return create;
 }
 

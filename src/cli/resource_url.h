@@ -24,6 +24,7 @@ struct ResourceDefinition {
   std::optional<Secret> password;  // literal in the URL
   std::optional<std::string> password_file;
   std::optional<std::string> password_env;
+  std::optional<std::string> tls_key_file;
   std::map<std::string, std::string> settings;
   std::map<std::string, std::string> setting_files;  // setting → path of a file with its value
 };

@@ -71,8 +71,14 @@ std::vector<std::size_t> Table::widths(bool with_header) const {
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     if (with_header) out[i] = width_of(columns_[i].title);
     for (const auto& row : rows_) out[i] = std::max(out[i], width_of(row[i]));
+    if (!least_.empty()) out[i] = std::max(out[i], least_[i]);
   }
   return out;
+}
+
+void Table::drop_rows() {
+  least_ = widths(true);
+  rows_.clear();
 }
 
 std::string Table::line(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths,

@@ -32,6 +32,8 @@ class Table {
   std::string print(std::size_t columns, Paint paint) const;
   // Without the header line.
   std::string print_rows(std::size_t columns) const;
+  // What is added from now on is as wide as these were, or wider: for rows that come one by one.
+  void drop_rows();
 
  private:
   std::vector<std::size_t> widths(bool with_header) const;
@@ -40,6 +42,7 @@ class Table {
 
   std::vector<Column> columns_;
   std::vector<std::vector<std::string>> rows_;
+  std::vector<std::size_t> least_;  // widths; empty before anything was dropped
 };
 
 }  // namespace portolan::cli

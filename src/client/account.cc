@@ -16,6 +16,35 @@ constexpr std::chrono::milliseconds kRetryPorts = std::chrono::seconds(2);
 constexpr int kTurnsToLook = 5;
 constexpr std::chrono::milliseconds kFollowAtLeast = std::chrono::seconds(1);
 
+// Why sessions end that could go on elsewhere, or again.
+Error of_this_machine(std::string message, std::string reason) {
+  return {Code::kUnavailable, std::move(message), std::move(reason), Hop::kAgent};
+}
+
+constexpr std::string_view kSuspended = "account_suspended";
+
+// Whether a watch was refused for who we are: not by a control plane that is away.
+bool refuses_us(const Error& why) {
+  return why.code == Code::kUnauthenticated || (why.code == Code::kDenied && why.reason == kSuspended);
+}
+
+// Why nothing can be used any more, and what to do.
+Error end_of_sign_in(std::string what, std::string_view code) {
+  what.resize(std::min(what.find(';'), what.size()));
+  if (code == kSuspended) return {Code::kDenied, what + "; ask an admin", std::string(code), Hop::kAgent};
+  return {Code::kUnauthenticated, what + "; run: portolan login", "sign_in_ended", Hop::kAgent};
+}
+
+Error no_longer_usable(const std::string& name) {
+  return {Code::kDenied, "you may no longer use " + quoted(name) + "; ask an admin for access", "no_grant",
+          Hop::kAgent};
+}
+
+Error disconnected(const std::string& name) {
+  return of_this_machine(quoted(name) + " was disconnected on this machine; run: portolan connect " + name,
+                         "disconnected");
+}
+
 }  // namespace
 
 Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Executor& executor,
@@ -45,6 +74,7 @@ SignedInAccount::SignedInAccount(const net::Executor& executor, const AgentOptio
       settling_(executor),
       following_(executor),
       tasks_(executor) {
+  paths_.name_nodes([this](const std::string& id) { return egress_name(id); });
   paths_.on_ending([this](const api::SessionEnding& ending) { note_ending(ending); });
   for (auto& name : options_.home.connected()) connected_.insert(name);
 }
@@ -81,8 +111,9 @@ net::Task<> SignedInAccount::follow(std::uint64_t generation) {
     control_down_ = ended ? "the control plane ended the watch" : ended.error().message;
     // A certificate that has ended while the machine slept is renewed by the sign-in's token.
     const bool slept_long = Clock::real().wall() >= credentials_.certificate.not_after();
-    if (!ended && ended.error().code == Code::kUnauthenticated && !slept_long)
-      ended_ = "the sign-in has ended; run: portolan login";
+    if (!ended && refuses_us(ended.error()) && !slept_long)
+      ended_ = end_of_sign_in(ended.error().code == Code::kDenied ? ended.error().message : "the sign-in has ended",
+                              ended.error().reason);
     log::warn("control plane is away", {{"why", *control_down_}});
     if (ended_) apply();
     settled_ = true;
@@ -103,7 +134,7 @@ Result<> SignedInAccount::take_line(std::uint64_t generation, bool& first, std::
   if (event.kind == "trust" && event.trust) renewal_->take(*event.trust);
   if (event.kind == "end") {
     if (generation != newest_watch_) return {};  // of the certificate that has been replaced
-    ended_ = event.reason.value_or("the sign-in has ended") + "; run: portolan login";
+    ended_ = end_of_sign_in(event.reason.value_or("the sign-in has ended"), event.code.value_or(""));
     apply();
     return {};
   }
@@ -131,9 +162,7 @@ void SignedInAccount::drop_replaced(const std::set<std::string>& usable) {
       ++port;
       continue;
     }
-    port->second->release();
-    tasks_.spawn("drop-port", drop(std::move(port->second)));
-    port = ports_.erase(port);
+    port = drop(port, of_this_machine("another resource has taken the place of this one", "resource_replaced"));
   }
 }
 
@@ -141,7 +170,10 @@ void SignedInAccount::apply() {
   changes_.note();
   gateways_.follow(view_.gateways);
   std::set<std::string> usable;
-  for (const api::AgentResource& resource : view_.resources) usable.insert(resource.id);
+  for (const api::AgentResource& resource : view_.resources) {
+    usable.insert(resource.id);
+    offered_.insert(resource.name);
+  }
   drop_replaced(usable);
   for (const api::AgentResource& resource : view_.resources) {
     // Each once: a person may disconnect it later.
@@ -151,9 +183,8 @@ void SignedInAccount::apply() {
     const bool moved = port != ports_.end() && (port->second->resource().port != resource.port ||
                                                 port->second->resource().type != resource.type);
     if (port != ports_.end() && (!wanted || moved)) {
-      port->second->release();
-      tasks_.spawn("drop-port", drop(std::move(port->second)));
-      ports_.erase(port);
+      drop(port, wanted ? of_this_machine("the resource was changed; connect to its port anew", "resource_changed")
+                        : disconnected(resource.name));
       port = ports_.end();
     }
     if (!wanted) continue;
@@ -173,9 +204,7 @@ void SignedInAccount::apply() {
   // What may no longer be used keeps its port for a while, so that a person reads why instead of "connection refused".
   // Its sessions are ended by the egress, which says why in their own protocol.
   for (auto& [id, port] : ports_)
-    if (!usable.contains(id))
-      port->turn_away(ended_ ? *ended_
-                             : "you may no longer use " + quoted(port->resource().name) + "; ask an admin for access");
+    if (!usable.contains(id)) port->turn_away(ended_ ? *ended_ : no_longer_usable(port->resource().name));
 }
 
 // A port that somebody else held may have become free.
@@ -262,6 +291,11 @@ api::LocalResource SignedInAccount::describe(const api::AgentResource& resource)
   if (const auto port = ports_.find(resource.id); port != ports_.end()) described = port->second->status();
   if (const auto holder = holders_.find(resource.id); holder != holders_.end() && described.state != "connected")
     described.held_by = holder->second;
+  if (auto no_way = gateways_.no_way_to(resource.egress)) {
+    described.health = "unreachable";
+    described.health_reason = std::move(no_way);
+    return described;
+  }
   // What a control plane that is away said last may long be wrong.
   if (!resource.health || control_down_) return described;
   described.health = resource.health->state;
@@ -287,11 +321,13 @@ Result<std::vector<std::string>> SignedInAccount::named(const api::ConnectReques
   for (const api::LocalResource& resource : resources())
     if (request.all || std::ranges::find(request.names, resource.name) != request.names.end())
       names.push_back(resource.name);
-  for (const std::string& name : request.names)
-    if (std::ranges::find(names, name) == names.end())
-      return std::unexpected(Error{Code::kNotFound,
-                                   "there is no resource " + quoted(name) + " that you may use; see: portolan ls",
-                                   "unknown_resource", Hop::kAgent});
+  for (const std::string& name : request.names) {
+    if (std::ranges::find(names, name) != names.end()) continue;
+    if (offered_.contains(name)) return std::unexpected(no_longer_usable(name));
+    return std::unexpected(Error{Code::kNotFound,
+                                 "there is no resource " + quoted(name) + " that you may use; see: portolan ls",
+                                 "unknown_resource", Hop::kAgent});
+  }
   return names;
 }
 
@@ -307,12 +343,12 @@ Result<> SignedInAccount::save_connected() const {
 }
 
 net::Task<Result<std::vector<api::LocalResource>>> SignedInAccount::connect(api::ConnectRequest request) {
-  if (ended_) co_return fail(Code::kUnauthenticated, *ended_, "sign_in_ended");
+  if (ended_) co_return std::unexpected(*ended_);
   CO_TRY(auto names, named(request));
   for (const auto& [id, port] : ports_) {
     const auto taken = std::ranges::find(names, port->resource().name);
     if (taken == names.end() || !port->turned_away()) continue;
-    if (!request.all) co_return std::unexpected(Error{Code::kDenied, *port->turned_away(), "no_grant", Hop::kAgent});
+    if (!request.all) co_return std::unexpected(*port->turned_away());
     names.erase(taken);
   }
   connected_.insert(names.begin(), names.end());
@@ -331,8 +367,7 @@ net::Task<Result<std::vector<api::LocalResource>>> SignedInAccount::disconnect(a
       ++port;
       continue;
     }
-    tasks_.spawn("drop-port", drop(std::move(port->second)));
-    port = ports_.erase(port);
+    port = drop(port, disconnected(port->second->resource().name));
   }
   co_return described(names);
 }
@@ -343,8 +378,8 @@ void SignedInAccount::fill(api::AgentStatus& status) const {
   status.organization = credentials_.state.organization;
   status.sign_in_ends = credentials_.state.sign_in_ends;
   status.control = credentials_.state.control;
-  status.control_state = control_down_ ? "down" : "up";
-  status.control_reason = ended_ ? ended_ : control_down_;
+  status.control_state = ended_ ? "signed-out" : control_down_ ? "down" : "up";
+  status.control_reason = ended_ ? std::optional(ended_->message) : control_down_;
   status.gateways = gateways_.status();
   status.paths = paths_.status();
   for (api::LocalPath& path : status.paths) path.egress_name = egress_name(path.egress);
@@ -352,14 +387,20 @@ void SignedInAccount::fill(api::AgentStatus& status) const {
   status.resources = resources();
 }
 
-net::Task<> SignedInAccount::drop(std::unique_ptr<ResourcePort> port) { co_await port->stop(); }
+SignedInAccount::PortAt SignedInAccount::drop(PortAt port, const Error& why) {
+  port->second->end(why);
+  const auto stopping = [](std::unique_ptr<ResourcePort> ended) -> net::Task<> { co_await ended->stop(); };
+  tasks_.spawn("drop-port", stopping(std::move(port->second)));
+  return ports_.erase(port);
+}
 
-net::Task<> SignedInAccount::stop() {
+net::Task<> SignedInAccount::stop(Error why) {
   co_await renewal_->stop();
   tasks_.cancel();  // first: what the control plane says meanwhile would change the ports
   co_await tasks_.join();
   following_.cancel();
   co_await following_.join();
+  for (auto& [id, port] : ports_) port->end(why);  // all at once: each takes a moment
   for (auto& [id, port] : ports_) co_await port->stop();
   ports_.clear();
   co_await paths_.stop();

@@ -29,8 +29,9 @@ class SignedInAccount {
   std::vector<api::LocalResource> resources() const;
   // Until the control plane has said what there is, or has turned out to be away; at most `limit`.
   net::Task<> settled(std::chrono::milliseconds limit);
-  // Why nothing can be used any more: the sign-in is over.
-  const std::optional<std::string>& ended() const { return ended_; }
+  // Why nothing can be used any more: the sign-in is over (Code::kUnauthenticated), or the account is suspended
+  // (Code::kDenied).
+  const std::optional<Error>& ended() const { return ended_; }
   // Looks at every link and at the watch of the control plane, and makes anew what does not answer.
   void network_changed(net::NetworkChange what);
   // Connects or disconnects by name; an unknown name is Code::kNotFound and nothing is done. Kept over restarts.
@@ -39,7 +40,8 @@ class SignedInAccount {
   void fill(api::AgentStatus& status) const;
   // Who else holds ports of ours; now and then, since nobody tells.
   void look_for_holders();
-  net::Task<> stop();
+  // Sessions end, and are told `why`.
+  net::Task<> stop(Error why);
 
  private:
   SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
@@ -60,7 +62,9 @@ class SignedInAccount {
   void note_ending(const api::SessionEnding& ending);
   std::string egress_name(const std::string& id) const;
   void drop_replaced(const std::set<std::string>& usable);
-  net::Task<> drop(std::unique_ptr<ResourcePort> port);
+  // Its sessions end, and are told `why`.
+  using PortAt = std::map<std::string, std::unique_ptr<ResourcePort>>::iterator;
+  PortAt drop(PortAt port, const Error& why);
 
   AgentOptions options_;
   Credentials credentials_;
@@ -75,7 +79,8 @@ class SignedInAccount {
   std::uint64_t newest_watch_ = 0;   // generations; older watches end when a newer one has begun
   std::uint64_t talking_watch_ = 0;  // the newest of which a line has come
   std::optional<std::string> control_down_ = "not reached yet";
-  std::optional<std::string> ended_;                            // the sign-in is over
+  std::optional<Error> ended_;                                  // the sign-in is over
+  std::set<std::string> offered_;                               // names of resources that the account could use once
   std::set<std::string> connected_;                             // names
   std::set<std::string> seen_;                                  // resource ids, for connect_all
   std::map<std::string, std::unique_ptr<ResourcePort>> ports_;  // by resource id

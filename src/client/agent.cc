@@ -43,7 +43,7 @@ class AgentImpl final : public Agent, public LocalActions {
  private:
   Result<> load_account();
   net::Task<> reload_now();
-  net::Task<> stop_account(std::unique_ptr<SignedInAccount> account);
+  static net::Task<> stop_account(std::unique_ptr<SignedInAccount> account, Error why);
 
   net::Executor executor_;
   AgentOptions options_;
@@ -89,14 +89,23 @@ Result<> AgentImpl::load_account() {
 // before it.
 net::Task<> AgentImpl::reload_now() {
   while (std::exchange(reload_again_, false)) {
-    if (account_) co_await stop_account(std::move(account_));
+    const bool goes_on = options_.home.credentials().has_value();
+    const Error why = goes_on ? Error{Code::kUnavailable, "somebody has signed in anew on this machine",
+                                      "signed_in_anew", Hop::kAgent}
+                              : Error{Code::kUnauthenticated,
+                                      "nobody is signed in on this machine any more; run: "
+                                      "portolan login",
+                                      "signed_out", Hop::kAgent};
+    if (account_) co_await stop_account(std::move(account_), why);
     if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
     changes_.note();
   }
   reloading_ = false;
 }
 
-net::Task<> AgentImpl::stop_account(std::unique_ptr<SignedInAccount> account) { co_await account->stop(); }
+net::Task<> AgentImpl::stop_account(std::unique_ptr<SignedInAccount> account, Error why) {
+  co_await account->stop(std::move(why));
+}
 
 api::AgentStatus AgentImpl::status() const {
   api::AgentStatus status;
@@ -140,7 +149,7 @@ net::Task<Result<std::vector<api::LocalResource>>> AgentImpl::resources() {
     co_return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
   co_await account_->settled(kSettling);
   if (!account_) co_return fail(Code::kUnavailable, "the sign-in has just changed; try again");
-  if (const auto& ended = account_->ended()) co_return fail(Code::kUnauthenticated, *ended, "sign_in_ended");
+  if (const auto& ended = account_->ended()) co_return std::unexpected(*ended);
   co_return account_->resources();
 }
 
@@ -148,7 +157,9 @@ net::Task<> AgentImpl::stop() {
   network_.reset();
   tasks_.cancel();
   co_await tasks_.join();
-  if (account_) co_await stop_account(std::move(account_));
+  if (account_)
+    co_await stop_account(std::move(account_),
+                          {Code::kUnavailable, "the agent on this machine is stopping", "agent_stopping", Hop::kAgent});
   if (local_) co_await local_->stop();
   std::error_code ignored;
   std::filesystem::remove(options_.home.folder() / "agent.pid", ignored);

@@ -34,6 +34,7 @@ Gateways::Gateway::Gateway(const net::Executor& executor, api::AgentGateway its,
       links([this, &changes](const Error& why) {
         log::warn("link to gateway ended", {{"gateway", what.address}, {"why", why}});
         reason = why.message;
+        ended_by = why;
         ended.set();
         changes.note();
       }),
@@ -72,6 +73,7 @@ net::Task<> Gateways::keep(Gateway& gateway) {
     gateway.trying = Clock::real().boot();
     const auto linked = co_await link_once(gateway);
     gateway.trying.reset();
+    gateway.tried = true;
     if (linked) {
       backoff.reset();
       log::info("linked to gateway", {{"gateway", gateway.what.name}, {"address", gateway.what.address}});
@@ -184,6 +186,39 @@ std::optional<std::string> Gateways::address_of(const std::string& id) const {
 std::string Gateways::name_of(const std::string& id) const {
   const auto found = gateways_.find(id);
   return found == gateways_.end() ? id : found->second->what.name;
+}
+
+// What has a reason was said with intent, by the peer or by us.
+Error why_link_ended(const std::string& peer, const Error& why, Hop hop) {
+  if (!why.reason.empty()) return Error(why).at(hop);
+  // The innermost cause; what is around it names streams and sockets.
+  const auto inner = why.message.rfind(": ");
+  const std::string cause = inner == std::string::npos ? why.message : why.message.substr(inner + 2);
+  return {Code::kIo, "the link to " + peer + " was lost: " + cause, std::string(name_of(hop)) + "_lost", hop};
+}
+
+std::optional<Error> Gateways::why_ended(const std::string& id) const {
+  const auto found = gateways_.find(id);
+  if (found == gateways_.end())
+    return Error{Code::kUnavailable, "the gateway on the way was taken out of use", "gateway_gone", Hop::kGateway};
+  const Gateway& gateway = *found->second;
+  if (gateway.links.up()) return std::nullopt;
+  const Error unknown{Code::kEof, "it has ended", {}, Hop::kUnknown};
+  return why_link_ended("gateway " + gateway.what.name + " (" + gateway.what.address + ")",
+                        gateway.ended_by.value_or(unknown), Hop::kGateway);
+}
+
+std::optional<std::string> Gateways::no_way_to(const std::vector<std::string>& egress) const {
+  if (gateways_.empty() || egress.empty()) return std::nullopt;  // the control plane says what is missing
+  std::string down;
+  // A node that is no gateway is reached by any of them.
+  const bool by_any = std::ranges::any_of(egress, [&](const auto& id) { return !gateways_.contains(id); });
+  for (const auto& [id, gateway] : gateways_) {
+    if (!by_any && std::ranges::find(egress, id) == egress.end()) continue;
+    if (gateway->links.up() || !gateway->tried) return std::nullopt;
+    down += (down.empty() ? "" : "; ") + std::string("gateway ") + gateway->what.name + " is down: " + gateway->reason;
+  }
+  return down;
 }
 
 std::vector<api::LocalGateway> Gateways::status() const {

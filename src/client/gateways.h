@@ -33,6 +33,11 @@ class Gateways {
   // The address of a gateway, to dial it as an egress; none if it is not a gateway we know.
   std::optional<std::string> address_of(const std::string& id) const;
   std::string name_of(const std::string& id) const;
+  // Why none of these egress nodes can be reached from here, whatever the control plane says: the gateways on all ways
+  // are down. None: one can, or it has not been tried yet.
+  std::optional<std::string> no_way_to(const std::vector<std::string>& egress) const;
+  // For the person whose session went through it: why its link ended. None: it is linked.
+  std::optional<Error> why_ended(const std::string& id) const;
   std::vector<api::LocalGateway> status() const;
   // The network has changed, or the machine has slept: a link that does not answer at once is made anew, and what is
   // being tried or waited for begins again now.
@@ -48,11 +53,13 @@ class Gateways {
     tunnel::Succession links;
     std::optional<std::chrono::microseconds> round_trip;
     std::string reason = "not tried yet";
+    std::optional<Error> ended_by = {};  // of the last link
     net::Event ended;
     net::TaskGroup tasks;   // keep() alone
     net::TaskGroup probes;  // probe_one(), which ends keep() and begins it anew
     bool probe_again = false;
     std::optional<BootTime> trying = {};  // since when a link is being made
+    bool tried = false;                   // once, to its end
   };
   net::Task<> keep(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
@@ -69,6 +76,9 @@ class Gateways {
   net::Event changed_;
   net::TaskGroup tasks_;
 };
+
+// Why a link to `peer` ("gateway g1") ended, in words for people: what the peer has said, or that it was lost.
+Error why_link_ended(const std::string& peer, const Error& why, Hop hop);
 
 // What this client shows of itself on links.
 tunnel::LinkIdentity link_identity(const Credentials& credentials);

@@ -36,9 +36,8 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
 }
 
 Paths::Path::Path(const net::Executor& executor, std::string egress, Changes& changes)
-    : links([this, egress = std::move(egress), &changes](const Error& why) {
+    : links([egress = std::move(egress), &changes](const Error& why) {
         log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
-        ended = why;
         changes.note();
       }),
       turn(executor),
@@ -100,7 +99,7 @@ net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std:
   if (operation == "open" && !std::exchange(path.tells_endings, true))
     tasks_.spawn("follow-endings", follow_endings(resource, egress));
   CO_TRY(auto stream, open_on(*link, resource.id, egress, std::move(operation), std::move(trace)));
-  co_return OpenedStream{std::move(stream), std::move(egress)};
+  co_return OpenedStream{std::move(stream), std::move(egress), link, path.gateway_id, link->pipe != nullptr};
 }
 
 Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& link, const std::string& resource,
@@ -195,8 +194,7 @@ net::Task<Result<>> Paths::make_link(std::string egress, Resumed resumed) {
   auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
   if (!direct)
     co_return std::unexpected(std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
-  const std::string name = gateways_.name_of(egress);
-  co_return co_await link_over(std::move(*direct), std::move(egress), name, "direct", std::move(resumed));
+  co_return co_await link_over(std::move(*direct), std::move(egress), "", std::move(resumed));
 }
 
 net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed) {
@@ -208,7 +206,7 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
   // The way that has fallen silent comes last.
   if (resumed && resumed->attached())
     if (const auto silent =
-            std::ranges::find(order, path_to(egress).gateway, &std::pair<std::string, std::string>::second);
+            std::ranges::find(order, path_to(egress).gateway_id, &std::pair<std::string, std::string>::first);
         silent != order.end())
       std::rotate(silent, std::next(silent), order.end());
   const auto limit = resumed ? kResumeLimit : kAnswerLimit;
@@ -225,7 +223,7 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
       continue;
     }
     const auto answered = co_await (*stream)->answered(limit);
-    result = answered ? co_await link_over(std::move(*stream), egress, name, "nested", resumed) : answered;
+    result = answered ? co_await link_over(std::move(*stream), egress, id, resumed) : answered;
     if (result || result.error().reason == tunnel::kPipeUnknown) break;
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
@@ -233,7 +231,7 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
 }
 
 net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
-                                     std::string kind, Resumed resumed) {
+                                     Resumed resumed) {
   CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
                                             node_uri(credentials_, egress)));
   Path& path = path_to(egress);
@@ -242,13 +240,13 @@ net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::s
                                                    tunnel::Purpose::kInner,
                                                    {.pipe = tunnel::LinkOptions::PipeParts{pipes_}}, nullptr);
   if (!linked) co_return std::unexpected(std::move(linked).error().at(Hop::kEgress));
-  path.gateway = std::move(gateway);
-  path.kind = std::move(kind);
+  path.gateway = gateways_.name_of(gateway.empty() ? egress : gateway);
+  path.kind = gateway.empty() ? "direct" : "nested";
+  path.gateway_id = std::move(gateway);
   changes_.note();
   log::info(resumed ? "end-to-end link resumed" : "end-to-end link",
             {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
   if (resumed) co_return Result<>{};
-  path.ended.reset();
   path.not_reconnected.reset();
   path.tells_endings = false;
   ++path.handshakes;
@@ -273,11 +271,24 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
   changes_.note();
 }
 
-Result<> Paths::standing(const std::string& egress) const {
-  const auto path = paths_.find(egress);
-  if (path != paths_.end() && path->second->links.up()) return {};
-  if (path != paths_.end() && path->second->ended) return std::unexpected(*path->second->ended);
-  return fail(Code::kUnavailable, "the link to the egress node has ended");
+std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& failure) const {
+  // What the pipe has found out says more than what has become of its last link.
+  if (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown) {
+    // The innermost cause; what is around it names streams and sockets.
+    const auto inner = failure.message.rfind(": ");
+    const std::string cause = inner == std::string::npos ? failure.message : failure.message.substr(inner + 2);
+    return Error{failure.code, cause, failure.reason, Hop::kAgent};
+  }
+  const auto path = paths_.find(opened.egress);
+  if (path != paths_.end() && path->second->links.standing(opened.link) != tunnel::Succession::Standing::kEnded)
+    return std::nullopt;
+  const std::string gateway = opened.piped && path != paths_.end() ? path->second->gateway_id : opened.gateway;
+  if (!gateway.empty())
+    if (auto why = gateways_.why_ended(gateway)) return why;
+  const bool direct = gateway.empty();
+  std::string peer = (direct ? "gateway " : "node ") + name_of_(opened.egress);
+  if (!direct) peer += ", by gateway " + gateways_.name_of(gateway) + ",";
+  return why_link_ended(peer, failure, direct ? Hop::kGateway : Hop::kEgress);
 }
 
 // One stream for each link. An egress node that does not know the operation says so, and sessions end there without a
@@ -329,10 +340,7 @@ net::Task<> Paths::probe_one(std::string egress) {
                   Hop::kAgent};
   const auto answered = co_await path.links.probe_newest(kProbeLimit, why);
   if (!answered && answered.error().code == Code::kCancelled) co_return;
-  if (!answered) {
-    path.ended = why;
-    changes_.note();
-  }
+  if (!answered) changes_.note();
   [[maybe_unused]] const auto retired = co_await path.links.probe_retired(kProbeLimit, why);
 }
 

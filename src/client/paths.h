@@ -23,6 +23,9 @@ namespace portolan::client {
 struct OpenedStream {
   std::unique_ptr<tunnel::MuxStream> stream;
   std::string egress;
+  const tunnel::Link* link = nullptr;  // to be compared only: it may be gone
+  std::string gateway = {};            // id; empty: the way there is direct. With a pipe: when it was opened
+  bool piped = false;                  // goes on when the link breaks
 };
 
 // One loop. stop() before destruction.
@@ -41,8 +44,12 @@ class Paths {
   void session_ended(const std::string& resource, const std::string& egress);
 
   std::vector<api::LocalPath> status() const;
-  // Whether the end-to-end link stands; else why it ended.
-  Result<> standing(const std::string& egress) const;
+  // Whether the end-to-end link of a stream that has failed stands; else why it ended, in words for people: the way
+  // broke at a gateway or at the egress. `failure` is what the stream failed with. To be asked a turn of the loop after
+  // the failure: until then not everybody has been told of it.
+  std::optional<Error> why_ended(const OpenedStream& opened, const Error& failure) const;
+  // How people know a node.
+  void name_nodes(std::function<std::string(const std::string& id)> name) { name_of_ = std::move(name); }
   // What egress nodes say of sessions that they have ended.
   void on_ending(std::function<void(api::SessionEnding)> tell) { tell_ending_ = std::move(tell); }
   // The network has changed, or the machine has slept: links that do not answer at once end, so that whoever needs one
@@ -54,12 +61,12 @@ class Paths {
   struct Path {
     Path(const net::Executor& executor, std::string egress, Changes& changes);
     tunnel::Succession links;
-    std::string gateway;  // name
+    std::string gateway;     // name
+    std::string gateway_id;  // empty: direct
     std::string kind;
     bool renewing = false;
     BootTime next_renewal{};
     std::uint64_t handshakes = 0;
-    std::optional<Error> ended;                 // of the newest link
     bool tells_endings = false;                 // asked for, on the newest link
     std::shared_ptr<net::Event> opening;        // set while one task makes the link
     std::optional<Error> not_reconnected = {};  // why the last attempt has failed, while there is none that succeeded
@@ -84,8 +91,9 @@ class Paths {
   using Resumed = std::shared_ptr<tunnel::Pipe>;
   net::Task<Result<>> make_link(std::string egress, Resumed resumed);
   net::Task<Result<>> link_by_gateways(std::string egress, Resumed resumed);
+  // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
   net::Task<Result<>> link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
-                                std::string kind, Resumed resumed);
+                                Resumed resumed);
   net::Task<Result<>> wait_for_pipe(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
   void look_after(const std::string& egress, const std::shared_ptr<tunnel::Pipe>& pipe);
   // Gives the pipe links until it has one that answers, or has ended.
@@ -104,6 +112,7 @@ class Paths {
   Gateways& gateways_;
   Changes& changes_;
   std::function<void(api::SessionEnding)> tell_ending_;
+  std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };
   std::map<std::string, std::unique_ptr<Path>> paths_;  // by egress; none ever goes
   std::map<UseKey, Use> uses_;
   const std::shared_ptr<tunnel::PipeBudget> pipes_ = std::make_shared<tunnel::PipeBudget>();

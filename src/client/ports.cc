@@ -5,7 +5,9 @@
 
 #include <array>
 #include <charconv>
+#include <set>
 
+#include "api/lease.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "net/backoff.h"
@@ -18,6 +20,10 @@ namespace {
 constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(8);
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(20);
 constexpr std::chrono::milliseconds kRefuseLimit = std::chrono::seconds(10);
+// To say why a session ends, and until the last of them has been said.
+constexpr std::chrono::milliseconds kLastWord = std::chrono::milliseconds(500);
+constexpr std::chrono::milliseconds kLastWords = std::chrono::milliseconds(700);
+constexpr std::chrono::milliseconds kLook = std::chrono::milliseconds(10);
 constexpr std::chrono::milliseconds kDefaultLease = std::chrono::minutes(5);
 
 std::string user_name(uid_t user) {
@@ -36,6 +42,18 @@ std::chrono::milliseconds lease_life(const net::http::Headers& answer) {
   if (error != std::errc() || value <= 0) return kDefaultLease;
   return std::chrono::milliseconds(std::min<std::int64_t>(value, 24LL * 3600 * 1000));
 }
+
+// Between egress and client: nothing is held up.
+class Passing final : public net::Inspector {
+ public:
+  explicit Passing(protocols::Onlooker& onlooker) : onlooker_(onlooker) {}
+  void passed(net::Direction direction, ByteView bytes) override {
+    if (direction == net::Direction::kBackward) onlooker_.passed(bytes);
+  }
+
+ private:
+  protocols::Onlooker& onlooker_;
+};
 
 }  // namespace
 
@@ -106,8 +124,12 @@ Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
 net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string trace) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   net::Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(1));
+  std::set<std::string> too_old;  // egresses of a release that does not understand what the resource needs
   for (;;) {
-    auto opened = co_await paths_.open(resource_, "open", trace);
+    api::AgentResource resource = resource_;
+    std::erase_if(resource.egress, [&](const auto& egress) { return too_old.contains(egress); });
+    const bool is_last = resource.egress.size() == 1;
+    auto opened = co_await paths_.open(std::move(resource), "open", trace);
     Result<> done;
     if (!opened) {
       done = std::unexpected(opened.error());
@@ -116,6 +138,8 @@ net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string tr
       if (!head.empty()) done = co_await net::write(*opened->stream, head);
       if (done) done = co_await opened->stream->answered(kAnswerLimit);
       if (done) co_return std::move(*opened);
+      if (done.error().reason == api::kLeaseNotUnderstood && !is_last && too_old.insert(opened->egress).second)
+        continue;
     }
     if (!done.error().retry_can_help() || done.error().hop == Hop::kResource ||
         std::chrono::steady_clock::now() >= until)
@@ -129,7 +153,7 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
   const std::string trace = make_id("t");
   net::Buffer head;
   Result<> ready = check_owner(*stream);
-  if (ready && turned_away_) ready = std::unexpected(Error{Code::kDenied, *turned_away_, "no_grant", Hop::kAgent});
+  if (ready && turned_away_) ready = std::unexpected(*turned_away_);
   if (ready && sessions_ >= options_.connections_per_resource)
     ready =
         std::unexpected(Error{Code::kLimit, "too many connections to " + quoted(resource_.name) + " from this client",
@@ -153,20 +177,44 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
                                std::move(ready).error().at(Hop::kAgent), trace, kRefuseLimit);
     co_return;
   }
+  co_await carry(std::move(stream), std::move(*opened), std::move(head), trace);
+}
+
+net::Task<> ResourcePort::carry(std::unique_ptr<net::TcpStream> stream, OpenedStream opened, net::Buffer head,
+                                std::string trace) {
+  const auto onlooker = protocol_->look_on(head.data());
   head.release();
-  const std::string egress = opened->egress;
+  std::optional<Passing> passing;
+  if (onlooker) passing.emplace(*onlooker);
   const std::string resource = resource_.id;
-  paths_.session_began(resource_, egress, lease_life(opened->stream->answer()));
+  paths_.session_began(resource_, opened.egress, lease_life(opened.stream->answer()));
   ++sessions_;
-  const net::Joined joined = co_await net::join(*stream, *opened->stream, {});
+  const net::Joined joined =
+      co_await net::join(*stream, *opened.stream, {.inspector = passing ? &*passing : nullptr, .stop = &ending_});
   --sessions_;
-  paths_.session_ended(resource, egress);
-  if (const auto standing = paths_.standing(egress); !joined.outcome && !standing)
-    endings_.add({Clock::real().wall(), resource_.name, std::string(standing.error().stable_code()),
-                  "the way to the resource broke: " + standing.error().message, trace},
+  paths_.session_ended(resource, opened.egress);
+  if (joined.outcome) co_return;
+  const auto why = co_await our_reason(opened, joined.outcome.error());
+  if (why && !ending_.stopped())
+    endings_.add({Clock::real().wall(), resource_.name, std::string(why->stable_code()), why->message, trace},
                  Endings::Source::kAgent);
-  if (!joined.outcome)
-    log::info("connection ended", {{"resource", resource_.name}, {"trace", trace}, {"why", joined.outcome.error()}});
+  opened.stream.reset();  // at once: what it may no longer do ends here, before any goodbye
+  log::info("connection ended",
+            {{"resource", resource_.name}, {"trace", trace}, {"why", why.value_or(joined.outcome.error())}});
+  if (why && onlooker) co_await onlooker->say_why(*stream, *why, trace, kLastWord);
+}
+
+net::Task<std::optional<Error>> ResourcePort::our_reason(const OpenedStream& opened, Error failure) {
+  if (ending_.stopped()) co_return ending_.reason();
+  co_await net::yield_to_loop();
+  if (ending_.stopped()) co_return ending_.reason();
+  co_return paths_.why_ended(opened, failure);
+}
+
+void ResourcePort::end(const Error& why) {
+  stopping_ = true;
+  listener_.reset();
+  ending_.stop(why);
 }
 
 api::LocalResource ResourcePort::status() const {
@@ -174,7 +222,7 @@ api::LocalResource ResourcePort::status() const {
                             "connected",    std::nullopt,   sessions_};
   if (failure_ || turned_away_) {
     status.state = "failed";
-    status.reason = failure_ ? failure_ : turned_away_;
+    status.reason = failure_ ? *failure_ : turned_away_->message;
   }
   return status;
 }
@@ -182,6 +230,11 @@ api::LocalResource ResourcePort::status() const {
 net::Task<> ResourcePort::stop() {
   stopping_ = true;
   listener_.reset();
+  const auto until = std::chrono::steady_clock::now() + kLastWords;
+  while (ending_.stopped() && tasks_.size() > 0 && std::chrono::steady_clock::now() < until) {
+    const auto slept = co_await net::sleep_for(kLook);
+    if (!slept) break;
+  }
   tasks_.cancel();
   co_await tasks_.join();
 }

@@ -16,6 +16,7 @@
 #include "client/endings.h"
 #include "client/paths.h"
 #include "net/admission.h"
+#include "net/stop.h"
 #include "net/tcp.h"
 #include "protocols/driver.h"
 
@@ -43,10 +44,12 @@ class ResourcePort {
   void update(api::AgentResource resource) { resource_ = std::move(resource); }
   const api::AgentResource& resource() const { return resource_; }
   // The account may not use it any more: later connections are turned away with this reason, until it is cleared.
-  void turn_away(std::optional<std::string> reason) { turned_away_ = std::move(reason); }
-  const std::optional<std::string>& turned_away() const { return turned_away_; }
-  // Listens no more, at once; connections go on until stop().
+  void turn_away(std::optional<Error> reason) { turned_away_ = std::move(reason); }
+  const std::optional<Error>& turned_away() const { return turned_away_; }
+  // Listens no more, at once; connections go on until end() or stop().
   void release() { listener_.reset(); }
+  // Ends the connections: their clients are told why, in their own protocol where that is possible. Wait with stop().
+  void end(const Error& why);
   bool listening() const { return listener_ != nullptr; }
   net::Endpoint endpoint() const { return {options_.address, resource_.port}; }
   api::LocalResource status() const;
@@ -59,6 +62,10 @@ class ResourcePort {
   Result<> check_owner(const net::TcpStream& stream) const;
   // Opens the stream and writes `head` on it; tries again for a short while when trying again can help.
   net::Task<Result<OpenedStream>> open(ByteView head, std::string trace);
+  // Copies until the session ends, and says why if nobody else can.
+  net::Task<> carry(std::unique_ptr<net::TcpStream> stream, OpenedStream opened, net::Buffer head, std::string trace);
+  // Why a session has ended, if it is for us to say.
+  net::Task<std::optional<Error>> our_reason(const OpenedStream& opened, Error failure);
 
   api::AgentResource resource_;
   PortOptions options_;
@@ -68,9 +75,10 @@ class ResourcePort {
   const protocols::Protocol* protocol_;
   std::unique_ptr<net::Listener> listener_;
   std::optional<std::string> failure_;
-  std::optional<std::string> turned_away_;
+  std::optional<Error> turned_away_;
   std::size_t sessions_ = 0;
   bool stopping_ = false;
+  net::StopSignal ending_;
   net::Admission admission_;
   net::TaskGroup tasks_;
 };

@@ -2,10 +2,15 @@
 #include <gtest/gtest.h>
 
 #include "api/token.h"
+#include "base/id.h"
+#include "control/leases.h"
 #include "control/test_plane.h"
+#include "crypto/certificate.h"
 
 namespace portolan::control {
 namespace {
+
+using namespace std::chrono_literals;
 
 using testing::As;
 using testing::TestPlane;
@@ -174,6 +179,127 @@ CO_TEST(Admin, ResourcesKeepTheirSecret) {
   const auto activities = co_await test.call({"GET /v1/audit/activities"}, test.admin);
   EXPECT_EQ(activities.body.find("hunter2"), std::string::npos);
   EXPECT_NE(activities.body.find("resource.created"), std::string::npos);
+}
+
+CO_TEST(Admin, ResourcesKeepTheKeyOfTheirCertificate) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  const auto authority = crypto::Authority::create("people", crypto::Profile::kServer, test.clock.wall(), 1h);
+  const auto key = crypto::PrivateKey::generate();
+  const std::string pem = key.pem().reveal();
+  const std::string middle = pem.substr(40, 20);
+  const auto leaf = authority.issue({.profile = crypto::Profile::kServer,
+                                     .key = key.public_key(),
+                                     .common_name = "app",
+                                     .dns_names = {"app"},
+                                     .addresses = {}},
+                                    test.clock.wall());
+  CO_ASSERT_OK(leaf);
+  api::ResourceCreate request{.name = "billing-db", .type = "postgres", .host = "10.0.0.1"};
+  request.username = "app";
+  request.settings = {{"tls", "require"}, {"tls_certificate", leaf->pem()}};
+  request.tls_key = Secret(pem);
+  const auto made = co_await test.call({"POST /v1/resources", {}, json::encode(request)}, test.admin);
+  EXPECT_EQ(made.status, 201) << made.body;
+  const auto shown = co_await test.call({"GET /v1/resources/billing-db"}, test.admin);
+  EXPECT_TRUE(shown.body.contains("\"has_tls_key\":true")) << shown.body;
+  const auto activities = co_await test.call({"GET /v1/audit/activities"}, test.admin);
+  for (const auto& said : {made.body, shown.body, activities.body}) EXPECT_FALSE(said.contains(middle)) << said;
+  const auto stored = test.plane->core().lookup()->resource("billing-db")->sealed_tls_key;
+  EXPECT_FALSE(stored.empty());
+  EXPECT_FALSE(stored.contains(middle));
+  EXPECT_EQ(test.plane->core()
+                .sealing.open(stored, tls_key_context(test.plane->core().lookup()->resource("billing-db")->id))
+                .value()
+                .reveal(),
+            pem);
+
+  // The same again changes nothing.
+  const auto revision = test.plane->core().lookup()->snapshot().revision;
+  const auto patch = [&test](api::ResourceUpdate update) -> net::Task<std::string> {
+    auto done = co_await test.call({"PATCH /v1/resources/billing-db", {}, json::encode(update)}, test.admin);
+    co_return std::to_string(done.status) + " " + done.body;
+  };
+  std::string said = co_await patch({.tls_key = Secret(pem)});
+  EXPECT_TRUE(said.starts_with("200")) << said;
+  EXPECT_EQ(test.plane->core().lookup()->snapshot().revision, revision);
+
+  struct Case {
+    api::ResourceUpdate update;
+    const char* words;
+  };
+  const auto other = crypto::PrivateKey::generate();
+  const auto other_leaf = authority.issue({.profile = crypto::Profile::kServer,
+                                           .key = other.public_key(),
+                                           .common_name = "app",
+                                           .dns_names = {"app"},
+                                           .addresses = {}},
+                                          test.clock.wall());
+  const std::map<std::string, std::string> other_settings = {{"tls", "require"},
+                                                             {"tls_certificate", other_leaf->pem()}};
+  for (const Case& each : {
+           Case{{.tls_key = other.pem()}, "it is not the key of the certificate"},
+           Case{{.tls_key = Secret("nonsense")}, "not a private key in PEM"},
+           Case{{.tls_key =
+                     Secret("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")},
+                "openssl pkey -in KEY"},
+           Case{{.tls_key = Secret()}, "its private key is missing"},
+           Case{{.settings = other_settings}, "belongs to another certificate"},
+           Case{{.settings = {{{"tls", "require"}}}, .tls_key = Secret(pem)}, "it is the key of no certificate"},
+           Case{{.settings = {{{"tls", "disable"}, {"tls_certificate", leaf->pem()}}}}, "no effect while"},
+           Case{{.settings = {{{"tls_certificate", "nonsense"}}}}, "tls_certificate"},
+       }) {
+    said = co_await patch(each.update);
+    EXPECT_TRUE(said.starts_with("400")) << said;
+    EXPECT_TRUE(said.contains(each.words)) << said;
+  }
+  EXPECT_EQ(test.plane->core().lookup()->snapshot().revision, revision);
+  said = co_await patch({.settings = other_settings, .tls_key = other.pem()});
+  EXPECT_TRUE(said.starts_with("200")) << said;
+
+  // The key goes with its certificate.
+  said = co_await patch({.settings = std::map<std::string, std::string>()});
+  EXPECT_TRUE(said.contains("\"has_tls_key\":false")) << said;
+  EXPECT_EQ(test.plane->core().lookup()->resource("billing-db")->sealed_tls_key, "");
+  const auto tcp = co_await test.call(
+      {"POST /v1/resources",
+       {},
+       json::encode(api::ResourceCreate{.name = "t", .type = "tcp", .host = "h", .port = 1, .tls_key = Secret(pem)})},
+      test.admin);
+  EXPECT_EQ(tcp.status, 400) << tcp.body;
+}
+
+CO_TEST(Admin, ACertificateThatWillNotDoForLongIsSaidToBeSo) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  const auto now = test.clock.wall();
+  struct Case {
+    WallTime issued;
+    std::chrono::seconds life;
+    const char* words;
+  };
+  for (const Case& each : {Case{now, 24h * 300, ""}, Case{now, 24h * 10, " ends on "},
+                           Case{now - 48h, 24h, " ended on "}, Case{now + 48h, 24h, "is not valid before"}}) {
+    const auto authority = crypto::Authority::create("people", crypto::Profile::kServer, each.issued, 24h * 400);
+    const auto key = crypto::PrivateKey::generate();
+    const auto leaf = authority.issue({.profile = crypto::Profile::kServer,
+                                       .key = key.public_key(),
+                                       .common_name = "app",
+                                       .dns_names = {"app"},
+                                       .addresses = {},
+                                       .life = each.life},
+                                      each.issued);
+    CO_ASSERT_OK(leaf);
+    api::ResourceCreate request{
+        .name = std::string("db-") + make_id("x").substr(2), .type = "postgres", .host = "10.0.0.1"};
+    request.username = "app";
+    request.settings = {{"tls_certificate", leaf->pem()}};
+    request.tls_key = key.pem();
+    const auto made = co_await test.post<api::ResourceView>("/v1/resources", request, test.admin);
+    CO_ASSERT_OK(made);
+    EXPECT_EQ(made->warnings.size(), each.words[0] == 0 ? 0U : 1U) << each.words;
+    for (const auto& warning : made->warnings) EXPECT_TRUE(warning.contains(each.words)) << warning;
+  }
 }
 
 CO_TEST(Admin, EgressNodesByName) {

@@ -20,6 +20,16 @@ std::string trust_event(const Lookup& lookup, api::TrustedAuthorities trust) {
 // The agent says itself what the person can do about it.
 std::string what_happened(std::string_view message) { return std::string(message.substr(0, message.find(';'))); }
 
+std::string end_event(const Lookup& lookup, const Error& why) {
+  return json::encode(api::AgentEvent{"end",
+                                      lookup.snapshot().epoch,
+                                      lookup.snapshot().revision,
+                                      {},
+                                      what_happened(why.message),
+                                      {},
+                                      std::string(why.stable_code())});
+}
+
 std::string reader_name(const Exchange& exchange) {
   const auto& snapshot = exchange.lookup->snapshot();
   const auto& device = snapshot.devices.find(exchange.caller.device)->second;
@@ -60,7 +70,7 @@ net::Task<Result<>> Agents::watch(Exchange exchange, Watch& watch, net::http::Si
     const auto caller = identify(exchange.call, *lookup, core_.authorities, core_.nonces, core_.now());
     // Its newer certificate watches already.
     if (!caller && caller.error().reason == "certificate_replaced") co_return fail(Code::kEof, "replaced");
-    if (!caller) co_return co_await lines.send(event("end", *lookup, what_happened(caller.error().message)));
+    if (!caller) co_return co_await lines.send(end_event(*lookup, caller.error()));
     if (auto trust = trust_of(core_.authorities); seat.must_hear(trust.version)) {
       CO_CHECK(co_await lines.send(trust_event(*lookup, std::move(trust))));
     }

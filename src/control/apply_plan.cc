@@ -180,6 +180,7 @@ Result<Resource> Planner::resource_for(const api::ApplyResource& asked, const Re
   if (before) PL_CHECK(check_kept_password(*before, asked));
   if (asked.password) resource.sealed_password = reseal_password(context_.sealing, resource, *asked.password);
   PL_CHECK(check_resource(resource));
+  PL_CHECK(set_tls_key(context_.sealing, resource, asked.tls_key));
   if (resource.local_port == 0) {
     PL_TRY(resource.local_port, ports_.choose(usual_local_port(*protocol, resource)));
   }

@@ -11,7 +11,7 @@ namespace {
 constexpr std::size_t kValueLimit = 200;  // of a value as it is shown
 
 ShownText text_of(const std::string& value) { return value.empty() ? ShownText() : plain_words(value, kValueLimit); }
-bool is_secret(std::string_view member) { return member == "sealed_password" || member == "password_hash"; }
+bool is_secret(std::string_view member) { return member.starts_with("sealed_") || member == "password_hash"; }
 
 }  // namespace
 
@@ -36,7 +36,8 @@ void compare(const std::string& member, const std::string& before, const std::st
   const auto word = [](const std::string& secret, const char* said) {
     return secret.empty() ? ShownText() : ShownText(said);
   };
-  out.push_back({"password", word(before, "(set)"), word(after, before.empty() ? "(set)" : "(changed)")});
+  const char* name = member == "sealed_tls_key" ? "tls_key" : "password";
+  out.push_back({name, word(before, "(set)"), word(after, before.empty() ? "(set)" : "(changed)")});
 }
 void compare(const std::string& member, const std::map<std::string, std::string>& before,
              const std::map<std::string, std::string>& after, std::vector<api::ApplyMember>& out) {

@@ -1,10 +1,13 @@
 #include "control/audit_chains.h"
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
 #include "api/admin.h"
 #include "audit/chain.h"
+#include "audit/spool_line.h"
+#include "base/bytes.h"
 #include "base/id.h"
 #include "control/listing.h"
 
@@ -16,7 +19,7 @@ constexpr std::size_t kHeadsLimit = 100;
 constexpr std::size_t kNameLimit = 64;  // ids and kinds in records
 
 // What everything else is found by. The rest is text that the node vouches for.
-Result<> check_record(const api::AuditRecord& record) {
+Result<> check_record(const api::RecordFacts& record) {
   if (!is_id(record.session, "s") || record.session.size() > kNameLimit)
     return fail(Code::kInvalid, "records: not a session: " + quoted(record.session));
   if (record.kind.empty() || record.kind.size() > kNameLimit)
@@ -31,18 +34,23 @@ Result<> check_count(std::size_t records) {
 }
 
 // Whether the hashes are right is for those to find out who verify: to refuse a record here would lose it.
-Result<std::vector<store::AuditEntry>> entries_of(api::ChainBatch& batch) {
-  PL_CHECK(check_count(batch.records.size()));
-  if (!batch.records.empty() && !is_id(batch.chain, "c"))
-    return fail(Code::kInvalid, "chain: not a chain: " + quoted(batch.chain));
+Result<std::vector<store::AuditEntry>> entries_of(std::string_view lines) {
+  const auto count = static_cast<std::size_t>(std::ranges::count(lines, '\n'));
+  PL_CHECK(check_count(count));
   std::vector<store::AuditEntry> entries;
-  entries.reserve(batch.records.size());
-  for (auto& chained : batch.records) {
-    if (chained.number == 0) return fail(Code::kInvalid, "records: their numbers begin with 1");
-    PL_CHECK(audit::parse_hash(chained.hash));
-    PL_TRY(auto record, json::decode<api::AuditRecord>(chained.record, json::Unknown::kIgnore));
-    PL_CHECK(check_record(record));
-    entries.push_back({std::move(record), batch.chain, std::move(chained)});
+  entries.reserve(count);
+  while (!lines.empty()) {
+    const auto end = lines.find('\n');
+    if (end == std::string_view::npos) return fail(Code::kInvalid, "records: the last line has no end");
+    auto line = audit::parse_handed(lines.substr(0, end));
+    if (!line || line->point.number == 0)
+      return fail(Code::kInvalid, "records: a line does not begin with its place in a chain");
+    auto facts = api::facts_of(line->json);
+    if (!facts) return std::unexpected(std::move(facts).error().within("records"));
+    PL_CHECK(check_record(*facts));
+    entries.push_back({std::move(*facts), std::move(line->json), std::move(line->point.chain), line->point.number,
+                       hex(line->point.hash)});
+    lines.remove_prefix(end + 1);
   }
   return entries;
 }
@@ -89,6 +97,7 @@ Answer page_of(store::Listed<View> listed) {
 void AuditChains::add_to(Routes& routes) {
   routes.add("POST /v1/node/audit", [this](Exchange exchange) { return take_records(std::move(exchange)); });
   routes.add("POST /v1/node/audit/chain", [this](Exchange exchange) { return take_chain(std::move(exchange)); });
+  routes.add("POST /v1/node/audit/heads", [this](Exchange exchange) { return take_heads(std::move(exchange)); });
   routes.add("GET /v1/audit/chains", [this](Exchange exchange) { return list_chains(std::move(exchange)); });
   routes.add("GET /v1/audit/chain", [this](Exchange exchange) { return list_records(std::move(exchange)); });
   routes.add("GET /v1/audit/heads", [this](Exchange exchange) { return list_heads(std::move(exchange)); });
@@ -100,19 +109,25 @@ net::Task<Answer> AuditChains::take_records(Exchange exchange) {
   CO_CHECK(check_count(batch.records.size()));
   std::vector<store::AuditEntry> entries;
   for (auto& record : batch.records) {
-    CO_CHECK(check_record(record));
-    entries.push_back({std::move(record), {}, {}});
+    auto facts = api::facts_of(record);
+    CO_CHECK(check_record(facts));
+    entries.push_back({std::move(facts), json::encode(record)});
   }
   co_return co_await keep(exchange.caller.node, std::move(entries), {});
 }
 
 net::Task<Answer> AuditChains::take_chain(Exchange exchange) {
   presence_.seen(exchange.caller.node);
-  // A later release may say more of a batch; what it says of records is hashed with them.
-  CO_TRY(auto batch, json::decode<api::ChainBatch>(exchange.call.request.body, json::Unknown::kIgnore));
-  CO_TRY(auto entries, entries_of(batch));
-  CO_CHECK(check_heads(batch.heads, exchange.lookup->snapshot().nodes.find(exchange.caller.node)->second));
-  co_return co_await keep(exchange.caller.node, std::move(entries), std::move(batch.heads));
+  CO_TRY(auto entries, entries_of(exchange.call.request.body));
+  co_return co_await keep(exchange.caller.node, std::move(entries), {});
+}
+
+net::Task<Answer> AuditChains::take_heads(Exchange exchange) {
+  presence_.seen(exchange.caller.node);
+  // A later release may say more of them.
+  CO_TRY(auto told, json::decode<api::ChainHeads>(exchange.call.request.body, json::Unknown::kIgnore));
+  CO_CHECK(check_heads(told.heads, exchange.lookup->snapshot().nodes.find(exchange.caller.node)->second));
+  co_return co_await keep(exchange.caller.node, {}, std::move(told.heads));
 }
 
 net::Task<Answer> AuditChains::keep(std::string node, std::vector<store::AuditEntry> entries,

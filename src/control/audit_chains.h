@@ -14,6 +14,7 @@ class AuditChains {
  private:
   net::Task<Answer> take_records(Exchange exchange);
   net::Task<Answer> take_chain(Exchange exchange);
+  net::Task<Answer> take_heads(Exchange exchange);
   net::Task<Answer> keep(std::string node, std::vector<store::AuditEntry> entries, std::vector<api::ChainHead> heads);
   net::Task<Answer> list_chains(Exchange exchange);
   net::Task<Answer> list_records(Exchange exchange);

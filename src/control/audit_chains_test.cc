@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include "audit/spool_line.h"
 #include "audit/verify.h"
 #include "base/bytes.h"
 #include "control/test_plane.h"
@@ -11,12 +12,22 @@ using testing::JoinedNode;
 using testing::TestPlane;
 
 constexpr const char* kPath = "/v1/node/audit/chain";
+constexpr const char* kHeads = "/v1/node/audit/heads";
 const std::string kChain = "c-0123456789abcdefghij";
 
 // Records as a node would send them: a session's start and queries.
-api::ChainBatch batch_of(std::uint64_t count) {
-  api::ChainBatch batch{kChain, {}, {}};
-  auto before = audit::chain_begin_hash(kChain);
+struct Sent {
+  std::string lines;
+  audit::ChainPoint last{kChain, 0, audit::chain_begin_hash(kChain)};
+};
+
+std::string handed(const audit::ChainPoint& point, std::string_view json) {
+  const std::string line = audit::line_of(point, json);
+  return line.substr(line.find('{'));
+}
+
+Sent records_of(std::uint64_t count) {
+  Sent out;
   for (std::uint64_t i = 1; i <= count; ++i) {
     api::AuditRecord record;
     record.kind = i == 1 ? "session.started" : "query";
@@ -25,16 +36,20 @@ api::ChainBatch batch_of(std::uint64_t count) {
     record.time = Clock::real().wall();
     record.text = "select " + std::to_string(i);
     const std::string json = json::encode(record);
-    before = audit::chain_hash(before, i, json);
-    batch.records.push_back({i, hex(before), json});
+    out.last = {kChain, i, audit::chain_hash(out.last.hash, i, json)};
+    out.lines += handed(out.last, json);
   }
-  return batch;
+  return out;
 }
 
-api::ChainHead head_of(const api::ChainBatch& batch, const JoinedNode& node) {
-  const auto& last = batch.records.back();
-  return audit::sign_head({kChain, last.number, *audit::parse_hash(last.hash)}, node.joined.node, Clock::real().wall(),
-                          node.key);
+api::ChainHeads head_of(const Sent& sent, const JoinedNode& node) {
+  return {{audit::sign_head(sent.last, node.joined.node, Clock::real().wall(), node.key)}};
+}
+
+net::Task<Result<api::AuditAcknowledged>> send(TestPlane& test, std::string lines, JoinedNode by) {
+  const auto response = co_await test.call({std::string("POST ") + kPath, {}, std::move(lines)}, by.by_certificate);
+  if (response.status != 200) co_return std::unexpected(net::http::error_from(response));
+  co_return json::decode<api::AuditAcknowledged>(response.body, json::Unknown::kRefuse);
 }
 
 CO_TEST(AuditChains, WhatANodeSendsCanBeVerified) {
@@ -42,14 +57,14 @@ CO_TEST(AuditChains, WhatANodeSendsCanBeVerified) {
   CO_ASSERT_OK(co_await test.set_up());
   const auto relay = co_await test.join("relay", "relay-1");
   CO_ASSERT_OK(relay);
-  auto batch = batch_of(5);
-  batch.heads.push_back(head_of(batch, *relay));
-  const auto stored = co_await test.post<api::AuditAcknowledged>(kPath, batch, relay->by_certificate);
+  const auto sent = records_of(5);
+  const auto stored = co_await send(test, sent.lines, *relay);
   CO_ASSERT_OK(stored);
   EXPECT_EQ(stored->stored, 5U);
-  const auto again = co_await test.post<api::AuditAcknowledged>(kPath, batch, relay->by_certificate);
+  const auto again = co_await send(test, sent.lines, *relay);
   CO_ASSERT_OK(again);
   EXPECT_EQ(again->known, 5U);
+  CO_ASSERT_OK(co_await test.post<api::AuditAcknowledged>(kHeads, head_of(sent, *relay), relay->by_certificate));
 
   const auto queries = co_await test.get<api::Page<api::AuditRecord>>({"GET /v1/audit/queries"}, test.admin);
   CO_ASSERT_OK(queries);
@@ -89,11 +104,10 @@ CO_TEST(AuditChains, AHeadMustBeTheSendersOwn) {
   const auto other = co_await test.join("relay", "relay-2");
   CO_ASSERT_OK(relay);
   CO_ASSERT_OK(other);
-  const auto batch = batch_of(2);
-  const api::ChainBatch foreign{{}, {}, {head_of(batch, *other)}};
-  CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>(kPath, foreign, relay->by_certificate), Code::kDenied);
-  const api::ChainBatch own{{}, {}, {head_of(batch, *relay)}};
-  CO_ASSERT_OK(co_await test.post<api::AuditAcknowledged>(kPath, own, relay->by_certificate));
+  const auto sent = records_of(2);
+  const auto foreign = head_of(sent, *other);
+  CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>(kHeads, foreign, relay->by_certificate), Code::kDenied);
+  CO_ASSERT_OK(co_await test.post<api::AuditAcknowledged>(kHeads, head_of(sent, *relay), relay->by_certificate));
 }
 
 CO_TEST(AuditChains, WhatIsNotAsItMustBeIsRefused) {
@@ -101,25 +115,36 @@ CO_TEST(AuditChains, WhatIsNotAsItMustBeIsRefused) {
   CO_ASSERT_OK(co_await test.set_up());
   const auto relay = co_await test.join("relay", "relay-1");
   CO_ASSERT_OK(relay);
-  using Change = void (*)(api::ChainBatch&);
-  const Change changes[] = {
-      [](api::ChainBatch& b) { b.chain = "x"; },
-      [](api::ChainBatch& b) { b.records[0].number = 0; },
-      [](api::ChainBatch& b) { b.records[0].hash = "x"; },
-      [](api::ChainBatch& b) { b.records[0].record = "{}"; },
-      [](api::ChainBatch& b) { b.records[0].record = "nonsense"; },
-      [](api::ChainBatch& b) { b.heads.assign(101, {}); },
+  const std::string good = records_of(1).lines;
+  const audit::ChainPoint point{kChain, 1, {}};
+  const std::string json = R"({"kind":"query","session":"s-1","sequence":1,"time":"2026-01-01T00:00:00Z","trace":"t"})";
+  CO_ASSERT_OK(co_await send(test, handed(point, json), *relay));
+  auto altered = [](std::string line, std::string_view what, std::string_view by) {
+    line.replace(line.find(what), what.size(), by);
+    return line;
   };
-  for (const auto change : changes) {
-    auto batch = batch_of(1);
-    change(batch);
-    CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>(kPath, batch, relay->by_certificate), Code::kInvalid);
-  }
+  for (const std::string& lines : {
+           good.substr(0, good.size() - 1),                   // no end
+           good + "\n",                                       // nothing
+           good.substr(0, good.size() / 2) + "\n",            // cut
+           altered(good, kChain, "x"),                        // no chain
+           altered(good, "\"number\":1", "\"number\":0"),     // numbers begin with 1
+           altered(good, "\"hash\":\"", "\"hash\":\"x"),      // no hash
+           json + "\n",                                       // without a place
+           handed(point, "{}"),                               // no record
+           handed(point, "{nonsense}"),                       // no JSON
+           handed(point, altered(json, "\"s-1\"", "\"x\"")),  // no session
+           handed(point, altered(json, "\"s-1\"", "7")),      // a number in its place
+           handed(point, altered(json, "\"sequence\":1", "\"sequence\":-1")),
+           handed(point, altered(json, "\"trace\":\"t\"", "\"kind\":\"t\"")),  // twice
+       })
+    CO_ASSERT_ERROR(co_await send(test, lines, *relay), Code::kInvalid);
+  CO_ASSERT_ERROR(co_await test.post<api::AuditAcknowledged>(kHeads, api::ChainHeads{std::vector<api::ChainHead>(101)},
+                                                             relay->by_certificate),
+                  Code::kInvalid);
   // A later release may say more.
-  auto value = json::to_value(batch_of(1));
-  value.get_object()["compression"] = "none";
-  const auto taken = co_await test.call({std::string("POST ") + kPath, {}, json::print(value)}, relay->by_certificate);
-  EXPECT_EQ(taken.status, 200);
+  CO_ASSERT_OK(
+      co_await send(test, handed(point, altered(json, "\"trace\"", R"("more":{"kind":[1]},"trace")")), *relay));
   for (const std::map<std::string, std::string>& query :
        {std::map<std::string, std::string>{},
         {{"node", "x"}, {"chain", kChain}},

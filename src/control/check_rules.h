@@ -10,8 +10,9 @@ struct CheckRules {
   std::chrono::milliseconds deadline = std::chrono::seconds(10);  // of one check
   std::chrono::milliseconds life = std::chrono::seconds(20);      // of a task, until it is begun
   std::chrono::milliseconds again = std::chrono::seconds(5);      // after a result unlike the ones before
-  // What goes on failing is tried less often: up to this; and a credential that is refused less often still, since
-  // servers lock accounts.
+  // What fails is tried again after `again`, and what goes on failing less and less often: up to `interval`; what takes
+  // its whole deadline to fail up to this; and a credential that is refused is tried less often still, since servers
+  // lock accounts.
   std::chrono::milliseconds longest = std::chrono::minutes(5);
   std::chrono::milliseconds longest_refused = std::chrono::minutes(15);
   std::size_t at_once = 8;     // given to one node

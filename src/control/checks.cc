@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/id.h"
 #include "base/words.h"
+#include "protocols/features.h"
 
 namespace portolan::control {
 namespace {
@@ -14,8 +16,10 @@ constexpr std::size_t kReasonLimit = 512;
 constexpr std::size_t kCodeLimit = 64;
 constexpr std::size_t kRemovedKept = 4096;
 constexpr std::size_t kProtocolsLimit = 64;
+constexpr std::size_t kFeaturesLimit = 1024;
 constexpr std::size_t kSoon = 64;  // so many new ones are checked at once; more are spread
 constexpr double kBurst = 20;
+constexpr std::string_view kNotUnderstood = "not_understood";
 constexpr std::chrono::milliseconds kAway = std::chrono::minutes(1);  // a node that has not asked has no share
 constexpr std::chrono::milliseconds kComeAgain = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kNotSooner = std::chrono::seconds(1);
@@ -58,25 +62,43 @@ Checks::Checks(const Clock& clock, CheckRules rules, Credential credential)
     : clock_(clock), rules_(rules), credential_(std::move(credential)), asked_(rules.asked_rate, kBurst) {}
 
 Checks::Worker& Checks::worker(const std::string& node) {
-  return workers_.try_emplace(node, Worker{{}, {}, 0, Allowance(rules_.rate, kBurst), {}}).first->second;
+  return workers_.try_emplace(node, Worker{{}, {}, 0, Allowance(rules_.rate, kBurst), {}, {}}).first->second;
 }
 
 // ---- the directory ----
 
+Checks::Stamp Checks::stamp_of(const directory::Snapshot& snapshot) {
+  Stamp stamp{snapshot.resources.size(), snapshot.nodes.size()};
+  for (const auto& [id, resource] : snapshot.resources) stamp.last = std::max(stamp.last, resource.revision);
+  for (const auto& [id, node] : snapshot.nodes) stamp.last = std::max(stamp.last, node.revision);
+  return stamp;
+}
+
 void Checks::follow(const LookupPtr& lookup) {
   if (lookup_ && &lookup_->snapshot() == &lookup->snapshot()) return;
-  lookup_ = lookup;
-  ++generation_;
   const auto& snapshot = lookup->snapshot();
+  const bool other_history = !lookup_ || lookup_->snapshot().epoch != snapshot.epoch;
+  lookup_ = lookup;
+  // Most changes are people signing in.
+  const Stamp before = std::exchange(stamp_, stamp_of(snapshot));
+  if (before == stamp_ && !other_history) return;
+  ++generation_;
   const auto anywhere = directory::egress_nodes(snapshot, directory::Resource{});
   std::size_t fresh = 0;
-  std::map<std::string, Target> targets;
+  std::map<std::string, Known> targets;
   for (const auto& [id, resource] : snapshot.resources) {
-    Target target{resource.type, resource.host,    resource.username, resource.sealed_password,
-                  resource.port, resource.settings};
-    const auto before = targets_.find(id);
-    const bool is_new_target = before == targets_.end() || !(before->second == target);
-    targets.emplace(id, std::move(target));
+    auto known = targets_.extract(id);
+    const bool untouched =
+        known && resource.revision != 0 && known.mapped().revision == resource.revision && !other_history;
+    bool is_new_target = false;
+    if (untouched) {
+      targets.insert(targets.end(), std::move(known));
+    } else {
+      Target target{resource.type,           resource.host, resource.username, resource.sealed_password,
+                    resource.sealed_tls_key, resource.port, resource.settings};
+      is_new_target = !known || !(known.mapped().target == target);
+      targets.emplace_hint(targets.end(), id, Known{std::move(target), resource.revision});
+    }
     if (resource.egress_nodes.empty()) {
       for (const auto* node : anywhere) note_pair(id, node->id, is_new_target, fresh);
     } else {
@@ -147,13 +169,25 @@ void Checks::remove(const Key& key) {
 
 // ---- handing out ----
 
-void Checks::node_can(const std::string& node, const std::vector<std::string>& protocols) {
+void Checks::node_can(const std::string& node, const std::vector<std::string>& protocols,
+                      const std::vector<std::string>& understands) {
   Worker& at = worker(node);
   at.seen = clock_.boot();
   std::set<std::string> can;
   for (const auto& protocol : protocols)
     if (can.size() < kProtocolsLimit && protocol.size() <= kCodeLimit) can.insert(protocol);
+  std::vector<std::string> has;
+  for (const auto& feature : understands)
+    if (has.size() < kFeaturesLimit && feature.size() <= kCodeLimit) has.push_back(feature);
+  if (at.protocols == can && at.understands == has) return;
   at.protocols = std::move(can);
+  at.understands = std::move(has);
+  // Of another release than before: what was beyond it is looked at again.
+  for (auto& [key, plan] : plans_) {
+    if (key.second != node || !plan.task.empty()) continue;
+    const std::string& code = states_[key].code;
+    if (code == kNotUnderstood || code == "not_supported") schedule(key, plan, clock_.boot());
+  }
 }
 
 bool Checks::can_check(const std::string& node) const {
@@ -185,6 +219,7 @@ std::vector<api::CheckTask> Checks::take(const std::string& node) {
             "the node's version cannot check resources of type " + resource->second.type, 0);
       continue;
     }
+    if (!understood(key, plan, at, resource->second)) continue;
     if (!plan.asked && !at.allowance.take(now)) break;
     auto task = make_task(key, resource->second);
     if (!task) {
@@ -198,8 +233,19 @@ std::vector<api::CheckTask> Checks::take(const std::string& node) {
   return tasks;
 }
 
+// A node that lacks what the resource needs gets no lease for it: nobody can use the resource through it.
+bool Checks::understood(const Key& key, Plan& plan, const Worker& at, const directory::Resource& resource) {
+  const auto missing =
+      protocols::features_missing(protocols::features_needed(resource.type, resource.settings), at.understands);
+  if (missing.empty()) return true;
+  plan.asked = false;
+  apply(key, Health::kUnhealthy, std::string(kNotUnderstood),
+        "the node's release does not know " + protocols::features_in_words(missing) + ", which the resource needs", 0);
+  return false;
+}
+
 Result<api::CheckTask> Checks::make_task(const Key& key, const directory::Resource& resource) {
-  PL_TRY(auto password, credential_(resource));
+  PL_TRY(auto credential, credential_(resource));
   Plan& plan = plans_.find(key)->second;
   api::CheckTask task;
   task.id = make_id("ck");
@@ -211,7 +257,9 @@ Result<api::CheckTask> Checks::make_task(const Key& key, const directory::Resour
   task.port = resource.port;
   task.settings = resource.settings;
   task.username = resource.username;
-  task.password = std::move(password);
+  task.password = std::move(credential.password);
+  task.tls_key = std::move(credential.tls_key);
+  task.must_understand = protocols::features_needed(resource.type, resource.settings);
   task.deadline_ms = static_cast<std::uint64_t>(rules_.deadline.count());
   task.life_ms = static_cast<std::uint64_t>(rules_.life.count());
   // Twice the deadline: its answer may wait for others' and for its way.
@@ -246,7 +294,7 @@ bool Checks::answer(const std::string& node, const api::CheckResult& result) {
   Plan& plan = plans_.find(key)->second;
   plan.task.clear();
   plan.asked = false;
-  const bool left = !result.healthy && result.code == "not_understood";
+  const bool left = !result.healthy && result.code == kNotUnderstood;
   apply(key,
         result.healthy ? Health::kHealthy
         : left         ? Health::kUnknown
@@ -254,6 +302,30 @@ bool Checks::answer(const std::string& node, const api::CheckResult& result) {
         code_of(result.code, result.healthy), result.healthy ? std::string() : plain_words(result.reason, kReasonLimit),
         std::min<std::uint64_t>(result.duration_ms, 24ULL * 3600 * 1000));
   return true;
+}
+
+// That a session was let in decides at once. That it was not may be its own fault (a database that is not there), so
+// the check decides; with the session it makes two results in a row.
+bool Checks::seen(const std::string& node, const api::ResourceSeen& seen) {
+  const Key key{seen.resource, node};
+  const auto found = plans_.find(key);
+  if (found == plans_.end()) return false;
+  Plan& plan = found->second;
+  State& state = states_[key];
+  if (seen.healthy) {
+    if (state.shown == Health::kHealthy && state.settled == Health::kHealthy) return false;
+    plan.contrary = rules_.settled_after;
+    apply(key, Health::kHealthy, "ok", "", state.duration_ms);
+    return true;
+  }
+  const BootTime now = clock_.boot();
+  const bool soon_enough = plan.hinted == BootTime{} || now - plan.hinted >= rules_.again;
+  if (state.shown == Health::kUnhealthy || rules_.interval.count() == 0 || !plan.task.empty() || !soon_enough)
+    return false;
+  plan.hinted = now;
+  if (state.settled == Health::kHealthy) plan.contrary = std::max(plan.contrary, 1U);
+  schedule(key, plan, now);
+  return false;
 }
 
 void Checks::sweep() {
@@ -306,10 +378,19 @@ void Checks::settle(const Key& key, Plan& plan, State& state, Health health) {
 }
 
 std::chrono::milliseconds Checks::pause(const Plan& plan, const State& state) const {
-  if (plan.contrary > 0) return rules_.again;
-  const unsigned doublings = plan.failures > 2 ? std::min(plan.failures - 2, 10U) : 0;
-  const auto longest = state.code == "bad_credential" ? rules_.longest_refused : rules_.longest;
-  const auto whole = std::min(rules_.interval * (1 << doublings), std::max(longest, rules_.interval));
+  if (plan.contrary > 0) return std::min(rules_.again, rules_.interval);
+  auto whole = rules_.interval;
+  const auto doubled = [](std::chrono::milliseconds from, unsigned times) {
+    return from * (1 << std::min(times, 10U));
+  };
+  if (state.code == "bad_credential") {
+    const auto longest = std::max(rules_.longest_refused, rules_.interval);
+    whole = std::min(doubled(rules_.interval, plan.failures > 2 ? plan.failures - 2 : 0), longest);
+  } else if (plan.failures > 0) {
+    // Who waits until the deadline takes the place of others.
+    const auto longest = state.code == "timeout" ? std::max(rules_.longest, rules_.interval) : rules_.interval;
+    whole = std::min(doubled(rules_.again, plan.failures - 1), longest);
+  }
   return whole - whole / 10 + part_of(whole / 5);
 }
 

@@ -59,14 +59,19 @@ class Checks {
     std::uint64_t given = 0;  // credentials handed out
   };
   // The open credential of a resource, for a task.
-  using Credential = std::function<Result<Secret>(const directory::Resource&)>;
+  struct Secrets {
+    Secret password = {};
+    std::optional<Secret> tls_key = {};
+  };
+  using Credential = std::function<Result<Secrets>(const directory::Resource&)>;
 
   Checks(const Clock& clock, CheckRules rules, Credential credential);
 
   // Brings the book in line with the directory; quick if nothing has changed.
   void follow(const LookupPtr& lookup);
-  // The node is there and can check these protocols.
-  void node_can(const std::string& node, const std::vector<std::string>& protocols);
+  // The node is there, can check these protocols and has these features (protocols/features.h).
+  void node_can(const std::string& node, const std::vector<std::string>& protocols,
+                const std::vector<std::string>& understands = {});
   bool can_check(const std::string& node) const;
   // What the node shall check now, in the directory that was followed last.
   std::vector<api::CheckTask> take(const std::string& node);
@@ -74,6 +79,9 @@ class Checks {
   std::chrono::milliseconds next(const std::string& node) const;
   // False: not a task of this node's that waits for an answer; counted.
   bool answer(const std::string& node, const api::CheckResult& result);
+  // A session of this node's was let in by its resource, which is as good as a check, or was not: then it is checked at
+  // once, unless it is known to be unhealthy, or nothing is checked unasked. Whether anything has changed.
+  bool seen(const std::string& node, const api::ResourceSeen& seen);
   // An admin wants it now: the next task of each of the nodes. Code::kLimit when asked for too often.
   Result<> ask(const std::string& resource, const std::vector<std::string>& nodes);
   bool is_asked(const Key& key) const;
@@ -105,6 +113,7 @@ class Checks {
     unsigned failures = 0;  // in a row
     unsigned contrary = 0;  // results in a row unlike the settled health
     bool asked = false;
+    BootTime hinted{};  // when a session that was kept out has made it due last
     std::uint64_t sequence = 0;
     std::uint64_t generation = 0;  // of the last follow() that found it
   };
@@ -119,18 +128,32 @@ class Checks {
     std::size_t out = 0;
     Allowance allowance;
     BootTime seen{};
+    std::vector<std::string> understands = {};
   };
   // What a check is made with; anything else about a resource does not matter here.
   struct Target {
-    std::string type, host, username, sealed_password;
+    std::string type, host, username, sealed_password, sealed_tls_key;
     std::uint16_t port = 0;
     std::map<std::string, std::string> settings;
     bool operator==(const Target&) const = default;
   };
+  struct Known {
+    Target target;
+    std::uint64_t revision = 0;  // of the resource; 0: from before there were any
+  };
+  // Of all that follow() looks at: unlike another one when any of it has been made, changed or removed.
+  struct Stamp {
+    std::size_t resources = 0;
+    std::size_t nodes = 0;
+    std::uint64_t last = 0;  // revision
+    bool operator==(const Stamp&) const = default;
+  };
+  static Stamp stamp_of(const directory::Snapshot& snapshot);
 
   Worker& worker(const std::string& node);
   void note_pair(const std::string& resource, const std::string& node, bool is_new_target, std::size_t& fresh);
   void schedule(const Key& key, Plan& plan, BootTime due);
+  bool understood(const Key& key, Plan& plan, const Worker& at, const directory::Resource& resource);
   void remove(const Key& key);
   void settle(const Key& key, Plan& plan, State& state, Health health);
   void changed(const Key& key, Plan& plan);
@@ -145,7 +168,8 @@ class Checks {
   std::uint64_t generation_ = 0;
   std::map<Key, State> states_;
   std::map<Key, Plan> plans_;  // of the same keys
-  std::map<std::string, Target> targets_;
+  Stamp stamp_;
+  std::map<std::string, Known> targets_;
   std::map<std::string, Worker> workers_;
   std::map<std::string, Task> tasks_;
   Allowance asked_;

@@ -12,9 +12,9 @@ using Health = Checks::Health;
 class Book {
  public:
   explicit Book(CheckRules rules = {})
-      : checks(clock, rules, [this](const directory::Resource& resource) -> Result<Secret> {
+      : checks(clock, rules, [this](const directory::Resource& resource) -> Result<Checks::Secrets> {
           if (unreadable) return fail(Code::kInvalid, "sealed by another key");
-          return Secret("password of " + resource.name);
+          return Checks::Secrets{Secret("password of " + resource.name), {}};
         }) {}
 
   void add_node(const std::string& id, const std::string& kind = "relay") {
@@ -39,6 +39,11 @@ class Book {
   }
   void publish() {
     ++snapshot.revision;
+    for (auto& [id, resource] : snapshot.resources) resource.revision = snapshot.revision;
+    for (auto& [id, node] : snapshot.nodes) node.revision = snapshot.revision;
+    follow();
+  }
+  void follow() {
     checks.follow(std::make_shared<const Lookup>(std::make_shared<const directory::Snapshot>(snapshot)));
   }
   std::vector<api::CheckTask> take(const std::string& node = "n-1") {
@@ -124,6 +129,30 @@ TEST(Checks, AnAnswerCountsOnceFromItsNodeInTime) {
   EXPECT_EQ(book.state().settled, Health::kHealthy) << "that a node is silent says nothing of the resource";
 }
 
+// A change of something else is seen by revisions alone; one of theirs is not overlooked.
+TEST(Checks, WhatHasNotChangedIsNotLookedAt) {
+  One book;
+  EXPECT_TRUE(book.answer(book.take().at(0), true));
+  ++book.snapshot.revision;  // somebody signs in
+  book.follow();
+  EXPECT_EQ(book.state().shown, Health::kHealthy);
+  auto& resource = book.snapshot.resources.begin()->second;
+  resource.name = "renamed";
+  resource.revision = ++book.snapshot.revision;
+  book.follow();
+  EXPECT_EQ(book.state().shown, Health::kHealthy) << "a check does not depend on its name";
+  resource.host = "other.example";
+  resource.revision = ++book.snapshot.revision;
+  book.follow();
+  EXPECT_EQ(book.state().shown, Health::kUnknown);
+  EXPECT_EQ(book.take().at(0).host, "other.example");
+  auto& node = book.snapshot.nodes.begin()->second;
+  node.revoked = true;
+  node.revision = ++book.snapshot.revision;
+  book.follow();
+  EXPECT_TRUE(book.checks.all().empty());
+}
+
 TEST(Checks, OnlyNodesThatMayBeTheEgressGetCredentials) {
   One book;
   book.add_node("g-1", "gateway");
@@ -156,20 +185,79 @@ TEST(Checks, AnAnswerAboutWhatHasBeenChangedMeanwhileDoesNotCount) {
   EXPECT_EQ(book.state().given, 2U) << "what was handed out is not forgotten";
 }
 
-TEST(Checks, WhatFailsIsTriedLessOftenAndARefusedCredentialLessStill) {
-  for (const auto& [code, longest] : {std::pair("connection_refused", 300s), std::pair("bad_credential", 900s)}) {
-    One book;
-    EXPECT_EQ(book.next_after(false, code), 0s);
-    const auto second = book.next_after(false, code);
-    EXPECT_TRUE(is_about(second, 60s)) << second.count();
-    EXPECT_TRUE(is_about(book.next_after(false, code), 60s));
-    EXPECT_TRUE(is_about(book.next_after(false, code), 120s));
-    EXPECT_TRUE(is_about(book.next_after(false, code), 240s));
-    for (int i = 0; i < 3; ++i) book.next_after(false, code);
-    EXPECT_TRUE(is_about(book.next_after(false, code), longest));
-    EXPECT_TRUE(is_about(book.next_after(true), longest));
-    EXPECT_TRUE(is_about(book.next_after(true), 5s)) << "whether it is well again is looked at soon";
+TEST(Checks, WhatFailsIsTriedSoonAndThenLessOften) {
+  One book;
+  book.next_after(true);
+  const std::chrono::seconds waits[] = {60s, 5s, 10s, 20s, 40s, 60s, 60s, 60s};
+  for (const auto wanted : waits) {
+    const auto found = book.next_after(false);
+    EXPECT_TRUE(is_about(found, wanted)) << found.count() << " instead of " << wanted.count();
   }
+  EXPECT_TRUE(is_about(book.next_after(true), 60s));
+  EXPECT_TRUE(is_about(book.next_after(true), 5s)) << "whether it is well again is looked at soon";
+}
+
+TEST(Checks, WhatIsSlowToFailAndARefusedCredentialAreTriedLessOftenStill) {
+  One slow;
+  std::chrono::seconds found{};
+  for (int i = 0; i < 10; ++i) found = slow.next_after(false, "timeout");
+  EXPECT_TRUE(is_about(found, 300s)) << found.count();
+  One refused;
+  EXPECT_EQ(refused.next_after(false, "bad_credential"), 0s);
+  for (const auto wanted : {60s, 60s, 120s, 240s}) {
+    found = refused.next_after(false, "bad_credential");
+    EXPECT_TRUE(is_about(found, wanted)) << found.count() << " instead of " << wanted.count();
+  }
+  for (int i = 0; i < 3; ++i) found = refused.next_after(false, "bad_credential");
+  EXPECT_TRUE(is_about(found, 900s)) << found.count();
+}
+
+TEST(Checks, ASessionThatIsLetInIsAsGoodAsACheck) {
+  One book;
+  for (int i = 0; i < 6; ++i) book.next_after(false);
+  ASSERT_EQ(book.state().settled, Health::kUnhealthy);
+  book.checks.take_settled();
+  EXPECT_TRUE(book.checks.seen("n-1", {"rs-1", true}));
+  EXPECT_EQ(book.state().shown, Health::kHealthy);
+  EXPECT_EQ(book.state().settled, Health::kHealthy) << "at once: somebody is in";
+  EXPECT_EQ(book.checks.take_settled(), std::set<std::string>{"rs-1"});
+  EXPECT_FALSE(book.checks.seen("n-1", {"rs-1", true})) << "nothing new";
+  EXPECT_FALSE(book.checks.seen("n-2", {"rs-1", true})) << "a node that may not reach it";
+  EXPECT_FALSE(book.checks.seen("n-1", {"rs-9", true}));
+  EXPECT_TRUE(is_about(book.next_after(true), 60s));
+}
+
+TEST(Checks, ASessionThatIsKeptOutMakesTheCheckDue) {
+  One book;
+  book.next_after(true);
+  book.checks.take_settled();
+  ASSERT_TRUE(book.take().empty());
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_EQ(book.state().shown, Health::kHealthy) << "it may be the session's own fault";
+  const auto first = book.take();
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_TRUE(book.answer(first[0], true));
+  EXPECT_EQ(book.state().settled, Health::kHealthy);
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_TRUE(book.take().empty()) << "not as often as a node likes";
+  book.clock.advance(6s);
+  book.checks.seen("n-1", {"rs-1", false});
+  const auto second = book.take();
+  ASSERT_EQ(second.size(), 1U);
+  EXPECT_TRUE(book.answer(second[0], false));
+  EXPECT_EQ(book.state().settled, Health::kUnhealthy) << "session and check are two in a row";
+  EXPECT_EQ(book.checks.take_settled(), std::set<std::string>{"rs-1"});
+  book.clock.advance(1s);
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_TRUE(book.take().empty()) << "known already";
+}
+
+TEST(Checks, NothingIsCheckedUnaskedWhereThereIsNoSchedule) {
+  One book({.interval = 0s});
+  book.checks.seen("n-1", {"rs-1", false});
+  EXPECT_TRUE(book.take().empty());
+  EXPECT_TRUE(book.checks.seen("n-1", {"rs-1", true}));
+  EXPECT_EQ(book.state().settled, Health::kHealthy);
 }
 
 TEST(Checks, WhatAgentsAreToldDoesNotFlap) {
@@ -235,6 +323,21 @@ TEST(Checks, ANodeThatCannotIsSaidToBeSo) {
   EXPECT_EQ(book.state().code, "not_supported");
   EXPECT_EQ(book.state().shown, Health::kUnknown);
   EXPECT_EQ(book.state().given, 0U);
+}
+
+TEST(Checks, ANodeThatDoesNotUnderstandIsUnhealthyUntilItDoes) {
+  One book;
+  book.snapshot.resources.begin()->second.settings = {{"hosts", "b:1"}};
+  book.publish();
+  EXPECT_TRUE(book.take().empty()) << "it does not say that it knows the setting";
+  EXPECT_EQ(book.state().code, "not_understood");
+  EXPECT_EQ(book.state().shown, Health::kUnhealthy);
+  EXPECT_EQ(book.state().reason, "the node's release does not know postgres.hosts, which the resource needs");
+  EXPECT_EQ(book.state().given, 0U) << "no credential left";
+  book.checks.node_can("n-1", {"postgres"}, {"postgres.hosts"});
+  const auto tasks = book.checks.take("n-1");
+  ASSERT_EQ(tasks.size(), 1U) << "at once, not after the pause of a failure";
+  EXPECT_EQ(tasks[0].must_understand, std::vector<std::string>{"postgres.hosts"});
 }
 
 TEST(Checks, ACredentialThatCannotBeReadGoesNowhere) {

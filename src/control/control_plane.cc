@@ -77,7 +77,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
       node_views(core->options.clock, core->options.sign_in_life),
       certificates(*core, readers),
       leases(core->options.clock, core->options.lease_life, core->sealing,
-             [this](const std::string& node, const std::vector<std::string>& ids, const std::string& reason) {
+             [this](const std::string& node, const std::vector<std::string>& ids, const Error& reason) {
                nodes.revoke(node, ids, reason);
              }),
       nodes(*core, presence, leases, node_views, readers, certificates),

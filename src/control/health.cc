@@ -84,9 +84,15 @@ Health::Health(Core& core, Presence& presence, Others others)
       presence_(presence),
       others_(std::move(others)),
       checks_(core.options.clock, core.options.checks,
-              [&core](const directory::Resource& resource) -> Result<Secret> {
-                if (resource.sealed_password.empty()) return Secret();
-                return core.sealing.open(resource.sealed_password, password_context(resource.id));
+              [&core](const directory::Resource& resource) -> Result<Checks::Secrets> {
+                Checks::Secrets out;
+                if (!resource.sealed_password.empty()) {
+                  PL_TRY(out.password, core.sealing.open(resource.sealed_password, password_context(resource.id)));
+                }
+                if (!resource.sealed_tls_key.empty()) {
+                  PL_TRY(out.tls_key, core.sealing.open(resource.sealed_tls_key, tls_key_context(resource.id)));
+                }
+                return out;
               }),
       answered_(core.executor),
       timer_(core.executor) {
@@ -123,9 +129,11 @@ Answer Health::take_report(const Exchange& exchange) {
   presence_.set_version(node, plain_words(report.version, kNameLimit));
   presence_.set_sessions(node, report.load.sessions);
   checks_.follow(lookup);
-  checks_.node_can(node, report.checks);
+  checks_.node_can(node, report.checks, report.understands);
   bool any = false;
   for (const auto& result : report.results) any = checks_.answer(node, result) || any;
+  if (report.seen && report.seen->size() > kResultsLimit) report.seen->resize(kResultsLimit);
+  for (const auto& seen : report.seen.value_or(std::vector<api::ResourceSeen>{})) any = checks_.seen(node, seen) || any;
   presence_.report(node, facts_of(std::move(report), core_.now()));
   if (note_nodes(*lookup) || any) core_.hub.wake(Topic::kHealth);
   if (any) answered_.set();

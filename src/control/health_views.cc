@@ -35,6 +35,12 @@ constexpr auto kRemedies = std::to_array<Row>({
     {"timeout", "is the server up, and does a firewall let the node through to it?"},
     {"node_down", "see: portolan admin nodes list"},
     {"not_supported", "bring the node to the version of the control plane"},
+    {"not_understood",
+     "upgrade the node, or let another one reach it: portolan admin resources update NAME --egress NODE"},
+    {"client_certificate",
+     "let the server trust the authority of the certificate (ssl_ca_file), or give another one: portolan admin "
+     "resources "
+     "update NAME --setting-file tls_certificate=FILE --tls-key-file FILE"},
 });
 
 }  // namespace

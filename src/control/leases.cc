@@ -8,7 +8,7 @@
 #include "base/json.h"
 #include "crypto/hash.h"
 #include "crypto/key.h"
-#include "protocols/driver.h"
+#include "protocols/features.h"
 
 namespace portolan::control {
 namespace {
@@ -30,9 +30,13 @@ std::string name_of_resource(const directory::Snapshot& snapshot, std::string_vi
 
 // A lease is for the resource as it was: when any of this changes, what runs on it runs on something else.
 std::string target_of(const directory::Resource& resource) {
-  const std::vector<std::string> parts = {
-      resource.type,     resource.host,           std::to_string(resource.port), json::encode(resource.settings),
-      resource.username, resource.sealed_password};
+  const std::vector<std::string> parts = {resource.type,
+                                          resource.host,
+                                          std::to_string(resource.port),
+                                          json::encode(resource.settings),
+                                          resource.username,
+                                          resource.sealed_password,
+                                          resource.sealed_tls_key};
   return hex(crypto::sha256(as_bytes(json::encode(parts))));
 }
 
@@ -104,6 +108,8 @@ Error denial(const directory::Snapshot& snapshot, std::string_view account, std:
 
 std::string password_context(std::string_view resource) { return "resource/" + std::string(resource) + "/password"; }
 
+std::string tls_key_context(std::string_view resource) { return "resource/" + std::string(resource) + "/tls_key"; }
+
 // Until when, if nothing changes.
 Result<WallTime> Leases::may_go_on(const Lookup& lookup, const Live& live) const {
   const auto& snapshot = lookup.snapshot();
@@ -133,7 +139,29 @@ Result<WallTime> Leases::may_go_on(const Lookup& lookup, const Live& live) const
               "grant_ended");
 }
 
-Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, const api::LeaseRequest& request) {
+// A lease that the node would not keep to, or not understand at all, is not given.
+Result<> Leases::check_understood(const Lookup& lookup, const Live& live, const std::vector<std::string>& needed,
+                                  const std::vector<std::string>& understood) {
+  const auto missing = protocols::features_missing(needed, understood);
+  if (missing.empty()) return {};
+  const auto node = lookup.snapshot().nodes.find(live.node);
+  return fail(Code::kDenied,
+              "the node " + quoted(node == lookup.snapshot().nodes.end() ? live.node : node->second.name) +
+                  " is of an older release and cannot serve " +
+                  quoted(name_of_resource(lookup.snapshot(), live.resource)) + ", which needs " +
+                  protocols::features_in_words(missing) + "; an admin has to upgrade the node",
+              std::string(api::kLeaseNotUnderstood));
+}
+
+Result<Secret> Leases::open(const std::string& sealed, const std::string& context, const std::string& what) const {
+  if (sealed.empty()) return Secret();
+  auto opened = sealing_.open(sealed, context);
+  if (!opened) return std::unexpected(std::move(opened).error().within(what));
+  return std::move(*opened);
+}
+
+Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, const api::LeaseRequest& request,
+                                 const std::vector<std::string>& understood) {
   if (request.request.empty() || request.request.size() > kRequestLimit)
     return fail(Code::kInvalid, "request: must be 1 to " + std::to_string(kRequestLimit) + " bytes");
   const WallTime now = clock_.wall();
@@ -142,17 +170,20 @@ Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, 
   Live live{assertion.account, assertion.device, assertion.resource, node};
   PL_TRY(const WallTime until, may_go_on(lookup, live));
   const auto& resource = lookup.snapshot().resources.find(live.resource)->second;
-  Secret password;
-  if (!resource.sealed_password.empty()) {
-    auto opened = sealing_.open(resource.sealed_password, password_context(resource.id));
-    if (!opened) return std::unexpected(std::move(opened).error().within("password of " + quoted(resource.name)));
-    password = std::move(*opened);
+  api::Lease lease;
+  lease.must_understand = protocols::features_needed(resource.type, resource.settings);
+  PL_CHECK(check_understood(lookup, live, lease.must_understand, understood));
+  PL_TRY(lease.password,
+         open(resource.sealed_password, password_context(resource.id), "password of " + quoted(resource.name)));
+  // A node that does not know the member refuses a lease that has it.
+  if (!resource.sealed_tls_key.empty()) {
+    PL_TRY(lease.tls_key,
+           open(resource.sealed_tls_key, tls_key_context(resource.id), "tls_key of " + quoted(resource.name)));
   }
   live.target = target_of(resource);
   live.resource_revision = resource.revision;
   const auto life = std::min<std::chrono::milliseconds>(life_, until - now);
   live.ends = clock_.boot() + life;
-  api::Lease lease;
   lease.account = live.account;
   lease.email = lookup.snapshot().accounts.find(live.account)->second.email;
   lease.device = live.device;
@@ -163,10 +194,7 @@ Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, 
   lease.host = resource.host;
   lease.port = resource.port;
   lease.settings = resource.settings;
-  PL_TRY(const auto audit_mode, protocols::audit_mode(resource.settings));
-  if (audit_mode == audit::Mode::kStrict) lease.must_understand = {std::string(api::kStrictAudit)};
   lease.username = resource.username;
-  lease.password = std::move(password);
   lease.life_ms = static_cast<std::uint64_t>(life.count());
   lease.id = keep(std::move(live));
   return lease;
@@ -228,19 +256,28 @@ api::LiveSessionsAnswer Leases::check(const Lookup& lookup, const std::string& n
     } else {
       found->second.ends = std::max(found->second.ends, clock_.boot());  // known as long as something lives on it
     }
-    if (!keeps) answer.end.push_back({session.session, keeps.error().message});
+    if (!keeps)
+      answer.end.push_back({session.session, keeps.error().message, std::string(keeps.error().stable_code())});
   }
   return answer;
 }
 
 void Leases::reevaluate(const Lookup& lookup) {
   forget_ended();
-  std::map<std::pair<std::string, std::string>, std::vector<std::string>> revoked;  // by node and reason
+  struct Revoked {
+    Error why;
+    std::vector<std::string> ids;
+  };
+  std::map<std::pair<std::string, std::string>, Revoked> revoked;  // by node and reason
   for (const auto& [id, live] : live_)
-    if (const auto until = may_go_on(lookup, live); !until) revoked[{live.node, until.error().message}].push_back(id);
-  for (auto& [to, ids] : revoked) {
-    for (const auto& id : ids) forget(id);
-    on_revoke_(to.first, std::move(ids), to.second);
+    if (const auto until = may_go_on(lookup, live); !until) {
+      Revoked& same = revoked[{live.node, until.error().message}];
+      same.why = until.error();
+      same.ids.push_back(id);
+    }
+  for (auto& [to, what] : revoked) {
+    for (const auto& id : what.ids) forget(id);
+    on_revoke_(to.first, std::move(what.ids), what.why);
   }
 }
 

@@ -49,14 +49,16 @@ class NonceUses {
 class Leases {
  public:
   // Tells the node to end the sessions of these leases and to forget them.
-  using OnRevoke =
-      std::function<void(const std::string& node, std::vector<std::string> leases, const std::string& reason)>;
+  using OnRevoke = std::function<void(const std::string& node, std::vector<std::string> leases, const Error& reason)>;
   Leases(const Clock& clock, std::chrono::milliseconds life, const crypto::SealingKey& sealing, OnRevoke on_revoke)
       : clock_(clock), life_(life), sealing_(sealing), on_revoke_(std::move(on_revoke)) {}
 
+  // `understood`: the features that the node says it has (protocols/features.h); one that lacks what the resource needs
+  // gets no lease.
   // The same request again gets the same lease. A renewal keeps the id of the lease that it renews, so that taking the
   // id back ends every session that ever lived on it.
-  Result<api::Lease> grant(const Lookup& lookup, const std::string& node, const api::LeaseRequest& request);
+  Result<api::Lease> grant(const Lookup& lookup, const std::string& node, const api::LeaseRequest& request,
+                           const std::vector<std::string>& understood);
   // Which of the node's sessions must end, and why; those that it did not get from this process and may keep are taken
   // in.
   api::LiveSessionsAnswer check(const Lookup& lookup, const std::string& node, const api::LiveSessions& sessions);
@@ -79,6 +81,9 @@ class Leases {
 
   Result<WallTime> may_go_on(const Lookup& lookup, const Live& live) const;
   Result<> take_in(const Lookup& lookup, const std::string& node, const api::LiveSession& session);
+  static Result<> check_understood(const Lookup& lookup, const Live& live, const std::vector<std::string>& needed,
+                                   const std::vector<std::string>& understood);
+  Result<Secret> open(const std::string& sealed, const std::string& context, const std::string& what) const;
   const std::string& keep(Live live);
   void forget(const std::string& id);
   void forget_ended();
@@ -96,7 +101,8 @@ class Leases {
 // Why not, in words that a person can act on; the code is the decision's.
 Error denial(const directory::Snapshot& snapshot, std::string_view account, std::string_view resource,
              const directory::Decision& decision);
-// What the password of a resource is sealed for.
+// What the password of a resource, and the key of its certificate, is sealed for.
 std::string password_context(std::string_view resource);
+std::string tls_key_context(std::string_view resource);
 
 }  // namespace portolan::control

@@ -6,7 +6,9 @@
 
 #include "api/assertion.h"
 #include "base/id.h"
+#include "base/json.h"
 #include "crypto/key.h"
+#include "protocols/features.h"
 
 namespace portolan::control {
 namespace {
@@ -56,7 +58,7 @@ class LeasesTest : public ::testing::Test {
   std::string sign(const api::Assertion& assertion) const { return api::sign_assertion(assertion, key_); }
   Result<api::Lease> ask(const std::string& assertion, const std::string& request = "q-1",
                          const std::string& node = "n-1") {
-    return leases_.grant(lookup(), node, {assertion, request});
+    return leases_.grant(lookup(), node, {assertion, request}, understood_);
   }
   static std::string reason(const Result<api::Lease>& lease) {
     return lease ? "granted" : std::string(lease.error().stable_code());
@@ -67,9 +69,10 @@ class LeasesTest : public ::testing::Test {
   crypto::SealingKey sealing_ = crypto::SealingKey::generate();
   directory::Snapshot directory_;
   std::vector<Revoked> revoked_;
+  std::vector<std::string> understood_ = protocols::features_understood();
   Leases leases_{clock_, 5min, sealing_,
-                 [this](const std::string& node, std::vector<std::string> ids, const std::string& why) {
-                   revoked_.push_back({node, std::move(ids), why});
+                 [this](const std::string& node, std::vector<std::string> ids, const Error& why) {
+                   revoked_.push_back({node, std::move(ids), why.message});
                  }};
 };
 
@@ -88,18 +91,55 @@ TEST_F(LeasesTest, HoldsWhatTheNodeNeeds) {
   EXPECT_EQ(lease->life_ms, 300'000U);
 }
 
-TEST_F(LeasesTest, StrictAuditMustBeUnderstood) {
-  const auto usual = ask(sign(claim()));
-  ASSERT_TRUE(usual);
-  EXPECT_TRUE(usual->must_understand.empty());
-  for (const char* mode : {"strict", "durable", "best-effort"}) {
-    directory_.resources.begin()->second.settings["audit"] = mode;
-    const auto lease = ask(sign(claim()), std::string("q-") + mode);
-    ASSERT_TRUE(lease) << lease.error().message;
-    EXPECT_EQ(lease->settings.at("audit"), mode);
-    EXPECT_EQ(lease->must_understand.size(), mode == std::string("strict") ? 1U : 0U);
-    EXPECT_TRUE(api::check_lease(*lease));
+// A node of an older release would serve without what it does not know.
+TEST_F(LeasesTest, ANodeThatDoesNotUnderstandWhatItTakesGetsNone) {
+  struct Case {
+    const char* setting;
+    const char* value;
+    const char* feature;  // null: the first release knew it
+  };
+  auto& resource = directory_.resources["rs-1"];
+  int request = 0;
+  for (const Case& each :
+       {Case{"database", "billing", nullptr}, Case{"tls", "require", nullptr}, Case{"audit", "durable", nullptr},
+        Case{"audit", "strict", "strict-audit"}, Case{"hosts", "b:1", "postgres.hosts"},
+        Case{"replication", "refuse", "postgres.replication"}, Case{"client_tls", "offer", "postgres.client_tls"}}) {
+    resource.settings = {{each.setting, each.value}};
+    understood_ = protocols::features_understood();
+    const auto lease = ask(sign(claim()), "q-" + std::to_string(++request));
+    ASSERT_TRUE(lease) << each.setting << lease.error().message;
+    const std::vector<std::string> demanded =
+        each.feature ? std::vector<std::string>{each.feature} : std::vector<std::string>();
+    EXPECT_EQ(lease->must_understand, demanded);
+    EXPECT_TRUE(api::check_lease(*lease, understood_));
+    std::erase(understood_, each.feature ? each.feature : "");
+    const auto by_older = ask(sign(claim()), "q-" + std::to_string(++request));
+    ASSERT_EQ(by_older.has_value(), each.feature == nullptr) << each.setting;
+    if (by_older) continue;
+    EXPECT_EQ(by_older.error().stable_code(), "lease_not_understood");
+    EXPECT_EQ(by_older.error().message, std::string("the node \"n-1\" is of an older release and cannot serve "
+                                                    "\"billing-db\", which needs ") +
+                                            each.feature + "; an admin has to upgrade the node");
   }
+  understood_.clear();  // one that does not say
+  resource.settings = {{"database", "billing"}};
+  EXPECT_TRUE(ask(sign(claim()), "q-old"));
+}
+
+TEST_F(LeasesTest, HoldsTheKeyOfTheCertificate) {
+  auto lease = ask(sign(claim()), "q-1");
+  ASSERT_TRUE(lease);
+  EXPECT_FALSE(json::encode(*lease).contains("tls_key")) << "an older node refuses a member that it does not know";
+  auto& resource = directory_.resources["rs-1"];
+  resource.settings["tls_certificate"] = "its PEM";
+  resource.sealed_tls_key = sealing_.seal(Secret("a key"), tls_key_context("rs-1"));
+  lease = ask(sign(claim()), "q-2");
+  ASSERT_TRUE(lease) << lease.error().message;
+  ASSERT_TRUE(lease->tls_key);
+  EXPECT_EQ(lease->tls_key->reveal(), "a key");
+  EXPECT_EQ(lease->must_understand, std::vector<std::string>{"postgres.tls_certificate"});
+  resource.sealed_tls_key = sealing_.seal(Secret("a key"), tls_key_context("rs-2"));
+  EXPECT_FALSE(ask(sign(claim()), "q-3")) << "another resource's key";
 }
 
 TEST_F(LeasesTest, TheSameRequestAgainGetsTheSameLease) {
@@ -199,6 +239,7 @@ TEST_F(LeasesTest, ChangesTakeBackWhatTheyForbid) {
       {"the node is revoked", [](auto& d) { d.nodes["n-1"].revoked = true; }, true},
       {"another egress is chosen", [](auto& d) { d.resources["rs-1"].egress_nodes = {"n-2"}; }, true},
       {"the host changes", [](auto& d) { d.resources["rs-1"].host = "10.0.0.2"; }, true},
+      {"the key of its certificate changes", [](auto& d) { d.resources["rs-1"].sealed_tls_key += "x"; }, true},
       {"the password changes", [](auto& d) { d.resources["rs-1"].sealed_password += "x"; }, true},
       {"the name changes", [](auto& d) { d.resources["rs-1"].name = "billing"; }, false},
       {"somebody else is suspended", [](auto& d) { d.accounts["a-bob"].suspended = true; }, false},

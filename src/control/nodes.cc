@@ -7,6 +7,7 @@
 #include "control/collection.h"
 #include "control/join.h"
 #include "control/objects.h"
+#include "protocols/features.h"
 
 namespace portolan::control {
 namespace {
@@ -49,7 +50,8 @@ void Nodes::add_to(Routes& routes) {
   routes.add_at_once("POST /v1/leases", [this](const Exchange& exchange) -> Answer {
     presence_.seen(exchange.caller.node);
     PL_TRY(const auto request, exchange.body<api::LeaseRequest>());
-    PL_TRY(const auto lease, leases_.grant(*exchange.lookup, exchange.caller.node, request));
+    const auto understood = protocols::split_features(exchange.call.request.parameter("understands").value_or(""));
+    PL_TRY(const auto lease, leases_.grant(*exchange.lookup, exchange.caller.node, request, understood));
     return ok(lease);
   });
   routes.add_at_once("POST /v1/node/sessions", [this](const Exchange& exchange) { return sessions(exchange); });
@@ -75,7 +77,7 @@ Answer Nodes::sessions(const Exchange& exchange) {
   return ok(leases_.check(*exchange.lookup, exchange.caller.node, live));
 }
 
-void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason) {
+void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const Error& reason) {
   const auto [begin, end] = mailboxes_.equal_range(node);
   for (auto at = begin; at != end; ++at) {
     Mailbox& mailbox = at->second->mailbox();
@@ -147,12 +149,14 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
       auto end = event("end", *lookup);
       end.sessions = std::vector{std::move(session)};
       end.reason = std::move(reason);
+      end.code = "session_ended";
       CO_CHECK(co_await lines.send(json::encode(end)));
     }
     for (auto& revocation : mail.revocations) {
       auto revoke = event("revoke", *lookup);
       revoke.leases = std::move(revocation.leases);
-      revoke.reason = std::move(revocation.reason);
+      revoke.code = std::string(revocation.reason.stable_code());
+      revoke.reason = std::move(revocation.reason.message);
       CO_CHECK(co_await lines.send(json::encode(revoke)));
     }
     if (mail.health_wanted) {

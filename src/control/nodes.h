@@ -31,7 +31,7 @@ class Nodes {
   // Tells the node to end it; false if the node is not connected.
   bool end_session(const std::string& node, const std::string& session, const std::string& reason);
   // Passes it on to the node's watches; a node that has none reports its sessions when it comes back, and is told then.
-  void revoke(const std::string& node, const std::vector<std::string>& leases, const std::string& reason);
+  void revoke(const std::string& node, const std::vector<std::string>& leases, const Error& reason);
   // Tells the node to report its health now: there are checks for it.
   void call_for_health(const std::string& node);
   api::NodeStatusView status(const directory::Node& node, const Lookup& lookup) const;
@@ -39,7 +39,7 @@ class Nodes {
  private:
   struct Revocation {
     std::vector<std::string> leases;
-    std::string reason;
+    Error reason;
   };
   // What one watch of a node has not sent yet.
   struct Mailbox {

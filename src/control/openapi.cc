@@ -158,6 +158,9 @@ object describe(const Operation& operation, const Permission& permission, json::
   if (operation.request)
     out["requestBody"] =
         object{{"required", true}, {"content", content("application/json", operation.request(schemas))}};
+  if (operation.request_line)
+    out["requestBody"] =
+        object{{"required", true}, {"content", content("application/x-ndjson", operation.request_line(schemas))}};
   object wrong = content("application/problem+json", schemas.of<net::http::Problem>());
   if (operation.html) wrong["text/html"] = object{{"schema", object{{"type", "string"}}}};  // said on the page itself
   auto on_failure = headers_of_all();

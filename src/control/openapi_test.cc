@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "api/health.h"
+#include "audit/spool_line.h"
 #include "control/operations.h"
 #include "control/permissions.h"
 #include "control/test_plane.h"
@@ -188,8 +189,9 @@ net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   started.session = "s-1";
   started.sequence = 1;
   co_await tour.call({"POST /v1/node/audit", {}, json::encode(api::AuditBatch{{started}})}, by);
-  const api::ChainBatch chained{"c-1", {{1, std::string(64, '0'), json::encode(started)}}, {}};
-  co_await tour.call({"POST /v1/node/audit/chain", {}, json::encode(chained)}, by);
+  const std::string line = audit::line_of({"c-1", 1, {}}, json::encode(started));
+  co_await tour.call({"POST /v1/node/audit/chain", {}, line.substr(line.find('{'))}, by);
+  co_await tour.call({"POST /v1/node/audit/heads", {}, json::encode(api::ChainHeads{})}, by);
   co_await tour.admin("GET /v1/audit/chains");
   for (const char* list : {"GET /v1/audit/chain", "GET /v1/audit/heads"})
     co_await tour.call({list, {{"node", relay->joined.node}, {"chain", "c-1"}}}, test.admin);

@@ -126,9 +126,17 @@ std::vector<Operation> of_nodes() {
       take<api::LiveSessions, api::LiveSessionsAnswer>("POST /v1/node/sessions", "which live sessions must end"),
       take<api::NodeHealth, api::NodeHealthAnswer>("POST /v1/node/health", "how the node is, and the checks to make"),
       take<api::AuditBatch, api::AuditAcknowledged>("POST /v1/node/audit", "hand over records that have no chain"),
-      take<api::ChainBatch, api::AuditAcknowledged>("POST /v1/node/audit/chain",
-                                                    "hand over records of a chain, and signed heads"),
-      take<api::LeaseRequest, api::Lease>("POST /v1/leases", "permission and credential for one session's account"),
+      {.route = "POST /v1/node/audit/chain",
+       .summary = "hand over records of a chain: on each line the place of one, and the members of its AuditRecord",
+       .answer = schema_of<api::AuditAcknowledged>,
+       .request_line = schema_of<api::ChainLine>},
+      take<api::ChainHeads, api::AuditAcknowledged>("POST /v1/node/audit/heads",
+                                                    "say, signed, how far chains are on the node's disk"),
+      {.route = "POST /v1/leases",
+       .summary = "permission and credential for one session's account",
+       .request = schema_of<api::LeaseRequest>,
+       .answer = schema_of<api::Lease>,
+       .parameters = {{"understands", "the features that the node has, separated by commas"}}},
   };
 }
 
@@ -271,6 +279,7 @@ int success_status(const Operation& operation) {
   constexpr std::string_view kAnswersAtOnce[] = {"POST /v1/node/sessions",
                                                  "POST /v1/node/audit",
                                                  "POST /v1/node/audit/chain",
+                                                 "POST /v1/node/audit/heads",
                                                  "POST /v1/node/health",
                                                  "POST /v1/leases",
                                                  "POST /v1/resources/{resource}/checks",

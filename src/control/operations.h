@@ -23,9 +23,10 @@ struct Parameter {
 struct Operation {
   std::string_view route;
   std::string_view summary;
-  SchemaOf request = nullptr;              // null: no body
+  SchemaOf request = nullptr;              // null: no body, or lines
   SchemaOf answer = nullptr;               // null: an answer without a body, or a page for people
   SchemaOf line = nullptr;                 // each line of the answer to ?watch=1; null: there is no watch
+  SchemaOf request_line = nullptr;         // each line of a body that is lines
   std::vector<Parameter> parameters = {};  // of the query, `watch` apart
   bool html = false;                       // a page for people
   bool creates = false;                    // an object, once for one Idempotency-Key

@@ -137,6 +137,7 @@ TEST(Permissions, WhatIsNotForAdmins) {
       {"POST /v1/node/sessions", Who::kNode},
       {"POST /v1/node/audit", Who::kNode},
       {"POST /v1/node/audit/chain", Who::kNode},
+      {"POST /v1/node/audit/heads", Who::kNode},
       {"POST /v1/node/health", Who::kNode},
       {"POST /v1/leases", Who::kNode},
   };

@@ -5,6 +5,7 @@
 #include "control/leases.h"
 #include "control/listing.h"
 #include "control/objects.h"
+#include "crypto/certificate.h"
 
 namespace portolan::control {
 namespace {
@@ -14,6 +15,9 @@ constexpr std::uint16_t kLastLocalPort = 32'767;
 constexpr std::size_t kSecretLimit = 4096;
 constexpr std::size_t kSettingsLimit = 64 * 1024;
 constexpr std::size_t kTagsLimit = 64;
+// Of every protocol that signs in with a certificate, in PEM: its key is the resource's tls_key.
+constexpr std::string_view kCertificateSetting = "tls_certificate";
+constexpr std::chrono::hours kSoon(14 * 24);  // before its end
 
 Result<> check_host(const std::string& host) {
   const bool plain = std::ranges::all_of(host, [](char c) {
@@ -96,18 +100,69 @@ Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot,
   return out;
 }
 
+namespace {
+
+// Sealed, or as it is when it is the same secret.
+std::string reseal(const crypto::SealingKey& key, const std::string& sealed, const std::string& context,
+                   const Secret& secret) {
+  if (!sealed.empty()) {
+    const auto known = key.open(sealed, context);
+    if (known && equal_in_constant_time(as_bytes(known->reveal()), as_bytes(secret.reveal()))) return sealed;
+  }
+  return secret.empty() ? std::string() : key.seal(secret, context);
+}
+
+}  // namespace
+
 std::string seal_password(const crypto::SealingKey& key, const std::string& resource, const Secret& password) {
   return password.empty() ? std::string() : key.seal(password, password_context(resource));
 }
 
 std::string reseal_password(const crypto::SealingKey& key, const directory::Resource& resource,
                             const Secret& password) {
-  if (!resource.sealed_password.empty()) {
-    const auto known = key.open(resource.sealed_password, password_context(resource.id));
-    if (known && equal_in_constant_time(as_bytes(known->reveal()), as_bytes(password.reveal())))
-      return resource.sealed_password;
+  return reseal(key, resource.sealed_password, password_context(resource.id), password);
+}
+
+// One goes with the other: a certificate without its key is of no use, and a key of nothing must not lie about.
+Result<> set_tls_key(const crypto::SealingKey& sealing, directory::Resource& resource,
+                     const std::optional<Secret>& given) {
+  const std::string context = tls_key_context(resource.id);
+  const auto setting = resource.settings.find(std::string(kCertificateSetting));
+  if (setting == resource.settings.end()) {
+    if (given && !given->empty())
+      return fail(Code::kInvalid, "tls_key: it is the key of no certificate; give that too, as the setting " +
+                                      std::string(kCertificateSetting));
+    resource.sealed_tls_key.clear();
+    return {};
   }
-  return seal_password(key, resource.id, password);
+  auto chain = crypto::Certificate::all_from_pem(setting->second);
+  if (!chain) return std::unexpected(std::move(chain).error().within("setting " + setting->first));
+  if (given) resource.sealed_tls_key = reseal(sealing, resource.sealed_tls_key, context, *given);
+  if (resource.sealed_tls_key.empty())
+    return fail(Code::kInvalid, "setting " + setting->first + ": its private key is missing; give it as tls_key");
+  auto pem = given ? Result<Secret>(*given) : sealing.open(resource.sealed_tls_key, context);
+  if (!pem) return std::unexpected(std::move(pem).error().within("tls_key"));
+  const auto key = crypto::PrivateKey::any_from_pem(*pem);
+  if (!key) return std::unexpected(Error(key.error()).within("tls_key"));
+  if (chain->front().certifies(*key)) return {};
+  return fail(Code::kInvalid, given ? "tls_key: it is not the key of the certificate in the setting " + setting->first
+                                    : "setting " + setting->first +
+                                          ": the key that is kept for it (tls_key) belongs to another certificate; "
+                                          "give the key of this one with it");
+}
+
+std::vector<std::string> resource_warnings(const directory::Resource& resource, WallTime now) {
+  const auto setting = resource.settings.find(std::string(kCertificateSetting));
+  if (setting == resource.settings.end()) return {};
+  const auto chain = crypto::Certificate::all_from_pem(setting->second);
+  if (!chain) return {};
+  const auto& leaf = chain->front();
+  const std::string begin = "the certificate in the setting " + setting->first;
+  if (now >= leaf.not_after())
+    return {begin + " ended on " + to_rfc3339(leaf.not_after()) + ": the server will refuse it"};
+  if (now < leaf.not_before()) return {begin + " is not valid before " + to_rfc3339(leaf.not_before())};
+  if (leaf.not_after() - now < kSoon) return {begin + " ends on " + to_rfc3339(leaf.not_after())};
+  return {};
 }
 
 }  // namespace portolan::control

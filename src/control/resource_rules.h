@@ -37,5 +37,13 @@ Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot,
 std::string seal_password(const crypto::SealingKey& key, const std::string& resource, const Secret& password);
 // Sealed, or as it is when it is the same password: to write the same again changes nothing.
 std::string reseal_password(const crypto::SealingKey& key, const directory::Resource& resource, const Secret& password);
+// When all else of the resource is as it is to be: seals the key of the certificate in its settings, if one is given,
+// and keeps the one that it has if not; without a certificate none is kept. Code::kInvalid, with the remedy: a key
+// without its certificate or the other way round, one that cannot be read or is encrypted, or that is not the
+// certificate's.
+Result<> set_tls_key(const crypto::SealingKey& sealing, directory::Resource& resource,
+                     const std::optional<Secret>& given);
+// What will not do for long, in words: a certificate that has ended or soon will.
+std::vector<std::string> resource_warnings(const directory::Resource& resource, WallTime now);
 
 }  // namespace portolan::control

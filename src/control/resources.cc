@@ -11,11 +11,21 @@
 namespace portolan::control {
 namespace {
 
-api::ResourceView view_of(const directory::Resource& resource) {
-  return {resource.id,           resource.name,     resource.type,
-          resource.host,         resource.port,     resource.local_port,
-          resource.settings,     resource.username, !resource.sealed_password.empty(),
-          resource.egress_nodes, resource.created,  resource.tags,
+api::ResourceView view_of(const directory::Resource& resource, WallTime now) {
+  return {resource.id,
+          resource.name,
+          resource.type,
+          resource.host,
+          resource.port,
+          resource.local_port,
+          resource.settings,
+          resource.username,
+          !resource.sealed_password.empty(),
+          resource.egress_nodes,
+          resource.created,
+          resource.tags,
+          !resource.sealed_tls_key.empty(),
+          resource_warnings(resource, now),
           resource.revision};
 }
 
@@ -30,12 +40,12 @@ std::vector<std::string_view> known_types() {
 void Resources::add_to(Routes& routes) {
   add_collection<api::ResourceView, directory::Resource>(
       routes, core_, "GET /v1/resources",
-      {.view = [](const Exchange&, const auto& resource) { return view_of(resource); },
+      {.view = [this](const Exchange&, const auto& resource) { return view_of(resource, core_.now()); },
        .exact = {{"name", "name"}, {"type", "type", nullptr, known_types()}}});
-  routes.add_at_once("GET /v1/resources/{resource}", [](const Exchange& exchange) -> Answer {
+  routes.add_at_once("GET /v1/resources/{resource}", [this](const Exchange& exchange) -> Answer {
     PL_TRY(const auto resource,
            existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
-    return ok(view_of(resource));
+    return ok(view_of(resource, core_.now()));
   });
   routes.add_create("POST /v1/resources", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("PATCH /v1/resources/{resource}", [this](Exchange exchange) { return update(std::move(exchange)); });
@@ -63,6 +73,7 @@ net::Task<Answer> Resources::create(Exchange exchange) {
   resource.created = core_.now();
   CO_CHECK(check_local_port(request.local_port));
   CO_CHECK(check_resource(resource));
+  CO_CHECK(set_tls_key(core_.sealing, resource, request.tls_key));
   const std::uint16_t usual = usual_local_port(*protocol, resource);
   auto choose_port = [usual](directory::Resource& made, store::Change& change) -> Result<> {
     if (made.local_port != 0) return {};
@@ -70,8 +81,8 @@ net::Task<Answer> Resources::create(Exchange exchange) {
     return {};
   };
   co_return co_await create_object<directory::Resource>(
-      core_, exchange, std::move(resource), [](const auto& made, const auto&) { return created(view_of(made)); },
-      std::move(choose_port));
+      core_, exchange, std::move(resource),
+      [this](const auto& made, const auto&) { return created(view_of(made, core_.now())); }, std::move(choose_port));
 }
 
 net::Task<Answer> Resources::update(Exchange exchange) {
@@ -89,7 +100,8 @@ net::Task<Answer> Resources::update(Exchange exchange) {
   CO_CHECK(check_local_port(request.local_port));
   // `request.password` says to the check only that there is a new one.
   if (sealed) request.password = Secret();
-  auto edit = [request = std::move(request), sealed, egress](directory::Resource& changed, store::Change&) -> Result<> {
+  auto edit = [request = std::move(request), sealed, egress, &sealing = core_.sealing](directory::Resource& changed,
+                                                                                       store::Change&) -> Result<> {
     PL_CHECK(check_kept_password(changed, request));
     changed.name = request.name.value_or(changed.name);
     changed.host = request.host.value_or(changed.host);
@@ -100,10 +112,11 @@ net::Task<Answer> Resources::update(Exchange exchange) {
     changed.sealed_password = sealed.value_or(changed.sealed_password);
     changed.egress_nodes = egress.value_or(changed.egress_nodes);
     changed.tags = request.tags.value_or(changed.tags);
-    return check_resource(changed);
+    PL_CHECK(check_resource(changed));
+    return set_tls_key(sealing, changed, request.tls_key);
   };
   CO_TRY(const auto changed, co_await edit_object<directory::Resource>(core_, exchange, resource.id, std::move(edit)));
-  co_return ok(view_of(changed));
+  co_return ok(view_of(changed, core_.now()));
 }
 
 net::Task<Answer> Resources::remove(Exchange exchange) {

@@ -118,6 +118,11 @@ Bytes Certificate::end_point() const {
   return out;
 }
 
+bool Certificate::certifies(const PrivateKey& key) const {
+  const ErrorScope errors;
+  return X509_check_private_key(native(), key.native()) == 1;
+}
+
 std::string Certificate::serial() const {
   const Owned<BIGNUM, BN_free> number(
       must(ASN1_INTEGER_to_BN(X509_get0_serialNumber(native()), nullptr), "ASN1_INTEGER_to_BN"));

@@ -57,6 +57,8 @@ class Certificate {
   // Whether it bears exactly the usage of this profile, is no authority, and holds a P-256 key. Says nothing of its
   // signature.
   bool has_profile(Profile profile) const;
+  // Whether this is the private key of the one that it certifies.
+  bool certifies(const PrivateKey& key) const;
   X509* native() const { return native_.get(); }
 
  private:

@@ -7,16 +7,26 @@
 #include "crypto/openssl.h"
 
 namespace portolan::crypto {
+namespace {
+
+// Looked up by name once: OpenSSL 3 would do it again for every hash, under a lock, at the price of hashing half a
+// kilobyte. Lives as long as the process.
+const EVP_MD* sha256_method() {
+  static const EVP_MD* const method = must(EVP_MD_fetch(nullptr, "SHA256", nullptr), "SHA-256");
+  return method;
+}
+
+}  // namespace
 
 Sha256 sha256(ByteView bytes) {
   Sha256 out;
-  must(EVP_Digest(bytes.data(), bytes.size(), native_bytes(out.data()), nullptr, EVP_sha256(), nullptr) == 1,
+  must(EVP_Digest(bytes.data(), bytes.size(), native_bytes(out.data()), nullptr, sha256_method(), nullptr) == 1,
        "SHA-256");
   return out;
 }
 
 Sha256Hasher::Sha256Hasher() : native_(must(EVP_MD_CTX_new(), "SHA-256")) {
-  must(EVP_DigestInit_ex(native_.get(), EVP_sha256(), nullptr) == 1, "SHA-256");
+  must(EVP_DigestInit_ex(native_.get(), sha256_method(), nullptr) == 1, "SHA-256");
 }
 
 void Sha256Hasher::add(ByteView bytes) {
@@ -37,7 +47,7 @@ Sha256 hmac_sha256(ByteView key, ByteView bytes) {
   // To OpenSSL a null pointer is no key and no text, not an empty one.
   const void* key_at = key.empty() ? "" : static_cast<const void*>(key.data());
   const void* at = bytes.empty() ? "" : static_cast<const void*>(bytes.data());
-  must(HMAC(EVP_sha256(), key_at, static_cast<int>(key.size()), native_bytes(at), bytes.size(),
+  must(HMAC(sha256_method(), key_at, static_cast<int>(key.size()), native_bytes(at), bytes.size(),
             native_bytes(out.data()), nullptr) != nullptr,
        "HMAC-SHA-256");
   return out;

@@ -122,6 +122,21 @@ Result<PrivateKey> PrivateKey::from_pem(const Secret& pem) {
   return PrivateKey(share(std::move(key)));
 }
 
+Result<PrivateKey> PrivateKey::any_from_pem(const Secret& pem) {
+  const ErrorScope errors;
+  const std::string& text = pem.reveal();
+  if (text.size() > kPrivateLimit) return fail(Code::kLimit, "private key larger than 16 KiB");
+  const OwnedBio in(must(BIO_new_mem_buf(text.data(), static_cast<int>(text.size())), "BIO_new_mem_buf"));
+  // An encrypted key asks for its passphrase: there is none, and nobody at a terminal.
+  const auto no_passphrase = [](char*, int, int, void*) { return -1; };
+  OwnedPkey key(PEM_read_bio_PrivateKey(in.get(), nullptr, no_passphrase, nullptr));
+  if (key == nullptr && (text.contains("ENCRYPTED PRIVATE KEY") || text.contains("Proc-Type: 4,ENCRYPTED")))
+    return fail(Code::kInvalid,
+                "the private key is encrypted with a passphrase; take it off with: openssl pkey -in KEY -out NEW");
+  if (key == nullptr) return fail(Code::kInvalid, "not a private key in PEM");
+  return PrivateKey(share(std::move(key)));
+}
+
 Secret PrivateKey::pem() const {
   const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(
       must(EVP_PKEY2PKCS8(native_.get()), "EVP_PKEY2PKCS8"));

@@ -36,6 +36,9 @@ class PrivateKey {
   static PrivateKey generate();
   // PKCS #8, unencrypted. Only P-256 is taken.
   static Result<PrivateKey> from_pem(const Secret& pem);
+  // A key of somebody else's making, for a certificate that another authority has issued: RSA, EC or Ed25519, in PKCS
+  // #8 or the older forms, unencrypted. Code::kInvalid for anything else.
+  static Result<PrivateKey> any_from_pem(const Secret& pem);
   explicit PrivateKey(std::shared_ptr<EVP_PKEY> native) : native_(std::move(native)) {}
   Secret pem() const;
   // The public half alone: it does not keep the private one in memory.

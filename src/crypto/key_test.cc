@@ -136,6 +136,35 @@ TEST(Key, RefusesOtherPrivateForms) {
   EXPECT_EQ(ERR_peek_error(), 0U);
 }
 
+// Keys for certificates that others have issued come in every form that is in use.
+TEST(Key, TakesKeysOfOthersMaking) {
+  const ErrorScope errors;  // of what is tried here
+  const OwnedPkey rsa(EVP_RSA_gen(2048));
+  const OwnedPkey ec(EVP_EC_gen("P-384"));
+  const OwnedPkey ed25519(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"));
+  for (EVP_PKEY* key : {rsa.get(), ec.get(), ed25519.get()}) {
+    for (const bool old : {false, true}) {
+      const OwnedBio out(BIO_new(BIO_s_mem()));
+      const int wrote =
+          old ? PEM_write_bio_PrivateKey_traditional(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr)
+              : PEM_write_bio_PKCS8PrivateKey(out.get(), key, nullptr, nullptr, 0, nullptr, nullptr);
+      if (wrote != 1) continue;  // Ed25519 has no older form
+      const auto read = PrivateKey::any_from_pem(Secret(text_of(out.get())));
+      ASSERT_TRUE(read) << EVP_PKEY_get0_type_name(key) << old;
+      EXPECT_EQ(EVP_PKEY_eq(read->native(), key), 1);
+    }
+  }
+  const OwnedBio locked(BIO_new(BIO_s_mem()));
+  const char passphrase[] = "pass";
+  ASSERT_EQ(PEM_write_bio_PKCS8PrivateKey(locked.get(), ec.get(), EVP_aes_128_cbc(), passphrase, 4, nullptr, nullptr),
+            1);
+  for (const std::string& bad :
+       {std::string(), std::string("nonsense"), text_of(locked.get()), std::string(20'000, 'x'),
+        std::string("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")})
+    EXPECT_FALSE(PrivateKey::any_from_pem(Secret(bad))) << bad.substr(0, 40);
+  EXPECT_TRUE(PrivateKey::any_from_pem(Secret(text_of(locked.get()))).error().message.contains("passphrase"));
+}
+
 TEST(Key, RefusesHalvesOfTwoKeys) {
   const PrivateKey a = PrivateKey::generate(), b = PrivateKey::generate();
   const Owned<PKCS8_PRIV_KEY_INFO, PKCS8_PRIV_KEY_INFO_free> info(EVP_PKEY2PKCS8(a.native()));

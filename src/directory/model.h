@@ -120,11 +120,12 @@ struct Resource {
   std::vector<std::string> egress_nodes = {};  // empty: any relay, or any gateway where there is no relay
   WallTime created{};
   std::map<std::string, std::string> tags = {};
+  std::string sealed_tls_key = {};  // of the certificate in the settings; context "resource/ID/tls_key"; empty: none
   std::uint64_t revision = 0;
 };
 BOOST_DESCRIBE_STRUCT(Resource, (),
                       (id, name, type, host, port, local_port, settings, username, sealed_password, egress_nodes,
-                       created, tags, revision))
+                       created, tags, sealed_tls_key, revision))
 
 struct Node {
   std::string id;          // n-…

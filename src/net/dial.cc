@@ -41,6 +41,7 @@ Task<Connected> connect_tcp(SocketAddress address, std::string name, Millisecond
   ::getsockopt(stream->fd(), SOL_SOCKET, SO_ERROR, &error, &size);
   if (error != 0) co_return connect_error(error);
   if (is_connected_to_itself(*stream)) co_return connect_error(ECONNREFUSED);
+  CO_CHECK(stream->forget_writing());
   co_return stream;
 }
 

@@ -86,6 +86,8 @@ class Joiner : public std::enable_shared_from_this<Joiner> {
       PL_TRY(auto chunk, flow.from.try_read());
       if (chunk.kind == Chunk::Kind::kWait) return wait_readable(flow);
       if (chunk.kind == Chunk::Kind::kEnd) {
+        if (options_.inspector != nullptr) PL_CHECK(options_.inspector->at_end(flow.direction));
+        if (finished_) return Step::kFinished;
         flow.state = Flow::State::kDraining;
         return Step::kAgain;
       }
@@ -98,6 +100,7 @@ class Joiner : public std::enable_shared_from_this<Joiner> {
     }
     PL_TRY(const auto accepted, flow.to.try_write(flow.pending.data()));
     if (accepted == 0) return wait_writable(flow);
+    if (options_.inspector != nullptr) options_.inspector->passed(flow.direction, flow.pending.data().first(accepted));
     flow.pending.consume(accepted);
     flow.bytes += accepted;
     if (options_.idle) progressed_ = std::chrono::steady_clock::now();

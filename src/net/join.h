@@ -18,12 +18,17 @@ enum class Direction { kForward, kBackward };  // a to b, b to a
 class Inspector {
  public:
   virtual ~Inspector() = default;
-  virtual Result<> inspect(Direction direction, ByteView bytes) = 0;
+  virtual Result<> inspect(Direction, ByteView) { return {}; }
   // Asked when bytes have been inspected and before they are passed on: whether they have to wait. Then `may_pass` is
   // called, once: it calls `then`, never within the call, when the bytes may pass, or with the error that ends the
   // join. `then` may outlive the join, which reads no further in this direction meanwhile.
   virtual bool must_wait(Direction) { return false; }
   virtual void may_pass(Direction, std::move_only_function<void(Result<>)>) {}
+  // Told of what the other side has accepted, every byte once and in order.
+  virtual void passed(Direction, ByteView) {}
+  // Asked when the source of a direction has ended, before the other side is told: an error ends the join with it, in
+  // place of the half-close.
+  virtual Result<> at_end(Direction) { return {}; }
 };
 
 struct JoinOptions {

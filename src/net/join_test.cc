@@ -164,6 +164,40 @@ struct Stopper : Inspector {
   }
 };
 
+CO_TEST(Join, AnInspectorMayTakeAnEndForTheEndOfAll) {
+  struct Ends : Inspector {
+    Result<> inspect(Direction, ByteView) override { return {}; }
+    Result<> at_end(Direction direction) override {
+      seen += direction == Direction::kForward ? 'f' : 'b';
+      if (direction == Direction::kForward) return {};
+      return fail(Code::kEof, "it is gone");
+    }
+    std::string seen;
+  };
+  for (const bool client_first : {false, true}) {
+    Ends ends;
+    Chain chain(co_await boost::asio::this_coro::executor);
+    chain.start({.inspector = &ends});
+    if (client_first) {
+      CO_ASSERT_OK(chain.client->shutdown_send());
+      auto told = co_await read(*chain.server);
+      EXPECT_EQ(text_of(told), "");
+    }
+    auto wrote = co_await write(*chain.server, as_bytes("last words"));
+    CO_ASSERT_OK(wrote);
+    CO_ASSERT_OK(chain.server->shutdown_send());
+    co_await chain.group.join();
+    EXPECT_FALSE(chain.joined->outcome);
+    EXPECT_EQ(chain.joined->outcome.error().message, "it is gone");
+    EXPECT_EQ(ends.seen, client_first ? "fb" : "b");
+    EXPECT_EQ(chain.joined->backward, 10U);
+    wrote = co_await write(*chain.a, as_bytes(", and mine"));
+    CO_ASSERT_OK(wrote);  // the client has not been told of an end
+    auto got = co_await read(*chain.client);
+    EXPECT_EQ(text_of(got), "last words, and mine");
+  }
+}
+
 CO_TEST(Join, StopsWithTheReason) {
   StopSignal stop;
   Chain chain(co_await boost::asio::this_coro::executor);
@@ -272,6 +306,42 @@ CO_TEST(Join, EndsOnlyWhenAcceptedBytesHaveGone) {
   held.flush();
   co_await chain.group.join();
   CO_ASSERT_OK(chain.joined->outcome);
+}
+
+struct Noter : Inspector {
+  std::string forward, backward;
+  void passed(Direction direction, ByteView bytes) override {
+    (direction == Direction::kForward ? forward : backward) += as_text(bytes);
+  }
+};
+
+// A reader that takes little at a time: what it has not taken has not passed.
+CO_TEST(Join, TellsExactlyWhatHasPassed) {
+  Noter noter;
+  Chain chain(co_await boost::asio::this_coro::executor, 4);
+  StopSignal stop;
+  chain.start({.inspector = &noter, .stop = &stop});
+  TaskGroup writers(co_await boost::asio::this_coro::executor);
+  const std::string answer = "0123456789abcdef";
+  std::string got;
+  const auto sent = std::make_shared<std::string>(answer);
+  writers.spawn("write", [](Stream& to, std::shared_ptr<std::string> what) -> Task<> {
+    [[maybe_unused]] const auto wrote = co_await write(to, as_bytes(*what));
+  }(*chain.server, sent));
+  while (got.size() < 6) {
+    const auto piece = co_await read(*chain.client);
+    CO_ASSERT_OK(piece);
+    got += as_text(piece->data());
+    EXPECT_TRUE(answer.starts_with(noter.backward)) << noter.backward;
+    EXPECT_GE(noter.backward.size(), got.size());
+    EXPECT_LE(noter.backward.size(), got.size() + 4) << "no more than the reader's side holds";
+  }
+  stop.stop(Error{Code::kUnavailable, "enough"});
+  co_await chain.group.join();
+  EXPECT_EQ(noter.backward.size(), chain.joined->backward);
+  EXPECT_TRUE(noter.forward.empty());
+  writers.cancel();
+  co_await writers.join();
 }
 
 // Lets answers wait until it is told what becomes of them.

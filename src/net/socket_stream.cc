@@ -83,6 +83,15 @@ SocketStream::~SocketStream() {
   cancel_writable();
 }
 
+Result<> SocketStream::forget_writing() {
+  boost::system::error_code error;
+  waits_->descriptor.assign(waits_->descriptor.release(), error);
+  if (!error) return {};
+  ::close(fd_);  // nobody's any more
+  read_error_ = write_error_ = explain("watch", error.value());
+  return std::unexpected(*read_error_);
+}
+
 Error SocketStream::explain(const char* doing, int error) const {
   return Error{Code::kIo, errno_text(error)}.within(std::string(doing) + " " + peer_text_);
 }

@@ -52,6 +52,11 @@ class SocketStream : public TcpStream {
   Endpoint peer() const override;
   Result<uid_t> peer_user() const override;
   int fd() const { return fd_; }
+  // Once somebody has waited to write, the system tells with each wait to read that writing is possible: a wake-up for
+  // nothing. This ends that, while nobody waits.
+  Result<> forget_writing();
+  // The last read took all there was: who waits now is told of what comes.
+  bool drained() const { return drained_; }
 
  private:
   struct Waits;

@@ -15,10 +15,11 @@
 
 namespace portolan::net {
 
-// Error::reason where the peer's certificate is by an authority that is not known here, and where ours is by one that
-// is not known there.
+// Error::reason where the peer's certificate is by an authority that is not known here, where ours is by one that is
+// not known there, and where ours is refused for what else it is (ended, revoked, of a kind that will not do).
 inline constexpr std::string_view kUnknownAuthority = "tls_untrusted";
 inline constexpr std::string_view kRefusedAuthority = "tls_refused";
+inline constexpr std::string_view kCertificateRefused = "tls_certificate_refused";
 
 // What a process shows of itself.
 struct TlsIdentity {

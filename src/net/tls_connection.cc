@@ -15,6 +15,13 @@ namespace {
 constexpr std::size_t kRecordSize = 16 * 1024;
 constexpr std::size_t kRecordOverhead = 256;  // more than any cipher of TLS 1.2 or 1.3 adds
 constexpr std::chrono::milliseconds kGoodbyeLimit{500};
+constexpr std::size_t kSmallRecord = 4 * 1024;
+
+// Before whatever SSL_get_error() may be asked about; there is hardly ever anything to clear, which costs more than to
+// look.
+void clear_errors() {
+  if (ERR_peek_error() != 0) ERR_clear_error();
+}
 
 }  // namespace
 
@@ -37,7 +44,7 @@ TlsConnection::~TlsConnection() = default;
 
 Task<Result<>> TlsConnection::handshake() {
   while (true) {
-    ERR_clear_error();
+    clear_errors();
     const int shaken = SSL_do_handshake(ssl_.get());
     const int status = shaken == 1 ? SSL_ERROR_NONE : SSL_get_error(ssl_.get(), shaken);
     if (status == SSL_ERROR_NONE) break;
@@ -125,11 +132,16 @@ Result<Chunk> TlsConnection::try_read() {
 void TlsConnection::read_some(Buffer& into) {
   blocked_ = Blocked::kNo;
   while (!into.spare().empty()) {
-    ERR_clear_error();
+    clear_errors();
     std::size_t n = 0;
     const int got = SSL_read_ex(ssl_.get(), into.spare().data(), into.spare().size(), &n);
     into.grow(n);
-    if (got == 1) continue;
+    if (got == 1) {
+      // A small record that was all there was: OpenSSL need not be asked in vain whether there is another.
+      if (n >= kSmallRecord || !transport_.drained() || SSL_has_pending(ssl_.get()) != 0) continue;
+      blocked_ = Blocked::kOnRead;
+      return;
+    }
     const int status = SSL_get_error(ssl_.get(), got);
     if (status == SSL_ERROR_WANT_READ) {
       blocked_ = Blocked::kOnRead;
@@ -173,7 +185,7 @@ Result<> TlsConnection::write_record(ByteView bytes) {
     SSL_key_update(ssl_.get(), SSL_KEY_UPDATE_NOT_REQUESTED);
     records_ = 0;
   }
-  ERR_clear_error();
+  clear_errors();
   std::size_t n = 0;
   const int wrote = SSL_write_ex(ssl_.get(), bytes.data(), bytes.size(), &n);
   if (wrote == 1 && n == bytes.size()) return {};
@@ -185,7 +197,7 @@ Result<> TlsConnection::shutdown_send() {
   if (write_error_) return std::unexpected(*write_error_);
   if (half_closed_) return {};
   half_closed_ = true;
-  ERR_clear_error();
+  clear_errors();
   // After a failed read OpenSSL must not be asked for more; what was accepted before still goes.
   if (!read_error_ && SSL_shutdown(ssl_.get()) < 0) write_error_ = explain_tls(ssl_.get());
   transport_.close_when_flushed();

@@ -14,19 +14,25 @@ namespace {
 
 Error explain_alert(int alert) {
   Code code = Code::kProtocol;
+  std::string_view reason;
   switch (alert) {
     case SSL_AD_BAD_CERTIFICATE:
     case SSL_AD_UNSUPPORTED_CERTIFICATE:
     case SSL_AD_CERTIFICATE_REVOKED:
     case SSL_AD_CERTIFICATE_EXPIRED:
     case SSL_AD_CERTIFICATE_UNKNOWN:
+      code = Code::kUnauthenticated;
+      reason = kCertificateRefused;
+      break;
     case SSL_AD_UNKNOWN_CA:
+      code = Code::kUnauthenticated;
+      reason = kRefusedAuthority;
+      break;
     case SSL_AD_CERTIFICATE_REQUIRED: code = Code::kUnauthenticated; break;
     case SSL_AD_ACCESS_DENIED: code = Code::kDenied; break;
     default: break;
   }
-  return {code, std::string("the peer refused: ") + SSL_alert_desc_string_long(alert),
-          std::string(alert == SSL_AD_UNKNOWN_CA ? kRefusedAuthority : std::string_view())};
+  return {code, std::string("the peer refused: ") + SSL_alert_desc_string_long(alert), std::string(reason)};
 }
 
 // What programs tell apart: what is to be done differs.

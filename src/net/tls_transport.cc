@@ -107,6 +107,8 @@ TlsTransport::ReadStatus TlsTransport::read(std::span<std::byte> into, std::size
   return ReadStatus::kData;
 }
 
+bool TlsTransport::drained() const { return socket_ != nullptr ? socket_->drained() : in_.empty(); }
+
 // Takes as much as the whole block holds: the part for control records is guarded by room(), which data asks first.
 std::size_t TlsTransport::write(ByteView bytes) {
   if (write_error_) return 0;
@@ -155,11 +157,11 @@ void TlsTransport::flush() {
     });
     break;
   }
-  if (pending() == 0) drained();
+  if (pending() == 0) all_written();
   on_progress_();
 }
 
-void TlsTransport::drained() {
+void TlsTransport::all_written() {
   release();
   if (!closing_) return;
   if (auto closed = below_->shutdown_send(); !closed) {

@@ -28,6 +28,8 @@ class TlsTransport {
 
   // Whether bytes have been read below and not yet taken by OpenSSL.
   bool has_input() const { return !in_.empty(); }
+  // Whether the next read would most likely find nothing.
+  bool drained() const;
   // Room for bytes that carry data: what is kept back is for alerts and key updates, which must never fail for want of
   // it.
   std::size_t room() const;
@@ -51,7 +53,7 @@ class TlsTransport {
   ReadStatus read(std::span<std::byte> into, std::size_t& n);
   std::size_t write(ByteView bytes);
   std::size_t append(ByteView bytes);
-  void drained();
+  void all_written();
   void fail_writing(Error error);
   void release();
 

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/words.h"
 #include "net/tcp.h"
+#include "protocols/features.h"
 
 namespace portolan::node {
 namespace {
@@ -39,8 +40,7 @@ std::string words_of(const Error& error, const api::CheckTask& task) {
   return plain_words(words, kWordsLimit);
 }
 
-Checks::Checks(const net::Executor& executor, std::chrono::milliseconds dial_limit, std::function<void()> on_result,
-               Find find)
+Checks::Checks(const net::Executor& executor, std::chrono::milliseconds dial_limit, OnResult on_result, Find find)
     : dial_limit_(dial_limit), on_result_(std::move(on_result)), find_(std::move(find)), tasks_(executor) {}
 
 std::vector<std::string> Checks::protocols() {
@@ -50,10 +50,11 @@ std::vector<std::string> Checks::protocols() {
 }
 
 void Checks::begin(api::CheckTask task) {
-  if (!task.must_understand.empty()) {
+  const auto missing = protocols::features_missing(task.must_understand, protocols::features_understood());
+  if (!missing.empty()) {
     finish(task,
            fail(Code::kUnavailable,
-                "the node does not understand " + quoted(task.must_understand.front()) + ", which the check asks for",
+                "the node does not understand " + protocols::features_in_words(missing) + ", which the check asks for",
                 "not_understood"),
            std::chrono::milliseconds(0));
     return;
@@ -72,7 +73,8 @@ net::Task<Result<>> Checks::probe(const protocols::Protocol& protocol, const api
     if (!stream) co_return std::unexpected(std::move(stream).error());
     co_return std::move(*stream);
   };
-  protocols::Target target{task.name, hosts, task.settings, task.username, task.password};
+  protocols::Target target{task.name,     hosts,         task.settings,
+                           task.username, task.password, task.tls_key.value_or(Secret())};
   co_return co_await net::with_timeout(protocol.probe(std::move(target), dial, deadline), deadline);
 }
 
@@ -98,7 +100,7 @@ void Checks::finish(const api::CheckTask& task, const Result<>& outcome, std::ch
   if (results_.size() >= kResultsKept) results_.erase(results_.begin());
   results_.push_back({task.id, task.nonce, outcome.has_value(), outcome ? "ok" : code_of(outcome.error()),
                       outcome ? "" : words_of(outcome.error(), task), static_cast<std::uint64_t>(took.count())});
-  on_result_();
+  on_result_(task.resource, outcome.has_value());
 }
 
 std::vector<api::CheckResult> Checks::take() { return std::exchange(results_, {}); }

@@ -18,7 +18,8 @@ class Checks {
   // Which protocols there are; the registry's, but for tests.
   using Find = std::function<const protocols::Protocol*(std::string_view name)>;
   // `on_result` is called when a check is over.
-  Checks(const net::Executor& executor, std::chrono::milliseconds dial_limit, std::function<void()> on_result,
+  using OnResult = std::function<void(const std::string& resource, bool healthy)>;
+  Checks(const net::Executor& executor, std::chrono::milliseconds dial_limit, OnResult on_result,
          Find find = protocols::find_protocol);
   // What this node says that it can check.
   static std::vector<std::string> protocols();
@@ -36,7 +37,7 @@ class Checks {
   void finish(const api::CheckTask& task, const Result<>& outcome, std::chrono::milliseconds took);
 
   std::chrono::milliseconds dial_limit_;
-  std::function<void()> on_result_;
+  OnResult on_result_;
   Find find_;
   std::vector<api::CheckResult> results_;
   net::TaskGroup tasks_;

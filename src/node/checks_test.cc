@@ -34,7 +34,7 @@ net::Task<api::CheckResult> result_of(api::CheckTask task) {
   const auto executor = co_await net::this_executor();
   net::Event came(executor);
   bool over = false;
-  Checks checks(executor, 1s, [&] {
+  Checks checks(executor, 1s, [&](const std::string&, bool) {
     over = true;
     came.set();
   });
@@ -132,7 +132,7 @@ CO_TEST(NodeChecks, WhatIsNotUnderstoodIsLeft) {
 }
 
 CO_TEST(NodeChecks, ResultsWaitUntilTheyAreHandedOver) {
-  Checks checks(co_await net::this_executor(), 1s, [] {});
+  Checks checks(co_await net::this_executor(), 1s, [](const std::string&, bool) {});
   auto task = task_for(1);
   task.must_understand = {"x"};
   checks.begin(task);

@@ -64,6 +64,7 @@ net::Task<> ControlWatch::follow(std::uint64_t generation) {
     if (generation != newest_) co_return;
     if (!first) backoff.reset();
     if (!down_since_) down_since_ = clock_.boot();
+    refused_ = !ended && ended.error().code == Code::kUnauthenticated;
     log::warn("control plane is away", {{"why", ended ? std::string("watch ended") : ended.error().message}});
     const auto slept = co_await net::sleep_for(backoff.next());
     if (!slept) co_return;
@@ -76,6 +77,7 @@ Result<> ControlWatch::take_line(std::uint64_t generation, bool& first, std::str
   talking_ = generation;
   PL_TRY(auto event, json::decode<api::NodeEvent>(line, json::Unknown::kIgnore));
   const bool begins = std::exchange(first, false);
+  refused_ = false;
   if (down_since_) {
     down_since_.reset();
     log::info("control plane is there");
@@ -86,9 +88,10 @@ Result<> ControlWatch::take_line(std::uint64_t generation, bool& first, std::str
     view_.emplace(std::move(*event.view));
     listeners_.on_view();
   } else if (event.kind == "revoke" && event.leases) {
-    listeners_.on_revoke(*event.leases, event.reason.value_or("access was taken away"));
+    listeners_.on_revoke(*event.leases, event.reason.value_or("access was taken away"), event.code.value_or(""));
   } else if (event.kind == "end" && event.sessions) {
-    for (const auto& session : *event.sessions) listeners_.on_end(session, event.reason.value_or("ended by an admin"));
+    for (const auto& session : *event.sessions)
+      listeners_.on_end(session, event.reason.value_or("ended by an admin"), event.code.value_or("session_ended"));
   } else if (event.kind == "health") {
     listeners_.on_health_wanted();
   }

@@ -44,10 +44,13 @@ class ControlWatch {
   struct Listeners {
     std::function<void()> on_connected;  // the first line of each watch
     std::function<void()> on_view;
-    std::function<void(const std::vector<std::string>& leases, const std::string& reason)> on_revoke;
+    // `code`: stable, may be empty.
+    std::function<void(const std::vector<std::string>& leases, const std::string& reason, const std::string& code)>
+        on_revoke;
     std::function<void()> on_health_wanted = [] {};
-    std::function<void(const std::string& session, const std::string& reason)> on_end =
-        [](const std::string&, const std::string&) {};  // an admin ends it
+    // An admin ends it.
+    std::function<void(const std::string& session, const std::string& reason, const std::string& code)> on_end =
+        [](const std::string&, const std::string&, const std::string&) {};
     std::function<void(const api::TrustedAuthorities& trust)> on_trust = {};
   };
 
@@ -60,6 +63,8 @@ class ControlWatch {
   void begin_anew(std::string trust_version);
 
   const IndexedView* view() const { return view_ ? &*view_ : nullptr; }
+  // The control plane does not take this node any more: it was revoked. Until the watch begins again.
+  bool refused() const { return refused_; }
   // None while the watch is up.
   std::optional<std::chrono::milliseconds> away() const;
   net::TaskGroup& tasks() { return tasks_; }
@@ -74,6 +79,7 @@ class ControlWatch {
   Listeners listeners_;
   std::optional<IndexedView> view_;
   std::optional<BootTime> down_since_;
+  bool refused_ = false;
   std::uint64_t newest_ = 0;   // generation of watches
   std::uint64_t talking_ = 0;  // the newest of which a line has come: older ones end
   net::TaskGroup tasks_;

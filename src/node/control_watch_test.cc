@@ -51,7 +51,7 @@ CO_TEST(ControlWatch, TellsOfViewsRevocationsAndAbsence) {
   net::Event done(executor);
   ControlWatch watch(executor, control, clock, {},
                      {[&] { told.push_back("connected"); }, [&] { told.push_back("view"); },
-                      [&](const std::vector<std::string>& leases, const std::string& reason) {
+                      [&](const std::vector<std::string>& leases, const std::string& reason, const std::string&) {
                         told.push_back(leases.at(0) + " " + reason);
                         done.set();
                       }});
@@ -60,6 +60,22 @@ CO_TEST(ControlWatch, TellsOfViewsRevocationsAndAbsence) {
   CO_ASSERT_OK(co_await done.wait(5s));
   EXPECT_EQ(told, (std::vector<std::string>{"view", "connected", "l-1 membership taken away"}));
   EXPECT_FALSE(watch.away());
+  watch.tasks().cancel();
+  co_await watch.tasks().join();
+}
+
+CO_TEST(ControlWatch, KnowsWhenItsNodeIsRevoked) {
+  const auto executor = co_await net::this_executor();
+  FakeClock clock;
+  testing::FakeControl control([](const std::string&, const std::string&) { return Result<std::string>("{}"); });
+  control.lines = {json::encode(api::NodeEvent{"view", "e", 1, api::NodeView{}, std::nullopt, std::nullopt})};
+  control.watch_ends = fail(Code::kUnauthenticated, "this node has been revoked", "node_revoked");
+  ControlWatch watch(executor, control, clock, {}, {[] {}, [] {}, {}});
+  for (int i = 0; i < 500 && !watch.refused(); ++i) {
+    CO_ASSERT_OK(co_await net::sleep_for(std::chrono::milliseconds(10)));
+  }
+  EXPECT_TRUE(watch.refused());
+  EXPECT_TRUE(watch.view()) << "what it knows it goes on with";
   watch.tasks().cancel();
   co_await watch.tasks().join();
 }

@@ -14,6 +14,7 @@ namespace {
 
 // So many sessions of one link may end at once and be told of; of more, those who waited on them have been told.
 constexpr std::size_t kEndingsWaiting = 1000;
+constexpr std::chrono::milliseconds kStopLook = std::chrono::milliseconds(5);
 constexpr std::chrono::milliseconds kEndingsLook = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kEndingsLimit = std::chrono::seconds(5);
 
@@ -130,34 +131,41 @@ Result<Egress::Knock> Egress::check(Client& client, const tunnel::OpenRequest& r
 
 net::Task<> Egress::serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming) {
   const Counted counted(streams_, client->user.account);
-  auto knock = check(*client, incoming->request());
-  Result<> done;
-  if (!knock) {
-    done = std::unexpected(std::move(knock).error());
-  } else if (const std::string operation = header_of(incoming->request(), "portolan-operation"); operation == "renew") {
-    done = co_await renew(std::move(*knock), *incoming);
-  } else if (operation.empty() || operation == "open") {
-    done = co_await open(client, std::move(*knock), *incoming);
-  } else if (operation == "endings") {
-    done = co_await tell_endings(client, *incoming);
-  } else {
-    done = fail(Code::kProtocol, "unknown operation " + quoted(operation));
+  auto answered = co_await answer(client, *incoming);
+  if (!answered) {
+    ++counters_.refused;
+    log::warn(
+        "stream refused",
+        {{"account", client->user.account}, {"resource", incoming->request().authority}, {"why", answered.error()}});
+    incoming->refuse(std::move(answered).error().at(Hop::kEgress));
+    co_return;
   }
-  if (done) co_return;
-  ++counters_.refused;
-  log::warn("stream refused",
-            {{"account", client->user.account}, {"resource", incoming->request().authority}, {"why", done.error()}});
-  incoming->refuse(std::move(done).error().at(Hop::kEgress));
+  // What was asked and how it was answered is gone, and its memory, while a session goes on.
+  incoming.reset();
+  if (answered->session) co_await run(std::move(client), std::move(*answered));
+}
+
+net::Task<Result<Egress::Opened>> Egress::answer(std::shared_ptr<Client> client, tunnel::Incoming& incoming) {
+  CO_TRY(auto knock, check(*client, incoming.request()));
+  const std::string operation = header_of(incoming.request(), "portolan-operation");
+  if (operation.empty() || operation == "open") co_return co_await open(std::move(knock), incoming);
+  if (operation == "renew") {
+    CO_CHECK(co_await renew(std::move(knock), incoming));
+  } else if (operation == "endings") {
+    CO_CHECK(co_await tell_endings(client, incoming));
+  } else {
+    co_return fail(Code::kProtocol, "unknown operation " + quoted(operation));
+  }
+  co_return Opened{};
 }
 
 // The result is about letting the stream in; how the session went is on record.
-net::Task<Result<>> Egress::open(std::shared_ptr<Client> client, Knock knock, tunnel::Incoming& incoming) {
+net::Task<Result<Egress::Opened>> Egress::open(Knock knock, tunnel::Incoming& incoming) {
   CO_TRY(auto lease, co_await parts_.leases.get(knock.key, knock.assertion, watch_.away()));
-  const protocols::Protocol* protocol = protocols::find_protocol(lease->type);
-  if (!protocol)
+  if (!protocols::find_protocol(lease->type))
     co_return fail(Code::kUnavailable, "this node does not speak " + quoted(lease->type), "unknown_protocol");
   const std::uint64_t life = lease->life_ms;
-  CO_TRY(const auto session, NodeSession::begin(parts_, std::move(lease), knock.trace));
+  CO_TRY(auto session, NodeSession::begin(parts_, std::move(lease), knock.trace));
   // Nothing is dialled before the start is on record as the resource demands.
   if (auto kept = co_await session->kept(); !kept) {
     session->end(kept);
@@ -165,19 +173,23 @@ net::Task<Result<>> Egress::open(std::shared_ptr<Client> client, Knock knock, tu
   }
   ++counters_.sessions;
   auto stream = incoming.accept({{"portolan-session", session->id()}, {"portolan-lease-ms", std::to_string(life)}});
-  // At once: a driver may take its time to say goodbye to a client that does not read.
-  const auto ending = session->stop().listen([&client = *client, &session = *session, resource = knock.key.resource](
-                                                 const Error& why) { note_ending(client, session, resource, why); });
-  const auto driver = protocol->make(*session);
-  const auto outcome = co_await driver->serve(std::move(stream));
-  session->end(outcome);
-  co_return Result<>{};
+  co_return Opened{std::move(session), std::move(stream)};
 }
 
-void Egress::note_ending(Client& client, const NodeSession& session, const std::string& resource, const Error& why) {
+net::Task<> Egress::run(std::shared_ptr<Client> client, Opened opened) {
+  NodeSession& session = *opened.session;
+  // At once: a driver may take its time to say goodbye to a client that does not read.
+  const auto ending =
+      session.stop().listen([&client = *client, &session](const Error& why) { note_ending(client, session, why); });
+  const auto driver = protocols::find_protocol(session.type())->make(session);
+  const auto outcome = co_await driver->serve(std::move(opened.stream));
+  session.end(outcome);
+}
+
+void Egress::note_ending(Client& client, const NodeSession& session, const Error& why) {
   if (!client.endings || client.endings->waiting.size() >= kEndingsWaiting) return;
   client.endings->waiting.push_back(
-      {session.trace(), session.id(), resource, std::string(why.stable_code()), why.message});
+      {session.trace(), session.id(), session.granted().resource, std::string(why.stable_code()), why.message});
   client.endings->more.set();
 }
 
@@ -247,14 +259,15 @@ net::Task<> Egress::stop(Error reason) {
     const auto slept = co_await net::sleep_for(std::chrono::milliseconds(25));
     if (!slept) break;
   }
-  tasks_.cancel();
-  co_await tasks_.join();
-  // Else the agents would wait for pipes that nobody knows any more.
+  // Else agents would wait for pipes that nobody knows any more.
   for (const auto& client : std::list(links_)) client->link->mux->close(reason);
-  for (int i = 0; i < 10 && !links_.empty(); ++i) {
-    const auto slept = co_await net::sleep_for(std::chrono::milliseconds(25));
+  // Each goes when its last words have left, or it has waited long enough for that.
+  while (!links_.empty()) {
+    const auto slept = co_await net::sleep_for(kStopLook);
     if (!slept) break;
   }
+  tasks_.cancel();
+  co_await tasks_.join();
   links_.clear();
 }
 

@@ -76,11 +76,18 @@ class Egress {
   Result<> check_time(const Client& client, const api::Assertion& assertion) const;
   Result<Knock> check(Client& client, const tunnel::OpenRequest& request);
   net::Task<> serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming);
-  net::Task<Result<>> open(std::shared_ptr<Client> client, Knock knock, tunnel::Incoming& incoming);
+  struct Opened {
+    std::unique_ptr<NodeSession> session;
+    std::unique_ptr<net::Stream> stream;
+  };
+  // Does what the stream asks for, or opens a session; none if that was something else.
+  net::Task<Result<Opened>> answer(std::shared_ptr<Client> client, tunnel::Incoming& incoming);
+  net::Task<Result<Opened>> open(Knock knock, tunnel::Incoming& incoming);
+  net::Task<> run(std::shared_ptr<Client> client, Opened opened);
   net::Task<Result<>> renew(Knock knock, tunnel::Incoming& incoming);
   // Tells the agent of each of this link's sessions that this node ends, and why, until the link or the node ends.
   net::Task<Result<>> tell_endings(std::shared_ptr<Client> client, tunnel::Incoming& incoming);
-  static void note_ending(Client& client, const NodeSession& session, const std::string& resource, const Error& why);
+  static void note_ending(Client& client, const NodeSession& session, const Error& why);
 
   std::string node_;
   SessionParts parts_;

@@ -98,7 +98,7 @@ CO_TEST(EgressPipe, AnotherPipeOfTheSameIdIsRefused) {
   (void)thief->propose(Bytes(32));
   (void)thief->propose(Bytes(32));
   const auto resumed = co_await rig.resume(thief, rig.user);
-  CO_ASSERT_ERROR(resumed, Code::kNotFound);
+  CO_ASSERT_ERROR(resumed, Code::kIo);
   auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
   CO_ASSERT_OK(stream);
   const auto heard = co_await say(**stream, "unharmed");
@@ -112,7 +112,7 @@ CO_TEST(EgressPipe, AnotherDeviceCannotResume) {
   CO_ASSERT_OK(link);
   co_await rig.cut(**link);
   const auto resumed = co_await rig.resume((*link)->pipe, rig.other_device);
-  CO_ASSERT_ERROR(resumed, Code::kNotFound);
+  CO_ASSERT_ERROR(resumed, Code::kIo);
   EXPECT_EQ(resumed.error().reason, tunnel::kPipeUnknown);
   const auto again = co_await rig.resume((*link)->pipe, rig.user);
   CO_ASSERT_OK(again);
@@ -133,7 +133,7 @@ CO_TEST(EgressPipe, WhoIsDeniedLosesAlsoWhatHasNoLink) {
   for (int i = 0; i < 200 && rig.egress.links() > 0; ++i) CO_ASSERT_OK(co_await net::sleep_for(20ms));
   EXPECT_EQ(rig.egress.links(), 0U);
   const auto resumed = co_await rig.resume((*link)->pipe, rig.user);
-  CO_ASSERT_ERROR(resumed, Code::kNotFound);
+  CO_ASSERT_ERROR(resumed, Code::kIo);
   co_await rig.end();
 }
 

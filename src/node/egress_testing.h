@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "audit/spool_line.h"
 #include "base/json.h"
 #include "net/co_test.h"
 #include "net/memory_stream.h"
@@ -23,8 +24,8 @@ inline const crypto::NodeIdentity kNode{"org", "n-1"};
 class MemorySpool : public audit::Spool {
  public:
   explicit MemorySpool(net::Executor on) : executor(std::move(on)) {}
-  Result<> append(const api::AuditRecord& record) override {
-    records.push_back(record);
+  Result<> append_encoded(std::string_view json) override {
+    records.push_back(*audit::decode_record(json));
     return {};
   }
   // Calls back from the loop, as a disk that keeps everything.
@@ -61,7 +62,7 @@ struct Rig {
       : executor(on),
         control([this](const std::string&, const std::string&) { return lease_answer(); }),
         leases(on, control, clock, kNode.node),
-        watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&) {}}),
+        watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&, const auto&) {}}),
         egress(on, kNode.node, {spool, leases, cancels, clock, std::chrono::seconds(5)}, watch, limits),
         tasks(on) {
     const auto now = Clock::real().wall();

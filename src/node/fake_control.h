@@ -2,6 +2,7 @@
 #pragma once
 #include <deque>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,17 +23,22 @@ class FakeControl : public api::ControlClient {
     co_await net::yield_to_loop();
     co_return answer_(path, body);
   }
+  net::Task<Result<std::string>> post_lines(std::string path, std::string body) override {
+    return call("POST", std::move(path), {}, std::move(body));
+  }
   net::Task<Result<>> watch(std::string, std::map<std::string, std::string>,
                             std::function<Result<>(std::string_view)> on_line) override {
     for (const std::string& line : lines) {
       CO_CHECK(on_line(line));
     }
+    if (watch_ends) co_return *watch_ends;
     CO_CHECK(co_await net::sleep_for(std::chrono::hours(1)));
     co_return Result<>{};
   }
 
   int calls = 0;
-  std::vector<std::string> lines;  // what each watch says, before it falls silent
+  std::vector<std::string> lines;           // what each watch says, before it falls silent
+  std::optional<Result<>> watch_ends = {};  // or ends so
 
  private:
   Answer answer_;

@@ -13,6 +13,7 @@ namespace {
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kLook = std::chrono::milliseconds(5);
 constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
 
 Error refusal(Code code, std::string message, std::string reason) {
@@ -202,7 +203,14 @@ std::list<std::shared_ptr<Gateway::Relay>> Gateway::all_relays() const {
   return all;
 }
 
-net::Task<> Gateway::stop() {
+net::Task<> Gateway::stop(Error why) {
+  for (const auto& user : std::list(users_)) user->link->mux->close(why);
+  for (const auto& relay : all_relays()) relay->link->mux->close(why);
+  // Each goes when its last words have left, or it has waited long enough for that.
+  while (!users_.empty() || !relays_.empty() || !retired_.empty()) {
+    const auto slept = co_await net::sleep_for(kLook);
+    if (!slept) break;
+  }
   tasks_.cancel();
   co_await tasks_.join();
   users_.clear();

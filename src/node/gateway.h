@@ -33,7 +33,8 @@ class Gateway {
   void end_denied();
   // Ends links by certificates of authorities that are not trusted any more.
   void end_untrusted(const tunnel::LinkIdentity& trust);
-  net::Task<> stop();
+  // Says why on every link; takes a second at most.
+  net::Task<> stop(Error why);
   const GatewayCounters& counters() const { return counters_; }
   std::size_t user_links() const { return users_.size(); }
   std::size_t reverse_links() const { return relays_.size(); }

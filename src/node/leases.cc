@@ -1,7 +1,12 @@
 #include "node/leases.h"
 
+#include <algorithm>
+#include <array>
+#include <span>
+
 #include "base/id.h"
 #include "base/log.h"
+#include "protocols/features.h"
 
 namespace portolan::node {
 namespace {
@@ -10,10 +15,24 @@ constexpr std::chrono::milliseconds kRequestLimit = std::chrono::seconds(10);
 // A client that renews at half-time has this much longer, for the way to the control plane.
 constexpr std::chrono::milliseconds kRenewalSlack = std::chrono::seconds(5);
 
+// Why the control plane ends something. Access that was taken away does not come back by itself; what an admin ended or
+// changed may be begun anew.
+Error ended_by_control_plane(const std::string& reason, std::string_view code) {
+  constexpr std::array<std::string_view, 3> kAgain = {"session_ended", "resource_changed", "not_egress"};
+  if (std::ranges::find(kAgain, code) != kAgain.end())
+    return {Code::kUnavailable, reason, std::string(code), Hop::kControlPlane};
+  if (code == "signed_out") return {Code::kUnauthenticated, reason, std::string(code), Hop::kControlPlane};
+  return {Code::kDenied, reason, "revoked", Hop::kControlPlane};
+}
+
 }  // namespace
 
 LeaseCache::LeaseCache(const net::Executor& executor, api::ControlClient& client, const Clock& clock, std::string node)
-    : executor_(executor), client_(client), clock_(clock), node_(std::move(node)) {}
+    : executor_(executor),
+      client_(client),
+      clock_(clock),
+      node_(std::move(node)),
+      understood_(protocols::features_understood()) {}
 
 net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::get(LeaseKey key, std::string assertion,
                                                                      std::optional<std::chrono::milliseconds> away) {
@@ -51,7 +70,8 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
   const auto event = std::make_shared<net::Event>(executor_);
   asking_[key] = event;
   ++requests_;
-  auto answer = co_await client_.call("POST", "/v1/leases", {},
+  // Beside the request, which older control planes decode strictly.
+  auto answer = co_await client_.call("POST", "/v1/leases", {{"understands", protocols::join_features(understood_)}},
                                       json::encode(api::LeaseRequest{std::move(assertion), make_id("rq")}));
   if (const auto mine = asking_.find(key); mine != asking_.end() && mine->second == event) asking_.erase(mine);
   Result<std::shared_ptr<const api::Lease>> result = fail(Code::kInternal, "no lease");
@@ -60,6 +80,7 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
   } else {
     // Strictly: what this node does not understand it must not serve.
     auto lease = json::decode<api::Lease>(*answer, json::Unknown::kRefuse);
+    wipe(std::as_writable_bytes(std::span(answer->data(), answer->size())));
     result = lease ? take_over(key, std::move(*lease))
                    : std::unexpected(std::move(lease).error().within("lease from the control plane"));
   }
@@ -69,7 +90,7 @@ net::Task<Result<std::shared_ptr<const api::Lease>>> LeaseCache::request(LeaseKe
 }
 
 Result<std::shared_ptr<const api::Lease>> LeaseCache::take_over(const LeaseKey& key, api::Lease lease) {
-  PL_CHECK(api::check_lease(lease));
+  PL_CHECK(api::check_lease(lease, understood_));
   if (lease.account != key.account || lease.device != key.device || lease.resource != key.resource ||
       lease.node != node_)
     return fail(Code::kProtocol, "the control plane gave a lease for somebody else");
@@ -110,7 +131,7 @@ void LeaseCache::end(Entry& entry, const Error& reason) {
   for (LeaseHolder* holder : std::exchange(entry.holders, {})) holder->lease_ended(reason);
 }
 
-void LeaseCache::revoke(const std::vector<std::string>& leases, const std::string& reason) {
+void LeaseCache::revoke(const std::vector<std::string>& leases, const std::string& reason, std::string_view code) {
   const std::set<std::string> ids(leases.begin(), leases.end());
   if (requests_ > 0) overtaken_.insert(leases.begin(), leases.end());
   for (auto entry = entries_.begin(); entry != entries_.end();) {
@@ -122,18 +143,18 @@ void LeaseCache::revoke(const std::vector<std::string>& leases, const std::strin
                                 {"resource", entry->first.resource},
                                 {"why", reason},
                                 {"sessions", entry->second.holders.size()}});
-    end(entry->second, Error{Code::kDenied, reason, "revoked", Hop::kControlPlane});
+    end(entry->second, ended_by_control_plane(reason, code));
     entry = entries_.erase(entry);
   }
 }
 
-void LeaseCache::end_session(const std::string& session, const std::string& reason) {
+void LeaseCache::end_session(const std::string& session, const std::string& reason, std::string_view code) {
   for (auto& [key, entry] : entries_)
     for (LeaseHolder* holder : entry.holders)
       if (holder->session_id() == session) {
         entry.holders.erase(holder);
         forget(entry);  // what may not go on may not begin again on the same lease
-        holder->lease_ended(Error{Code::kDenied, reason, "revoked", Hop::kControlPlane});
+        holder->lease_ended(ended_by_control_plane(reason, code));
         return;
       }
 }

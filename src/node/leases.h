@@ -51,9 +51,10 @@ class LeaseCache {
   Result<std::shared_ptr<protocols::DerivedKeys>> hold(const LeaseKey& key, LeaseHolder& holder);
   void release(const LeaseKey& key, LeaseHolder& holder);
 
-  void revoke(const std::vector<std::string>& leases, const std::string& reason);
+  // `code`: of the reason, as the control plane gives it; of the known ones it depends whether a retry helps.
+  void revoke(const std::vector<std::string>& leases, const std::string& reason, std::string_view code = {});
   // Its lease serves no new session; others on it end with it, or when the sweep comes.
-  void end_session(const std::string& session, const std::string& reason);
+  void end_session(const std::string& session, const std::string& reason, std::string_view code = {});
   void end_all(const Error& reason);
   // Forgets leases without sessions: a control plane that has just come back may not know them, and could not take them
   // back.
@@ -82,6 +83,7 @@ class LeaseCache {
   api::ControlClient& client_;
   const Clock& clock_;
   std::string node_;
+  const std::vector<std::string> understood_;
   std::chrono::milliseconds grace_ = std::chrono::minutes(5);
   std::map<LeaseKey, Entry> entries_;
   std::map<LeaseKey, std::shared_ptr<net::Event>> asking_;

@@ -125,7 +125,18 @@ CO_TEST(LeaseCache, RefusesWhatItDoesNotUnderstand) {
     return lease;
   });
   const auto lease = co_await rig.cache.get(kKey, "assertion", std::nullopt);
-  EXPECT_FALSE(lease);
+  CO_ASSERT_ERROR(lease, Code::kDenied);
+  EXPECT_EQ(lease.error().stable_code(), "lease_not_understood");
+}
+
+CO_TEST(LeaseCache, ServesWhatItUnderstands) {
+  const auto executor = co_await net::this_executor();
+  Rig rig(executor, [] {
+    api::Lease lease = lease_for(kKey);
+    lease.must_understand = {"strict-audit", "postgres.hosts"};
+    return lease;
+  });
+  CO_ASSERT_OK(co_await rig.cache.get(kKey, "assertion", std::nullopt));
 }
 
 CO_TEST(LeaseCache, RevocationEndsTheSessionsOfThatLeaseOnly) {
@@ -146,6 +157,38 @@ CO_TEST(LeaseCache, RevocationEndsTheSessionsOfThatLeaseOnly) {
   EXPECT_FALSE(rig.cache.hold(kKey, first));
   rig.cache.end_session("s-2", "unknown lease");
   EXPECT_TRUE(second.ended);
+}
+
+// A client is told whether trying again helps.
+CO_TEST(LeaseCache, WhatMayBeBegunAnewIsNotCalledDenied) {
+  struct Case {
+    std::string_view code;
+    Code expected;
+    std::string_view reason;
+  };
+  const Case cases[] = {{"session_ended", Code::kUnavailable, "session_ended"},
+                        {"resource_changed", Code::kUnavailable, "resource_changed"},
+                        {"not_egress", Code::kUnavailable, "not_egress"},
+                        {"signed_out", Code::kUnauthenticated, "signed_out"},
+                        {"no_grant", Code::kDenied, "revoked"},
+                        {"", Code::kDenied, "revoked"}};
+  for (const Case& each : cases) {
+    Rig rig(co_await net::this_executor(), [] { return lease_for(kKey); });
+    CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+    Holder one("s-1");
+    CO_ASSERT_OK(rig.cache.hold(kKey, one));
+    rig.cache.end_session("s-1", "why", each.code);
+    CO_ASSERT_TRUE(one.ended.has_value());
+    EXPECT_EQ(one.ended->code, each.expected) << each.code;
+    EXPECT_EQ(one.ended->reason, each.reason);
+    EXPECT_EQ(one.ended->retry_can_help(), each.expected == Code::kUnavailable);
+    CO_ASSERT_OK(co_await rig.cache.get(kKey, "x", std::nullopt));
+    Holder two("s-2");
+    CO_ASSERT_OK(rig.cache.hold(kKey, two));
+    rig.cache.revoke({"l-1"}, "why", each.code);
+    CO_ASSERT_TRUE(two.ended.has_value());
+    EXPECT_EQ(two.ended->reason, each.reason);
+  }
 }
 
 // The lease and its revocation come on two connections, in either order.

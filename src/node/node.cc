@@ -119,7 +119,11 @@ net::Task<Result<>> NodeImpl::begin() {
   leases_ = std::make_unique<LeaseCache>(executor_, *control_, clock_, identity_->node);
   start_watch();
   egress_ = std::make_unique<Egress>(executor_, identity_->node,
-                                     SessionParts{*spool_, *leases_, cancels_, clock_, options_.dial_limit, &audit_},
+                                     SessionParts{*spool_, *leases_, cancels_, clock_, options_.dial_limit, &audit_,
+                                                  [this](const std::string& resource, Entrance entrance) {
+                                                    if (reporter_)
+                                                      reporter_->saw(resource, entrance == Entrance::kLetIn);
+                                                  }},
                                      *watch_);
   CO_CHECK(make_acceptors());
   reporter_ = std::make_unique<Reporter>(executor_, std::move(reporting_client), clock_, options_.dial_limit,
@@ -215,11 +219,10 @@ void NodeImpl::start_watch() {
     report_wanted_ = true;
     if (!stopping_ && !std::exchange(reporting_, true)) tasks_.spawn("report-sessions", report_soon());
   };
-  listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason) {
-    leases_->revoke(leases, reason);
-  };
-  listeners.on_end = [this](const std::string& session, const std::string& reason) {
-    leases_->end_session(session, reason);
+  listeners.on_revoke = [this](const std::vector<std::string>& leases, const std::string& reason,
+                               const std::string& code) { leases_->revoke(leases, reason, code); };
+  listeners.on_end = [this](const std::string& session, const std::string& reason, const std::string& code) {
+    leases_->end_session(session, reason, code);
   };
   listeners.on_health_wanted = [this] { report_health(); };
   listeners.on_trust = [this](const api::TrustedAuthorities& trust) {
@@ -277,12 +280,13 @@ net::Task<> NodeImpl::report_soon() {
 net::Task<Result<>> NodeImpl::report_once() {
   CO_TRY(const auto answer,
          co_await control_->post<api::LiveSessionsAnswer>("/v1/node/sessions", api::LiveSessions{leases_->live()}));
-  for (const api::EndedSession& ended : answer.end) leases_->end_session(ended.session, ended.reason);
+  for (const api::EndedSession& ended : answer.end)
+    leases_->end_session(ended.session, ended.reason, ended.code.value_or(""));
   co_return Result<>{};
 }
 
 bool NodeImpl::ready() const {
-  if (!watch_ || !watch_->view() || stopping_) return false;
+  if (!watch_ || !watch_->view() || watch_->refused() || stopping_) return false;
   return !uplinks_ || uplinks_->wanted() == 0 || uplinks_->linked() > 0;
 }
 
@@ -341,10 +345,13 @@ net::Task<> NodeImpl::stop() {
   co_await tasks_.join();
   if (reporter_) co_await reporter_->stop();
   if (acceptor_) co_await acceptor_->stop();
-  if (egress_) co_await egress_->stop(Error{Code::kUnavailable, "the node is stopping", "node_stopping", Hop::kEgress});
+  const auto stopping = [this](Hop hop) {
+    return Error{Code::kUnavailable, identity_->kind + " " + identity_->name + " is stopping", "node_stopping", hop};
+  };
+  if (egress_) co_await egress_->stop(stopping(Hop::kEgress));
   if (uplinks_) co_await uplinks_->stop();
   if (inner_acceptor_) co_await inner_acceptor_->stop();
-  if (gateway_) co_await gateway_->stop();
+  if (gateway_) co_await gateway_->stop(stopping(Hop::kGateway));
   if (shipper_) co_await shipper_->stop(options_.drain_limit);
   if (watch_) {
     watch_->tasks().cancel();

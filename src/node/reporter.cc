@@ -9,12 +9,14 @@
 #include "api/assertion.h"
 #include "base/log.h"
 #include "net/backoff.h"
+#include "protocols/features.h"
 
 namespace portolan::node {
 namespace {
 
 constexpr std::chrono::milliseconds kEvery = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kNotSooner = std::chrono::milliseconds(100);  // after a poke: more may come with it
+constexpr std::size_t kSeenKept = 200;                                            // while it cannot be told
 constexpr std::chrono::milliseconds kOldControlPlane = std::chrono::minutes(10);
 
 std::chrono::microseconds cpu_time() {
@@ -68,9 +70,23 @@ Reporter::Reporter(const net::Executor& executor, std::unique_ptr<api::ControlCl
       began_(clock.boot()),
       wake_(executor),
       checks_(
-          executor, dial_limit, [this] { poke(); }, std::move(find)),
+          executor, dial_limit,
+          [this](const std::string& resource, bool healthy) {
+            known_[resource] = healthy;
+            poke();
+          },
+          std::move(find)),
       tasks_(executor) {
   tasks_.spawn("report-health", follow());
+}
+
+void Reporter::saw(const std::string& resource, bool healthy) {
+  const auto [known, is_new] = known_.try_emplace(resource, healthy);
+  if (!is_new && std::exchange(known->second, healthy) == healthy) return;
+  std::erase_if(seen_, [&](const auto& each) { return each.resource == resource; });
+  seen_.push_back({resource, healthy});
+  if (seen_.size() > kSeenKept) seen_.erase(seen_.begin());
+  poke();
 }
 
 void Reporter::poke() {
@@ -112,13 +128,18 @@ net::Task<Result<std::chrono::milliseconds>> Reporter::report_once() {
   health.uptime_s =
       static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(clock_.boot() - began_).count());
   health.checks = Checks::protocols();
+  health.understands = protocols::features_understood();
   process_.fill(health.load);
   facts_(health);
   health.results = checks_.take();
+  if (auto seen = std::exchange(seen_, {}); !seen.empty()) health.seen = std::move(seen);
   health.time = clock_.wall();
   auto body = co_await client_->call("POST", "/v1/node/health", {}, json::encode(health));
   if (!body) {
     checks_.put_back(std::move(health.results));
+    for (auto& each : health.seen.value_or(std::vector<api::ResourceSeen>{}))
+      if (std::ranges::find(seen_, each.resource, &api::ResourceSeen::resource) == seen_.end())
+        seen_.push_back(std::move(each));
     co_return std::unexpected(std::move(body).error());
   }
   auto answer = json::decode<api::NodeHealthAnswer>(*body, json::Unknown::kIgnore);

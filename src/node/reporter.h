@@ -4,8 +4,10 @@
 #pragma once
 #include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "api/client.h"
 #include "api/health.h"
@@ -34,6 +36,8 @@ class Reporter {
   // `client` is its own connection: a report must not wait for others' calls.
   Reporter(const net::Executor& executor, std::unique_ptr<api::ControlClient> client, const Clock& clock,
            std::chrono::milliseconds dial_limit, Facts facts, Checks::Find find = protocols::find_protocol);
+  // A session has been let in by its resource, or not: reported at once if the last check or session found otherwise.
+  void saw(const std::string& resource, bool healthy);
   // Reports soon: something has changed, or there are checks to be fetched.
   void poke();
   // The node's certificate has been renewed.
@@ -50,6 +54,8 @@ class Reporter {
   Facts facts_;
   BootTime began_;
   ProcessLoad process_;
+  std::map<std::string, bool> known_;  // whether a resource was well, by the last check or session
+  std::vector<api::ResourceSeen> seen_;
   bool poked_ = false;
   bool told_of_clock_ = false;
   bool told_of_old_ = false;

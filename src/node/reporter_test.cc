@@ -93,5 +93,39 @@ CO_TEST(Reporter, ResultsAreKeptWhileTheControlPlaneIsAway) {
   co_await reporter.stop();
 }
 
+CO_TEST(Reporter, TellsOfSessionsThatFoundSomethingNew) {
+  Rig rig(co_await net::this_executor());
+  bool away = false;
+  rig.answer = [&]() -> Result<std::string> {
+    if (std::exchange(away, false)) return fail(Code::kUnavailable, "away");
+    return json::encode(api::NodeHealthAnswer{Clock::real().wall(), 10'000, {}});
+  };
+  Reporter reporter(rig.executor, rig.client(), Clock::real(), 1s, [](api::NodeHealth&) {});
+  CO_ASSERT_OK(co_await rig.until(1));
+  EXPECT_FALSE(rig.reports[0].seen);
+  const auto seen = [&](std::size_t report) {
+    return rig.reports[report].seen.value_or(std::vector<api::ResourceSeen>{});
+  };
+  away = true;
+  reporter.saw("rs-1", true);
+  reporter.saw("rs-1", true);
+  reporter.saw("rs-2", false);
+  CO_ASSERT_OK(co_await rig.until(3));
+  for (const std::size_t report : {1, 2}) {
+    CO_ASSERT_EQ(seen(report).size(), 2U);
+    EXPECT_EQ(seen(report)[0].resource, "rs-1");
+    EXPECT_TRUE(seen(report)[0].healthy);
+    EXPECT_FALSE(seen(report)[1].healthy);
+  }
+  reporter.saw("rs-1", true);
+  const auto again = co_await net::with_timeout(rig.until(4), 300ms);
+  EXPECT_FALSE(again) << "the same again is nothing new";
+  reporter.saw("rs-1", false);
+  CO_ASSERT_OK(co_await rig.until(4));
+  CO_ASSERT_EQ(seen(3).size(), 1U);
+  EXPECT_FALSE(seen(3)[0].healthy);
+  co_await reporter.stop();
+}
+
 }  // namespace
 }  // namespace portolan::node

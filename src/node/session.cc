@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 
+#include "audit/spool_line.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "net/tcp.h"
@@ -57,9 +58,18 @@ NodeSession::NodeSession(SessionParts parts, std::shared_ptr<const api::Lease> l
       trace_(std::move(trace)),
       mode_(mode),
       started_(parts.clock.boot()) {
-  granted_ = {lease_->account,  lease_->email,   lease_->device, lease_->resource, lease_->name, std::move(hosts), {},
-              lease_->username, lease_->password};
+  granted_ = {lease_->account,
+              lease_->email,
+              lease_->device,
+              lease_->resource,
+              lease_->name,
+              std::move(hosts),
+              {},
+              lease_->username,
+              lease_->password,
+              lease_->tls_key.value_or(Secret())};
   granted_.settings = protocols::own_settings(lease_->settings);
+  alike_ = alike({}, {});
 }
 
 Result<std::unique_ptr<NodeSession>> NodeSession::begin(SessionParts parts, std::shared_ptr<const api::Lease> lease,
@@ -85,7 +95,8 @@ NodeSession::~NodeSession() {
 }
 
 Result<> NodeSession::append(const api::AuditRecord& record, std::string_view what) {
-  auto appended = parts_.spool.append(record);
+  auto json = audit::encode_record(record, alike_);
+  auto appended = json ? parts_.spool.append_encoded(*json) : Result<>(std::unexpected(std::move(json).error()));
   if (appended) {
     ++kept_->appended;
     return {};
@@ -115,12 +126,18 @@ void NodeSession::when_kept(std::move_only_function<void(Result<>)> then) {
   });
 }
 
+// Without what all records of the session say alike: alike_ has it.
 api::AuditRecord NodeSession::blank(std::string kind) {
   api::AuditRecord record;
   record.kind = std::move(kind);
   record.session = id_;
   record.sequence = ++sequence_;
   record.time = parts_.clock.wall();
+  return record;
+}
+
+std::string NodeSession::alike(std::string_view client, std::string_view database) const {
+  api::AuditRecord record;
   record.trace = trace_;
   record.account = granted_.account;
   record.email = granted_.email;
@@ -129,13 +146,19 @@ api::AuditRecord NodeSession::blank(std::string kind) {
   record.resource_name = granted_.name;
   record.type = lease_->type;
   record.node = lease_->node;
-  if (!client_.empty()) record.client = client_;
-  if (!database_.empty()) record.database = database_;
-  return record;
+  if (!client.empty()) record.client = client;
+  if (!database.empty()) record.database = database;
+  return audit::alike_part(record);
+}
+
+void NodeSession::let_in() {
+  if (!std::exchange(let_in_, true) && parts_.on_entrance) parts_.on_entrance(lease_->resource, Entrance::kLetIn);
 }
 
 void NodeSession::end(const Result<>& outcome) {
   if (std::exchange(ended_, true)) return;
+  if (!let_in_ && !outcome && outcome.error().hop == Hop::kResource && parts_.on_entrance)
+    parts_.on_entrance(lease_->resource, Entrance::kKeptOut);
   api::AuditRecord record = blank("session.ended");
   record.bytes_in = bytes_in_;
   record.bytes_out = bytes_out_;
@@ -180,10 +203,7 @@ Result<> NodeSession::record(audit::Query query) {
   return append(record, "put a query on record");
 }
 
-void NodeSession::describe_client(std::string client, std::string database) {
-  client_ = std::move(client);
-  database_ = std::move(database);
-}
+void NodeSession::describe_client(std::string client, std::string database) { alike_ = alike(client, database); }
 
 void NodeSession::count_bytes(std::uint64_t to_resource, std::uint64_t from_resource) {
   bytes_in_ += to_resource;

@@ -30,6 +30,8 @@ struct AuditCounters {
   std::uint64_t lost = 0;  // records that could not be kept, of resources whose audit is best-effort
 };
 
+enum class Entrance { kLetIn, kKeptOut };
+
 struct SessionParts {
   audit::Spool& spool;
   LeaseCache& leases;
@@ -37,6 +39,8 @@ struct SessionParts {
   const Clock& clock;
   std::chrono::milliseconds dial_limit;
   AuditCounters* counters = nullptr;  // may be left out
+  // Told of each session whether its resource let it in; may be left out.
+  std::function<void(const std::string& resource, Entrance entrance)> on_entrance = {};
 };
 
 class NodeSession final : public protocols::Session, public LeaseHolder {
@@ -52,11 +56,13 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   void end(const Result<>& outcome);
 
   const std::string& id() const override { return id_; }
+  const std::string& type() const { return lease_->type; }  // of the resource: its protocol
   const std::string& trace() const override { return trace_; }
   const protocols::Granted& granted() const override { return granted_; }
   const Clock& clock() const override { return parts_.clock; }
   net::StopSignal& stop() override { return stop_; }
   net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) override;
+  void let_in() override;
   protocols::DerivedKeys& derived_keys() override { return *derived_keys_; }
   Result<> record(audit::Query query) override;
   audit::Mode audit_mode() const override { return mode_; }
@@ -76,6 +82,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   // Best-effort audit does without what cannot be kept.
   Result<> append(const api::AuditRecord& record, std::string_view what);
   api::AuditRecord blank(std::string kind);
+  std::string alike(std::string_view client, std::string_view database) const;
   LeaseKey key() const { return {lease_->account, lease_->device, lease_->resource}; }
 
   SessionParts parts_;
@@ -93,10 +100,11 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   const std::shared_ptr<Kept> kept_ = std::make_shared<Kept>();
   std::uint64_t sequence_ = 0;
   std::optional<std::uint64_t> under_way_;  // the sequence of the record that the answered query has already
-  std::string client_, database_;
+  std::string alike_;                       // what all its records say, as it stands in their JSON
   std::uint64_t bytes_in_ = 0, bytes_out_ = 0;
   BootTime started_{};
   std::vector<protocols::CancelKey> offered_;
+  bool let_in_ = false;
   bool ended_ = true;  // until its beginning is on record
 };
 

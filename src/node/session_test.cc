@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "audit/spool_line.h"
 #include "net/co_test.h"
 #include "node/fake_control.h"
 #include "protocols/driver.h"
@@ -14,9 +15,9 @@ const LeaseKey kAnn{"a-1", "d-1", "rs-1"};
 // Keeps what it is given, until it is told to refuse.
 class FakeSpool : public audit::Spool {
  public:
-  Result<> append(const api::AuditRecord& record) override {
+  Result<> append_encoded(std::string_view json) override {
     if (full) return fail(Code::kLimit, "the disk is full");
-    records.push_back(record);
+    records.push_back(*audit::decode_record(json));
     return {};
   }
   void when_durable(std::move_only_function<void(Result<>)> then) override { waiters.push_back(std::move(then)); }
@@ -78,6 +79,16 @@ CO_TEST(NodeSession, IsOnRecordFromItsFirstMomentToItsLast) {
   EXPECT_EQ(rig.spool.records[1].kind, "query");
   EXPECT_EQ(rig.spool.records[1].sequence, 2U);
   EXPECT_EQ(rig.spool.records[1].client, "psql");
+  for (const auto& record : rig.spool.records) {
+    EXPECT_EQ(record.session, rig.spool.records[0].session);
+    EXPECT_EQ(record.trace, "t-1");
+    EXPECT_EQ(record.account, kAnn.account);
+    EXPECT_EQ(record.email, "ann@example.com");
+    EXPECT_EQ(record.device, kAnn.device);
+    EXPECT_EQ(record.resource, kAnn.resource);
+    EXPECT_EQ(record.resource_name, "billing-db");
+    EXPECT_EQ(record.node, "n-1");
+  }
   const api::AuditRecord& last = rig.spool.records[2];
   EXPECT_EQ(last.kind, "session.ended");
   EXPECT_EQ(last.reason, "closed");
@@ -112,6 +123,33 @@ CO_TEST(NodeSession, OneLostMidwayIsRecordedAsEndedToo) {
   session->reset();
   CO_ASSERT_EQ(rig.spool.records.size(), 2U);
   EXPECT_EQ(rig.spool.records[1].kind, "session.ended");
+}
+
+CO_TEST(NodeSession, TellsWhetherItsResourceLetItIn) {
+  Rig rig(co_await net::this_executor());
+  const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
+  CO_ASSERT_OK(lease);
+  std::vector<Entrance> told;
+  SessionParts parts = rig.parts();
+  parts.on_entrance = [&](const std::string& resource, Entrance entrance) {
+    EXPECT_EQ(resource, "rs-1");
+    told.push_back(entrance);
+  };
+  const auto run = [&](bool in, Result<> outcome) {
+    told.clear();
+    auto session = NodeSession::begin(parts, *lease, "t-1");
+    if (!session) return;
+    if (in) (*session)->let_in();
+    (*session)->end(outcome);
+  };
+  run(true, {});
+  EXPECT_EQ(told, std::vector{Entrance::kLetIn});
+  run(true, std::unexpected(Error{Code::kIo, "lost later", {}, Hop::kResource}));
+  EXPECT_EQ(told, std::vector{Entrance::kLetIn});
+  run(false, std::unexpected(Error{Code::kIo, "refused", "connection_refused", Hop::kResource}));
+  EXPECT_EQ(told, std::vector{Entrance::kKeptOut});
+  run(false, std::unexpected(Error{Code::kProtocol, "the client is to blame", {}, Hop::kEgress}));
+  EXPECT_TRUE(told.empty());
 }
 
 net::Task<Result<>> cancelled(int* count) {

@@ -12,6 +12,7 @@ constexpr std::chrono::milliseconds kHeadInterval = std::chrono::seconds(2);
 // A control plane that does not know chains is asked again after so long: it may have been upgraded.
 constexpr std::chrono::milliseconds kAskAgain = std::chrono::seconds(30);
 constexpr const char* kChainPath = "/v1/node/audit/chain";
+constexpr const char* kHeadsPath = "/v1/node/audit/heads";
 
 // The previous release refuses members that it does not know.
 void leave_out_what_is_new(api::AuditRecord& record) {
@@ -57,8 +58,7 @@ bool Shipper::chains_known() const { return !chains_unknown_until_ || signer_.cl
 
 net::Task<Result<>> Shipper::hand_over(const audit::SpoolBatch& batch) {
   if (batch.chain.empty() || !chains_known()) co_return co_await hand_over_unchained(batch);
-  const auto stored =
-      co_await client_->post<api::AuditAcknowledged>(kChainPath, api::ChainBatch{batch.chain, batch.records, {}});
+  const auto stored = co_await client_->post_lines(kChainPath, batch.lines);
   if (stored) {
     chains_unknown_until_.reset();
     co_return Result<>{};
@@ -70,7 +70,8 @@ net::Task<Result<>> Shipper::hand_over(const audit::SpoolBatch& batch) {
 
 net::Task<Result<>> Shipper::hand_over_unchained(const audit::SpoolBatch& batch) {
   api::AuditBatch out;
-  for (const auto& chained : batch.records) {
+  CO_TRY(const auto records, audit::records_in(batch.lines));
+  for (const auto& chained : records) {
     CO_TRY(auto record, audit::decode_record(chained.record));
     leave_out_what_is_new(record);
     out.records.push_back(std::move(record));
@@ -93,9 +94,9 @@ net::Task<Result<>> Shipper::tell_head() {
   const audit::ChainPoint point = spool_.head();
   const std::pair now(point.chain, point.number);
   if (point.number == 0 || now == told_ || !chains_known()) co_return Result<>{};
-  api::ChainBatch batch;
-  batch.heads.push_back(audit::sign_head(point, signer_.node, signer_.clock.wall(), signer_.key));
-  const auto taken = co_await client_->post<api::AuditAcknowledged>(kChainPath, std::move(batch));
+  api::ChainHeads told;
+  told.heads.push_back(audit::sign_head(point, signer_.node, signer_.clock.wall(), signer_.key));
+  const auto taken = co_await client_->post<api::AuditAcknowledged>(kHeadsPath, std::move(told));
   if (!taken) {
     if (taken.error().code == Code::kNotFound) chains_unknown_until_ = signer_.clock.boot() + kAskAgain;
     co_return std::unexpected(taken.error());

@@ -17,6 +17,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr const char* kChain = "/v1/node/audit/chain";
+constexpr const char* kHeads = "/v1/node/audit/heads";
 constexpr const char* kPlain = "/v1/node/audit";
 
 api::AuditRecord record(std::uint64_t sequence) {
@@ -48,16 +49,19 @@ struct Rig {
   Result<std::string> take(const std::string& path, const std::string& body) {
     came.set();
     paths.push_back(path);
-    if (path == kChain && !knows_chains) return fail(Code::kNotFound, "there is no such endpoint");
+    if (path != kPlain && !knows_chains) return fail(Code::kNotFound, "there is no such endpoint");
     if (fails_before-- > 0) return fail(Code::kUnavailable, "it was killed before it stored");
     if (path == kChain) {
-      const auto batch = json::decode<api::ChainBatch>(body, json::Unknown::kRefuse);
-      EXPECT_TRUE(batch);
-      for (const auto& chained : batch->records) {
+      const auto came_in = audit::records_in(body);
+      EXPECT_TRUE(came_in);
+      for (const auto& chained : *came_in) {
         ++arrived;
         if (sequences.insert(audit::decode_record(chained.record)->sequence).second) records.push_back(chained);
       }
-      for (const auto& head : batch->heads) heads.push_back(head);
+    } else if (path == kHeads) {
+      const auto told = json::decode<api::ChainHeads>(body, json::Unknown::kRefuse);
+      EXPECT_TRUE(told);
+      for (const auto& head : told->heads) heads.push_back(head);
     } else {
       const auto batch = json::decode<api::AuditBatch>(body, json::Unknown::kRefuse);
       EXPECT_TRUE(batch);

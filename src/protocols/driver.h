@@ -28,6 +28,18 @@ class Driver {
   virtual net::Task<Result<>> serve(std::unique_ptr<net::Stream> client) = 0;
 };
 
+// Beside a session whose bytes the agent only copies, so that it can put the last word in: when the way to the egress
+// has broken, nobody else can tell the client why. One session; on its thread.
+class Onlooker {
+ public:
+  virtual ~Onlooker() = default;
+  // What the client has been given by the other side, every byte once and in order, in pieces cut anywhere.
+  virtual void passed(ByteView bytes) = 0;
+  // Tells the client in its own protocol why its session ends, if a message can follow what has been passed; else
+  // nothing. Takes at most `limit`, and does not close the stream.
+  virtual net::Task<> say_why(net::Stream& client, Error why, std::string trace, std::chrono::milliseconds limit) = 0;
+};
+
 using Settings = std::map<std::string, std::string>;
 
 // What a probe signs in to: the resource as a lease would tell it.
@@ -37,6 +49,7 @@ struct Target {
   Settings settings;
   std::string username;
   Secret password;
+  Secret tls_key;  // PEM, of the certificate in the settings; empty: none
 };
 // Connects to one of the target's hosts, plain TCP.
 using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>(std::size_t host)>;
@@ -54,6 +67,9 @@ struct Protocol {
   // egress.
   net::Task<> (*refuse)(std::unique_ptr<net::Stream> client, Error why, std::string trace,
                         std::chrono::milliseconds limit);
+  // For the agent, with the first bytes that the client has sent. None: clients of this protocol can be told nothing
+  // once their session runs.
+  std::unique_ptr<Onlooker> (*look_on)(ByteView first);
   // Whether the resource can be used: dials, signs in as serve() would, asks for one cheap round trip and leaves in
   // good order. No session, and nothing on record. The caller sets the deadline over all of it; `limit` is that of each
   // handshake. Errors bear Hop::kResource, and a reason from this vocabulary where it fits: connection_refused,

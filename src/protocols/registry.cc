@@ -16,6 +16,7 @@ constexpr std::array<Protocol, 2> kProtocols = {{
      .check = tcp::check,
      .make = tcp::make,
      .refuse = tcp::refuse,
+     .look_on = tcp::look_on,
      .probe = tcp::probe,
      .setting_names = tcp::kSettingNames},
     {.name = "postgres",
@@ -24,6 +25,7 @@ constexpr std::array<Protocol, 2> kProtocols = {{
      .check = postgres::check,
      .make = postgres::make,
      .refuse = postgres::refuse,
+     .look_on = postgres::look_on,
      .probe = postgres::probe,
      .setting_names = postgres::kSettingNames},
 }};

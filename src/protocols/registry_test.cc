@@ -16,6 +16,7 @@ TEST(Registry, EveryRowIsWhole) {
     EXPECT_TRUE(names.insert(protocol.name).second) << protocol.name << " twice";
     EXPECT_NE(protocol.check, nullptr) << protocol.name;
     EXPECT_NE(protocol.refuse, nullptr) << protocol.name;
+    EXPECT_NE(protocol.look_on, nullptr) << protocol.name;
     EXPECT_NE(protocol.probe, nullptr) << protocol.name;
     EXPECT_NE(protocol.make, nullptr) << protocol.name;
     testing::FakeSession session;

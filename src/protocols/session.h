@@ -31,6 +31,7 @@ struct Granted {
   std::map<std::string, std::string> settings;
   std::string username;
   Secret password;
+  Secret tls_key;  // PEM, of the certificate in the settings; empty: none
 };
 
 // A way to cancel what a session is doing, from another connection of the same client (PostgreSQL CancelRequest, MySQL
@@ -54,6 +55,9 @@ class Session {
 
   // Connects to granted().hosts[host], within the node's limit; plain TCP. Errors bear Hop::kResource.
   virtual net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) = 0;
+
+  // The resource has let this session in: told at once, before any traffic.
+  virtual void let_in() {}
 
   // What drivers have worked out from this lease's credential; for the life of the lease.
   virtual DerivedKeys& derived_keys() = 0;

@@ -1,9 +1,7 @@
 #include "store/audit_append.h"
 
 #include <algorithm>
-#include <tuple>
 
-#include "base/json.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -18,73 +16,78 @@ Result<api::AuditAcknowledged> Appending::run(const std::vector<AuditEntry>& ent
   number_ = static_cast<std::uint64_t>(integer_in(state[0]));
   api::AuditAcknowledged acknowledged;
   for (const auto& entry : entries) {
-    const api::AuditRecord& record = entry.record;
-    PL_TRY(const bool added, insert(entry));
+    PL_TRY(Touched* const touched, find(entry.facts));
+    PL_TRY(const bool added, insert(entry, touched->row.id));
     if (!added) {
       ++acknowledged.known;
       continue;
     }
     ++acknowledged.stored;
-    PL_TRY(Touched* const touched, find(record));
-    apply(record, *touched);
+    apply(entry.facts, *touched);
   }
-  for (auto& [session, touched] : sessions_) {
-    if (touched.renamed) PL_CHECK(renumber_queries(session));
-    Cells cells = to_cells(touched.row);
-    std::string sql = insert_into<SessionRow>("sessions");
-    if (touched.stored) {
-      sql = update<SessionRow>("sessions", "node = :old_node AND session = :old_session");
-      cells.push_back(text(node_));
-      cells.push_back(text(session));
-    }
-    PL_CHECK(database_.run(sql, cells));
-  }
+  for (auto& [session, touched] : sessions_) PL_CHECK(write(touched));
   if (acknowledged.stored > 0) PL_CHECK(database_.run("UPDATE state SET number = :number", {integer(number_)}));
   return acknowledged;
 }
 
+// Mostly only queries have come: then the indexes by all the rest are left alone.
+Result<> Appending::write(const Touched& touched) {
+  const SessionRow& row = touched.row;
+  if (touched.renamed) PL_CHECK(renumber_queries(row.id));
+  if (!touched.stored) {
+    PL_CHECK(database_.run(insert_into<SessionRow>("sessions"), to_cells(row)));
+  } else if (touched.changed) {
+    Cells cells = to_cells(row);
+    cells.push_back(integer(row.id));
+    PL_CHECK(database_.run(update<SessionRow>("sessions", "id = :old_id"), cells));
+  } else if (touched.queries != row.queries) {
+    PL_CHECK(database_.run("UPDATE sessions SET queries = :queries WHERE id = :id",
+                           {integer(row.queries), integer(row.id)}));
+  }
+  return {};
+}
+
 // False when the record is there already.
-Result<bool> Appending::insert(const AuditEntry& entry) {
-  const api::AuditRecord& record = entry.record;
-  RecordRow row{.number = number_ + 1,
-                .node = node_,
-                .session = record.session,
-                .sequence = record.sequence,
-                .kind = record.kind,
-                .time = record.time,
-                .record = entry.chained.record,
-                .chain = entry.chain,
-                .place = entry.chained.number,
-                .hash = entry.chained.hash};
-  if (row.record.empty()) row.record = json::encode(record);
+Result<bool> Appending::insert(const AuditEntry& entry, std::uint64_t owner) {
+  const api::RecordFacts& record = entry.facts;
+  PL_TRY(const std::uint64_t chain, chain_number(entry.chain));
   PL_TRY(const auto rows,
-         database_.run(insert_into<RecordRow>("records") + " ON CONFLICT (node, session, sequence) DO NOTHING",
-                       to_cells(row)));
+         database_.run(
+             "INSERT INTO records (number, owner, sequence, kind, time, record, chain, place, hash) VALUES"
+             " (:number, :owner, :sequence, :kind, :time, :record, :chain, :place, :hash)"
+             " ON CONFLICT (owner, sequence) DO NOTHING",
+             {integer(number_ + 1), integer(owner), integer(record.sequence), text(record.kind), to_cell(record.time),
+              text(entry.record), integer(chain), integer(entry.number), text(entry.hash)}));
   if (rows == 0) return false;
   ++number_;
-  if (record.begun) PL_CHECK(begun_is_over(record));
+  if (record.begun) PL_CHECK(begun_is_over(record, owner));
   return true;
 }
 
 // The query is listed by its outcome from now on.
-Result<> Appending::begun_is_over(const api::AuditRecord& query) {
+Result<> Appending::begun_is_over(const api::RecordFacts& query, std::uint64_t owner) {
   PL_CHECK(
-      database_.run("UPDATE records SET kind = 'query.over' WHERE node = :node AND session = :session AND"
-                    " sequence = :sequence AND kind = 'query.begun'",
-                    {text(node_), text(query.session), integer(*query.begun)}));
+      database_.run("UPDATE records SET kind = 'query.over' WHERE owner = :owner AND sequence = :sequence AND"
+                    " kind = 'query.begun'",
+                    {integer(owner), integer(*query.begun)}));
   return {};
 }
 
-Result<> Appending::add_chain(const std::string& chain) {
+Result<std::uint64_t> Appending::chain_number(const std::string& chain) {
+  if (chain.empty()) return 0;
+  if (const auto found = chains_.find(chain); found != chains_.end()) return found->second;
   PL_CHECK(
       database_.run("INSERT INTO chains (number, node, chain) SELECT COALESCE(MAX(number), 0) + 1, :node, :chain"
                     " FROM chains WHERE true ON CONFLICT (node, chain) DO NOTHING",
                     {text(node_), text(chain)}));
-  return {};
+  PL_TRY(const auto row, database_.select_one("SELECT number FROM chains WHERE node = :node AND chain = :chain",
+                                              {text(node_), text(chain)}, "i"));
+  return chains_.emplace(chain, static_cast<std::uint64_t>(integer_in(row[0]))).first->second;
 }
 
 // Of those that come within a minute the last is kept: it says all that the ones before say.
 Result<> Appending::add_head(const api::ChainHead& head) {
+  PL_CHECK(chain_number(head.chain));
   std::vector<HeadRow> newest;
   PL_CHECK(database_.select("SELECT " + column_list<HeadRow>() +
                                 " FROM heads WHERE node = :node AND chain = :chain ORDER BY place DESC LIMIT 2",
@@ -103,7 +106,7 @@ Result<> Appending::add_head(const api::ChainHead& head) {
   return {};
 }
 
-Result<Appending::Touched*> Appending::find(const api::AuditRecord& record) {
+Result<Appending::Touched*> Appending::find(const api::RecordFacts& record) {
   if (const auto it = sessions_.find(record.session); it != sessions_.end()) return &it->second;
   Touched touched;
   auto row = database_.select_one(
@@ -112,8 +115,9 @@ Result<Appending::Touched*> Appending::find(const api::AuditRecord& record) {
   if (row) {
     PL_TRY(touched.row, from_cells<SessionRow>(*row));
     touched.stored = true;
+    touched.queries = touched.row.queries;
   } else if (row.error().code == Code::kNotFound) {
-    touched.row.number = ++number_;
+    touched.row.id = touched.row.number = ++number_;
     touched.row.node = node_;
     touched.row.session = record.session;
     touched.row.started = record.time;
@@ -123,48 +127,51 @@ Result<Appending::Touched*> Appending::find(const api::AuditRecord& record) {
   return &sessions_.emplace(record.session, std::move(touched)).first->second;
 }
 
-void Appending::apply(const api::AuditRecord& record, Touched& touched) {
+void Appending::apply(const api::RecordFacts& record, Touched& touched) {
   SessionRow& row = touched.row;
   const bool start = record.kind == "session.started";
-  const auto identity = [&] { return std::tie(row.account, row.email, row.resource, row.resource_name); };
-  const std::tuple<std::string, std::string, std::string, std::string> before = identity();
   // The start is what counts; other records only fill gaps.
-  const auto take = [&](std::string& member, const std::optional<std::string>& value) {
-    if (value && (start || member.empty())) member = *value;
+  const auto take = [&](std::string& member, const std::string& value) {
+    if (value.empty() || !(start || member.empty()) || member == value) return false;
+    member = value;
+    touched.changed = true;
+    return true;
   };
-  take(row.account, record.account);
-  take(row.email, record.email);
+  // What queries are found by.
+  for (const bool taken : {take(row.account, record.account), take(row.email, record.email),
+                           take(row.resource, record.resource), take(row.resource_name, record.resource_name)})
+    touched.renamed = touched.renamed || (taken && row.queries > 0);
   take(row.device, record.device);
-  take(row.resource, record.resource);
-  take(row.resource_name, record.resource_name);
   take(row.type, record.type);
   take(row.client, record.client);
-  if (start || row.trace.empty()) row.trace = record.trace;
-  if (row.queries > 0 && identity() != before) touched.renamed = true;
+  if (start || row.trace.empty()) take(row.trace, record.trace);
   if (record.kind == "query") ++row.queries;
   if (start) {
     row.start_known = true;
     row.started = record.time;
     row.number = ++number_;
-  } else if (!row.start_known) {
-    row.started = std::min(row.started, record.time);
+    touched.changed = true;
+  } else if (!row.start_known && record.time < row.started) {
+    row.started = record.time;
+    touched.changed = true;
   }
   if (record.kind == "session.ended") {
     row.ended = record.time;
     row.reason = record.reason;
-    row.bytes_in = record.bytes_in.value_or(0);
-    row.bytes_out = record.bytes_out.value_or(0);
+    row.bytes_in = record.bytes_in;
+    row.bytes_out = record.bytes_out;
     row.number = ++number_;
+    touched.changed = true;
   }
 }
 
 // A follower by account has passed these without seeing them.
-Result<> Appending::renumber_queries(const std::string& session) {
+Result<> Appending::renumber_queries(std::uint64_t owner) {
   std::vector<std::uint64_t> numbers;
   PL_CHECK(
-      database_.select("SELECT number FROM records WHERE node = :node AND session = :session AND kind IN ('query', "
-                       "'query.begun') ORDER BY number",
-                       {text(node_), text(session)}, "i", [&](Cells& row) {
+      database_.select("SELECT number FROM records WHERE owner = :owner AND kind IN ('query', 'query.begun')"
+                       " ORDER BY number",
+                       {integer(owner)}, "i", [&](Cells& row) {
                          numbers.push_back(static_cast<std::uint64_t>(integer_in(row[0])));
                          return true;
                        }));

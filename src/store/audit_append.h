@@ -16,26 +16,30 @@ class Appending {
  public:
   Appending(Database& database, std::string_view node) : database_(database), node_(node) {}
   Result<api::AuditAcknowledged> run(const std::vector<AuditEntry>& entries);
-  // Notes that there is a chain of this name.
-  Result<> add_chain(const std::string& chain);
   Result<> add_head(const api::ChainHead& head);
 
  private:
   struct Touched {
     SessionRow row;
-    bool stored = false;   // has a row in the table
-    bool renamed = false;  // a late start changed what its queries are found by
+    bool stored = false;        // has a row in the table
+    std::uint64_t queries = 0;  // that this has, if there is one
+    bool changed = false;       // in more than that
+    bool renamed = false;       // a late start changed what its queries are found by
   };
-  Result<bool> insert(const AuditEntry& entry);
-  Result<> begun_is_over(const api::AuditRecord& query);
-  Result<Touched*> find(const api::AuditRecord& record);
-  void apply(const api::AuditRecord& record, Touched& touched);
-  Result<> renumber_queries(const std::string& session);
+  Result<bool> insert(const AuditEntry& entry, std::uint64_t owner);
+  Result<> begun_is_over(const api::RecordFacts& query, std::uint64_t owner);
+  Result<Touched*> find(const api::RecordFacts& record);
+  void apply(const api::RecordFacts& record, Touched& touched);
+  Result<> write(const Touched& touched);
+  Result<> renumber_queries(std::uint64_t owner);
+  // The number of the chain of this name, which it gets with its first record or head; 0 for no name.
+  Result<std::uint64_t> chain_number(const std::string& chain);
 
   Database& database_;
   std::string node_;
   std::uint64_t number_ = 0;  // the last one given
   std::map<std::string, Touched> sessions_;
+  std::map<std::string, std::uint64_t> chains_;
 };
 
 }  // namespace portolan::store

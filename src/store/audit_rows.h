@@ -12,6 +12,7 @@ namespace portolan::store {
 
 // A row of the table `sessions`.
 struct SessionRow {
+  std::uint64_t id = 0;  // for good
   std::uint64_t number = 0;
   std::string node;
   std::string session;
@@ -32,23 +33,8 @@ struct SessionRow {
   std::uint64_t bytes_out = 0;
 };
 BOOST_DESCRIBE_STRUCT(SessionRow, (),
-                      (number, node, session, start_known, account, email, device, resource, resource_name, type,
+                      (id, number, node, session, start_known, account, email, device, resource, resource_name, type,
                        client, trace, started, ended, reason, queries, bytes_in, bytes_out))
-
-// A row of the table `records`.
-struct RecordRow {
-  std::uint64_t number = 0;
-  std::string node;
-  std::string session;
-  std::uint64_t sequence = 0;
-  std::string kind;
-  WallTime time{};
-  std::string record;
-  std::string chain;  // empty: it came without one
-  std::uint64_t place = 0;
-  std::string hash;
-};
-BOOST_DESCRIBE_STRUCT(RecordRow, (), (number, node, session, sequence, kind, time, record, chain, place, hash))
 
 // A row of the table `heads`.
 struct HeadRow {

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <iterator>
 #include <mutex>
-#include <set>
 
 #include "base/json.h"
 #include "store/audit_append.h"
@@ -11,13 +10,15 @@
 #include "store/database.h"
 #include "store/migrations/audit_001_initial.h"
 #include "store/migrations/audit_002_chains.h"
+#include "store/migrations/audit_003_numbers.h"
 #include "store/rows.h"
 
 namespace portolan::store {
 namespace {
 
 constexpr Migration kMigrations[] = {{1, "audit: initial", migrations::kAudit001},
-                                     {2, "audit: chains", migrations::kAudit002}};
+                                     {2, "audit: chains", migrations::kAudit002},
+                                     {3, "audit: numbers", migrations::kAudit003}};
 // A query's text may be long; a page of them must still fit into memory.
 constexpr std::size_t kMostRecordBytes = 16 * 1024 * 1024;
 constexpr std::size_t kMostChainBytes = 2 * 1024 * 1024;  // of one page: clients take 8 MiB, and JSON in JSON grows
@@ -127,7 +128,7 @@ Result<std::unique_ptr<AuditStore>> AuditStore::open(const std::filesystem::path
 
 Result<api::AuditAcknowledged> AuditStore::append(std::string_view node, const std::vector<api::AuditRecord>& records) {
   std::vector<AuditEntry> entries;
-  for (const auto& record : records) entries.push_back({record, {}, {}});
+  for (const auto& record : records) entries.push_back({api::facts_of(record), json::encode(record)});
   return append(node, entries, {});
 }
 
@@ -138,11 +139,6 @@ Result<api::AuditAcknowledged> AuditStore::append(std::string_view node, const s
   PL_CHECK(impl_->writer->transaction(Database::Access::kWrite, [&]() -> Result<> {
     Appending appending(*impl_->writer, node);
     PL_TRY(acknowledged, appending.run(entries));
-    std::set<std::string> chains;
-    for (const auto& entry : entries) chains.insert(entry.chain);
-    for (const auto& head : heads) chains.insert(head.chain);
-    chains.erase("");
-    for (const auto& chain : chains) PL_CHECK(appending.add_chain(chain));
     for (const auto& head : heads) PL_CHECK(appending.add_head(head));
     return {};
   }));
@@ -197,10 +193,10 @@ Result<Listed<api::SessionEntry>> AuditStore::sessions(const AuditFilter& filter
 Result<Listed<api::AuditRecord>> AuditStore::queries(const AuditFilter& filter, Part part) {
   const Conditions conditions(filter, part, "r.number", "r.time");
   return impl_->list<api::AuditRecord>(
-      "SELECT r.number, r.record, r.session, r.sequence, r.time, r.node, s.account, s.email, s.device, s.resource, "
+      "SELECT r.number, r.record, s.session, r.sequence, r.time, s.node, s.account, s.email, s.device, s.resource, "
       "s.resource_name, s.type,"
       " s.client, s.trace FROM (SELECT * FROM records WHERE kind IN ('query', 'query.begun')) r"
-      " JOIN sessions s ON s.node = r.node AND s.session = r.session",
+      " JOIN sessions s ON s.id = r.owner",
       conditions, part, "ittiittttttttt", [](Cells& row) -> Result<api::AuditRecord> { return to_record(row); });
 }
 
@@ -218,10 +214,12 @@ Result<std::vector<api::ChainView>> AuditStore::chains() {
     return true;
   };
   PL_CHECK(impl_->reader->select(
-      "SELECT node, chain, 0, 0, COUNT(*) FROM records WHERE chain = '' GROUP BY node, chain", {}, "ttiii", add));
+      "SELECT s.node, '', 0, 0, COUNT(*) FROM records r JOIN sessions s ON s.id = r.owner WHERE r.chain = 0"
+      " GROUP BY s.node",
+      {}, "ttiii", add));
   PL_CHECK(
       impl_->reader->select("SELECT c.node, c.chain, MIN(r.place), MAX(r.place), COUNT(r.place) FROM chains c"
-                            " LEFT JOIN records r ON r.node = c.node AND r.chain = c.chain"
+                            " LEFT JOIN records r ON r.chain = c.number"
                             " GROUP BY c.number, c.node, c.chain ORDER BY c.number",
                             {}, "ttiii", add));
   return out;
@@ -234,7 +232,8 @@ Result<Listed<api::ChainedRecord>> AuditStore::chain(const std::string& node, co
   listed.cursor = after;
   std::size_t bytes = 0;
   PL_CHECK(impl_->reader->select(
-      "SELECT place, hash, record FROM records WHERE node = :node AND chain = :chain AND place > :after"
+      "SELECT place, hash, record FROM records WHERE chain = (SELECT number FROM chains WHERE node = :node AND chain"
+      " = :chain) AND place > :after"
       " ORDER BY place, number LIMIT :row_limit",
       {text(node), text(chain), integer(after), integer(limit + 1)}, "itt", [&](Cells& row) {
         const auto place = static_cast<std::uint64_t>(integer_in(row[0]));

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api/audit.h"
+#include "api/record_facts.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "store/directory_store.h"
@@ -34,9 +35,11 @@ struct AuditFilter {
 
 // A record as it came: with its place in its node's chain, if the node knows chains.
 struct AuditEntry {
-  api::AuditRecord record;
-  std::string chain;
-  api::ChainedRecord chained;  // its text is what `record` was read from
+  api::RecordFacts facts;
+  std::string record;  // the JSON that they were read from
+  std::string chain = {};
+  std::uint64_t number = 0;
+  std::string hash = {};
 };
 
 class AuditStore {

@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "base/json.h"
+#include "store/migrations/audit_001_initial.h"
+#include "store/migrations/audit_002_chains.h"
 #include "store/test_folder.h"
 
 namespace portolan::store {
@@ -285,7 +287,8 @@ TEST_F(AuditStoreTest, AFailingBatchLeavesNothing) {
   append({started("s-1", "ann", "billing")});
   // A trigger stands for whatever goes wrong in the middle.
   static constexpr std::string_view kNone[] = {"SELECT 1"};
-  static constexpr Migration kAudit[] = {{1, "audit: initial", kNone}, {2, "audit: chains", kNone}};
+  static constexpr Migration kAudit[] = {
+      {1, "audit: initial", kNone}, {2, "audit: chains", kNone}, {3, "audit: numbers", kNone}};
   auto same = *Database::open(path_, "other", kAudit, std::chrono::milliseconds(10));
   ASSERT_TRUE(same->run(
       "CREATE TRIGGER trap BEFORE INSERT ON records WHEN NEW.sequence = 3 BEGIN SELECT RAISE(ABORT, 'trap'); END"));
@@ -330,7 +333,7 @@ TEST_F(AuditStoreTest, AThousandRecords) {
 AuditEntry chained(AuditRecord record, std::uint64_t number, std::string chain = "c-1") {
   std::string text = json::encode(record);
   text.insert(1, " ");  // not as we would write it
-  return {std::move(record), std::move(chain), {number, std::string(64, 'a'), std::move(text)}};
+  return {api::facts_of(record), std::move(text), std::move(chain), number, std::string(64, 'a')};
 }
 
 TEST_F(AuditStoreTest, ChainedRecordsAreKeptByteForByte) {
@@ -347,13 +350,54 @@ TEST_F(AuditStoreTest, ChainedRecordsAreKeptByteForByte) {
   ASSERT_TRUE(first);
   ASSERT_EQ(first->items.size(), 3U);
   EXPECT_TRUE(first->more);
-  EXPECT_EQ(first->items[1].record, entries[1].chained.record);
+  EXPECT_EQ(first->items[1].record, entries[1].record);
   EXPECT_EQ(first->items[1].hash, std::string(64, 'a'));
   const auto rest = store_->chain("n-1", "c-1", first->cursor, 3);
   ASSERT_EQ(rest->items.size(), 1U);
   EXPECT_EQ(rest->items[0].number, 4U);
   EXPECT_FALSE(rest->more);
   EXPECT_TRUE(store_->chain("n-2", "c-1", 0, 3)->items.empty());
+}
+
+// What the form before held is found as before, goes on, and is not taken twice.
+TEST_F(AuditStoreTest, TakesOverTheFormBefore) {
+  path_ = folder_ / "before.db";
+  {
+    static constexpr Migration kBefore[] = {{1, "audit: initial", migrations::kAudit001},
+                                            {2, "audit: chains", migrations::kAudit002}};
+    auto before = *Database::open(path_, "audit database", kBefore, std::chrono::milliseconds(50));
+    ASSERT_TRUE(before->run("UPDATE state SET number = 40"));
+    ASSERT_TRUE(before->run("INSERT INTO chains VALUES (1, 'n-1', 'c-1'), (2, 'n-2', 'c-1')"));
+    std::uint64_t number = 10;
+    for (const char* node : {"n-1", "n-2"}) {
+      ASSERT_TRUE(before->run(
+          "INSERT INTO sessions VALUES (:number, :node, 's-1', 1, :account, 'e', 'd', 'r', 'billing', 't', 'c',"
+          " 'tr', 1, NULL, NULL, 2, 0, 0)",
+          {integer(number), text(node), text(std::string("a-") + node)}));
+      for (std::uint64_t i = 2; i <= 3; ++i)
+        ASSERT_TRUE(
+            before->run("INSERT INTO records VALUES (:number, :node, 's-1', :sequence, 'query', 5, :record, :chain,"
+                        " :place, 'hash')",
+                        {integer(++number), text(node), integer(i), text(json::encode(query("s-1", i))),
+                         text(i == 2 ? "" : "c-1"), integer(i == 2 ? 0 : 7)}));
+      ++number;
+    }
+  }
+  open();
+  EXPECT_THAT(queries({.account = "a-n-1"}), ElementsAre("s-1/2", "s-1/3"));
+  EXPECT_THAT(queries({}), ElementsAre("s-1/2", "s-1/3", "s-1/2", "s-1/3"));
+  EXPECT_EQ(append({query("s-1", 3), query("s-1", 4), ended("s-1", 5)}), Counts(2, 1));
+  EXPECT_THAT(queries({.account = "a-n-1"}), ElementsAre("s-1/2", "s-1/3", "s-1/4"));
+  EXPECT_EQ(store_->sessions({.account = "a-n-1"}, {})->items.at(0).queries, 3U);
+  EXPECT_EQ(store_->sessions({.account = "a-n-2"}, {})->items.at(0).queries, 2U);
+  ASSERT_TRUE(store_->append("n-2", {chained(query("s-1", 4), 8)}, {}));
+  const auto chain = store_->chain("n-2", "c-1", 0, 10);
+  ASSERT_EQ(chain->items.size(), 2U);
+  EXPECT_EQ(chain->items[0].number, 7U);
+  EXPECT_EQ(chain->items[0].record, json::encode(query("s-1", 3)));
+  EXPECT_EQ(chain->items[1].number, 8U);
+  EXPECT_EQ(store_->chain("n-1", "c-1", 0, 10)->items.size(), 1U);
+  EXPECT_EQ(store_->chains()->size(), 4U) << "of each node its chain, and what has none";
 }
 
 TEST_F(AuditStoreTest, ChainsAreListedAndWhatHasNone) {

@@ -42,7 +42,8 @@ std::string shown(const Cell& cell) {
 }
 
 // Hashes and sealed secrets are of no use to a reader of activities, and of some to a thief.
-constexpr std::string_view kSecretMembers[] = {"password_hash", "sealed_password", "token_hash", "sealed_key"};
+constexpr std::string_view kSecretMembers[] = {"password_hash", "sealed_password", "sealed_tls_key", "token_hash",
+                                               "sealed_key"};
 
 template <class Object>
 std::string without_secrets(const Object& object, const Object* before) {

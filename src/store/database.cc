@@ -1,8 +1,7 @@
 #include "store/database.h"
 
 #include <fcntl.h>
-#include <soci/soci.h>
-#include <soci/sqlite3/soci-sqlite3.h>
+#include <sqlite3.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,8 @@
 
 namespace portolan::store {
 namespace {
+
+constexpr int kLongLog = 1000;  // pages; SQLite's own measure
 
 Error translate(const std::string& name, int result, const std::string& message) {
   const auto error = [&](Code code, const std::string& text) { return Error{code, name + ": " + text}; };
@@ -31,26 +32,6 @@ Error translate(const std::string& name, int result, const std::string& message)
     case SQLITE_IOERR: return error(Code::kIo, "reading or writing failed: " + message);
     case SQLITE_CONSTRAINT: return error(Code::kConflict, message);
     default: return error(Code::kInternal, message);
-  }
-}
-
-// SOCI begins messages with the name of its function.
-std::string without_origin(const std::string& message) {
-  constexpr std::string_view kOrigin = "sqlite3_statement_backend::";
-  const auto colon = message.find(": ");
-  return message.starts_with(kOrigin) && colon != std::string::npos ? message.substr(colon + 2) : message;
-}
-
-template <class Body>
-auto guarded(const std::string& name, Body&& body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const soci::sqlite3_soci_error& error) {
-    return std::unexpected(translate(name, error.result() & 0xff, without_origin(error.get_error_message())));
-  } catch (const soci::soci_error& error) {
-    return fail(Code::kInternal, name + ": " + error.get_error_message());
-  } catch (const std::exception& error) {
-    return fail(Code::kInternal, name + ": " + error.what());
   }
 }
 
@@ -74,57 +55,69 @@ Result<> make_private(const std::filesystem::path& path, const std::string& name
 // The stores know some dozens that are run again and again, with other values.
 constexpr std::size_t kCompiledLimit = 100;
 
-// What SOCI reads results into.
-struct Slot {
-  long long integer = 0;
-  std::string text;
-  soci::indicator indicator = soci::i_ok;
-};
-// What SOCI is given for NULL.
-struct Null {
-  std::string text;
-  soci::indicator indicator = soci::i_null;
-};
-
-// Binds by reference: everything passed outlives the statement's execution.
-void attach(soci::statement& statement, const Cells& values, Null& null, std::vector<Slot>& slots,
-            std::string_view columns) {
-  slots.resize(columns.size());
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (columns[i] == 'i') {
-      statement.exchange(soci::into(slots[i].integer, slots[i].indicator));
-    } else {
-      statement.exchange(soci::into(slots[i].text, slots[i].indicator));
-    }
-  }
-  for (const Cell& value : values) {
-    if (const auto* number = std::get_if<long long>(&value)) {
-      statement.exchange(soci::use(*number));
-    } else if (const auto* string = std::get_if<std::string>(&value)) {
-      statement.exchange(soci::use(*string));
-    } else {
-      statement.exchange(soci::use(null.text, null.indicator));
-    }
-  }
+int bind(sqlite3_stmt* statement, int at, const Cell& value) {
+  if (const auto* number = std::get_if<long long>(&value)) return sqlite3_bind_int64(statement, at, *number);
+  if (const auto* string = std::get_if<std::string>(&value))
+    return sqlite3_bind_text64(statement, at, string->data(), string->size(), SQLITE_STATIC, SQLITE_UTF8);
+  return sqlite3_bind_null(statement, at);
 }
 
-Cells take_row(std::vector<Slot>& slots, std::string_view columns) {
-  Cells row(columns.size());
-  for (std::size_t i = 0; i < columns.size(); ++i) {
-    if (slots[i].indicator == soci::i_null) continue;
-    if (columns[i] == 'i') {
-      row[i] = slots[i].integer;
+void take_row(sqlite3_stmt* statement, std::string_view columns, Cells& row) {
+  row.assign(columns.size(), {});
+  for (int i = 0; i < static_cast<int>(columns.size()); ++i) {
+    if (sqlite3_column_type(statement, i) == SQLITE_NULL) continue;
+    Cell& cell = row[static_cast<std::size_t>(i)];
+    if (columns[static_cast<std::size_t>(i)] == 'i') {
+      cell = static_cast<long long>(sqlite3_column_int64(statement, i));
     } else {
-      row[i] = std::exchange(slots[i].text, {});
+      const auto* begin = reinterpret_cast<const char*>(sqlite3_column_text(statement, i));
+      cell.emplace<std::string>(begin == nullptr ? "" : begin,
+                                static_cast<std::size_t>(sqlite3_column_bytes(statement, i)));
     }
   }
-  return row;
 }
 
 }  // namespace
 
-Database::Database(std::unique_ptr<soci::session> session, std::string name)
-    : session_(std::move(session)), name_(std::move(name)) {}
+void Database::Close::operator()(sqlite3* native) const { sqlite3_close(native); }
+void Database::Close::operator()(sqlite3_stmt* native) const { sqlite3_finalize(native); }
+
+// A statement with its values, which outlive this, while it runs. Goes back to those that are kept.
+class Database::Use {
+ public:
+  Use(Database& database, std::string_view sql, Statement statement)
+      : database_(database), sql_(sql), statement_(std::move(statement)) {}
+  Use(const Use&) = delete;
+  Use& operator=(const Use&) = delete;
+  ~Use() {
+    sqlite3_reset(statement_.get());
+    sqlite3_clear_bindings(statement_.get());
+    database_.keep(sql_, std::move(statement_));
+  }
+
+  Result<> bind_all(const Cells& values) {
+    int at = 0;
+    for (const Cell& value : values)
+      if (const int result = bind(statement_.get(), ++at, value); result != SQLITE_OK) return database_.failure(result);
+    return {};
+  }
+  // Whether there is another row.
+  Result<bool> step() {
+    const int result = sqlite3_step(statement_.get());
+    if (result == SQLITE_ROW) return true;
+    if (result == SQLITE_DONE) return false;
+    return database_.failure(result);
+  }
+  sqlite3_stmt* native() const { return statement_.get(); }
+
+ private:
+  Database& database_;
+  std::string_view sql_;
+  Statement statement_;
+};
+
+Database::Database(std::unique_ptr<sqlite3, Close> native, std::string name)
+    : native_(std::move(native)), name_(std::move(name)) {}
 Database::~Database() = default;
 
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& path, std::string what,
@@ -133,15 +126,11 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& pa
   std::error_code ignored;
   const std::string full = std::filesystem::absolute(path, ignored).string();
   const std::string name = what + " " + full;
-  // SOCI reads its connect string up to the next quote.
-  if (full.find('"') != std::string::npos)
-    return fail(Code::kInvalid, name + ": the path must not contain a quotation mark");
   PL_CHECK(make_private(full, name));
-  auto session = guarded(name, [&]() -> Result<std::unique_ptr<soci::session>> {
-    return std::make_unique<soci::session>(soci::sqlite3, "db=\"" + full + "\"");
-  });
-  if (!session) return std::unexpected(std::move(session).error());
-  std::unique_ptr<Database> database(new Database(std::move(*session), name));
+  sqlite3* native = nullptr;
+  const int opened = sqlite3_open_v2(full.c_str(), &native, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  std::unique_ptr<Database> database(new Database(std::unique_ptr<sqlite3, Close>(native), name));
+  if (opened != SQLITE_OK) return database->failure(opened);
   PL_CHECK(database->configure(busy_timeout));
   PL_CHECK(database->migrate(migrations));
   return database;
@@ -184,51 +173,55 @@ Result<> Database::migrate(std::span<const Migration> migrations) {
   });
 }
 
-soci::statement& Database::compiled(std::string_view sql) {
-  if (const auto found = compiled_.find(sql); found != compiled_.end()) return *found->second;
+std::unexpected<Error> Database::failure(int result) const {
+  const char* message = native_ ? sqlite3_errmsg(native_.get()) : sqlite3_errstr(result);
+  return std::unexpected(translate(name_, result & 0xff, message));
+}
+
+Result<Database::Statement> Database::take(std::string_view sql) {
+  if (const auto found = compiled_.find(sql); found != compiled_.end() && found->second)
+    return std::exchange(found->second, nullptr);
+  sqlite3_stmt* made = nullptr;
+  const int result = sqlite3_prepare_v3(native_.get(), sql.data(), static_cast<int>(sql.size()),
+                                        SQLITE_PREPARE_PERSISTENT, &made, nullptr);
+  if (result != SQLITE_OK) return failure(result);
+  return Statement(made);
+}
+
+void Database::keep(std::string_view sql, Statement statement) {
+  const auto found = compiled_.find(sql);
+  if (found != compiled_.end()) {
+    found->second = std::move(statement);
+    return;
+  }
   if (compiled_.size() >= kCompiledLimit) compiled_.clear();
-  auto statement = std::make_unique<soci::statement>(*session_);
-  statement->alloc();
-  statement->prepare(std::string(sql));
-  return *compiled_.emplace(sql, std::move(statement)).first->second;
+  compiled_.emplace(sql, std::move(statement));
 }
 
 Result<std::uint64_t> Database::run(std::string_view sql, const Cells& values) {
-  auto ran = guarded(name_, [&]() -> Result<std::uint64_t> {
-    std::vector<Slot> none;
-    Null null;
-    soci::statement& statement = compiled(sql);
-    attach(statement, values, null, none, "");
-    statement.define_and_bind();
-    statement.execute(true);
-    const auto rows = static_cast<std::uint64_t>(std::max(0LL, statement.get_affected_rows()));
-    statement.bind_clean_up();
-    return rows;
-  });
-  // One that failed may stand in the midst of its work, or still refer to the values; and so may one that gives a row,
-  // as PRAGMA does.
-  if (!ran || values.empty())
-    if (const auto failed = compiled_.find(sql); failed != compiled_.end()) compiled_.erase(failed);
-  return ran;
+  PL_TRY(auto statement, take(sql));
+  Use use(*this, sql, std::move(statement));
+  PL_CHECK(use.bind_all(values));
+  const auto before = sqlite3_total_changes64(native_.get());
+  for (;;) {
+    PL_TRY(const bool row, use.step());
+    if (!row) break;  // PRAGMA gives some
+  }
+  return static_cast<std::uint64_t>(sqlite3_total_changes64(native_.get()) - before);
 }
 
 Result<> Database::select(std::string_view sql, const Cells& values, std::string_view columns,
                           const std::function<bool(Cells&)>& on_row) {
-  return guarded(name_, [&]() -> Result<> {
-    std::vector<Slot> slots;
-    Null null;
-    soci::statement statement(*session_);
-    attach(statement, values, null, slots, columns);
-    statement.alloc();
-    statement.prepare(std::string(sql));
-    statement.define_and_bind();
-    statement.execute(false);
-    while (statement.fetch()) {
-      Cells row = take_row(slots, columns);
-      if (!on_row(row)) break;
-    }
-    return {};
-  });
+  PL_TRY(auto statement, take(sql));
+  Use use(*this, sql, std::move(statement));
+  PL_CHECK(use.bind_all(values));
+  Cells row;
+  for (;;) {
+    PL_TRY(const bool found, use.step());
+    if (!found) return {};
+    take_row(use.native(), columns, row);
+    if (!on_row(row)) return {};
+  }
 }
 
 Result<Cells> Database::select_one(std::string_view sql, const Cells& values, std::string_view columns) {
@@ -254,6 +247,22 @@ Result<> Database::transaction(Access access, const std::function<Result<>()>& b
   PL_CHECK(run("COMMIT"));
   undo.database = nullptr;
   return {};
+}
+
+void Database::defer_checkpoints() {
+  // In the place of SQLite's own hook, which is what checkpoints by itself.
+  const auto note = [](void* pages, sqlite3*, const char*, int in_log) {
+    *static_cast<int*>(pages) = in_log;
+    return SQLITE_OK;
+  };
+  sqlite3_wal_hook(native_.get(), note, &log_pages_);
+}
+
+void Database::checkpoint() {
+  if (log_pages_ < kLongLog) return;
+  log_pages_ = 0;
+  // It waits for nobody. One that fails is made up for by a later one; what is in the log is safe.
+  static_cast<void>(select_one("PRAGMA wal_checkpoint(PASSIVE)", {}, "i"));
 }
 
 Result<> Database::scrub() {

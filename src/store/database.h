@@ -1,7 +1,9 @@
-// One connection to a SQLite file by SOCI, and the only place where SOCI's exceptions appear: they become Results here.
-// Internal to store/. Not thread-safe: the stores guard each connection with a mutex.
+// One connection to a SQLite file, and the only place that knows SQLite. Internal to store/. Not thread-safe: the
+// stores guard each connection with a mutex.
 //
-// Values are always bound, never pasted into SQL. Errors never repeat bound values (SOCI's what() does).
+// Values are always bound, never pasted into SQL. Errors never repeat bound values. Statements are compiled once and
+// kept, and values are bound where they stand: for a record that is put on disk, what a general layer over databases
+// adds (an object on the heap and a copy for each value) costs more than the database itself.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -17,10 +19,8 @@
 
 #include "base/result.h"
 
-namespace soci {
-class session;
-class statement;
-}  // namespace soci
+struct sqlite3;
+struct sqlite3_stmt;
 
 namespace portolan::store {
 
@@ -64,20 +64,35 @@ class Database {
   // a transaction that begins by reading and then wants to write could fail half-way.
   enum class Access { kRead, kWrite };
   Result<> transaction(Access access, const std::function<Result<>()>& body);
+  // From now on a commit leaves the write-ahead log to checkpoint(): writing a long one back to the file takes three
+  // syncs of the disk, for which whoever waits for that commit need not wait.
+  void defer_checkpoints();
+  // Writes the log back, as far as no reader needs it, if it has become long. It can be done again at any time.
+  void checkpoint();
   // Rewrites the file without its free pages, and empties the log: what was overwritten is nowhere in them afterwards.
   Result<> scrub();
 
  private:
-  Database(std::unique_ptr<soci::session> session, std::string name);
+  struct Close {
+    void operator()(sqlite3* native) const;
+    void operator()(sqlite3_stmt* native) const;
+  };
+  using Statement = std::unique_ptr<sqlite3_stmt, Close>;
+  class Use;
+
+  Database(std::unique_ptr<sqlite3, Close> native, std::string name);
   Result<> configure(std::chrono::milliseconds busy_timeout);
   Result<> migrate(std::span<const Migration> migrations);
+  std::unexpected<Error> failure(int result) const;
+  // The statement, compiled once however often it is run; taken out of those that are kept, since what it finds may
+  // lead to the same one again.
+  Result<Statement> take(std::string_view sql);
+  void keep(std::string_view sql, Statement statement);
 
-  // The statement, compiled once however often it is run.
-  soci::statement& compiled(std::string_view sql);
-
-  std::unique_ptr<soci::session> session_;
-  std::string name_;  // for messages
-  std::map<std::string, std::unique_ptr<soci::statement>, std::less<>> compiled_;
+  std::unique_ptr<sqlite3, Close> native_;
+  std::string name_;                                        // for messages
+  std::map<std::string, Statement, std::less<>> compiled_;  // ends before native_
+  int log_pages_ = 0;                                       // as of the last commit, once checkpoints are deferred
 };
 
 }  // namespace portolan::store

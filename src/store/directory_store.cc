@@ -12,6 +12,7 @@
 #include "store/migrations/directory_003_keys.h"
 #include "store/migrations/directory_004_kept_answers.h"
 #include "store/migrations/directory_005_names.h"
+#include "store/migrations/directory_006_tls_keys.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -23,7 +24,8 @@ constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDire
                                      {2, "directory: administration", migrations::kDirectory002},
                                      {3, "directory: keys", migrations::kDirectory003},
                                      {4, "directory: kept answers", migrations::kDirectory004},
-                                     {5, "directory: names in activities", migrations::kDirectory005}};
+                                     {5, "directory: names in activities", migrations::kDirectory005},
+                                     {6, "directory: keys of client certificates", migrations::kDirectory006}};
 
 struct State {
   std::string epoch;
@@ -107,6 +109,7 @@ DirectoryStore::~DirectoryStore() = default;
 Result<std::unique_ptr<DirectoryStore>> DirectoryStore::open(const std::filesystem::path& path, StoreOptions options) {
   PL_TRY(auto database, Database::open(path, "directory database", kMigrations, options.busy_timeout));
   PL_CHECK(prepare(*database));
+  database->defer_checkpoints();
   Snapshot snapshot;
   PL_CHECK(database->transaction(Database::Access::kRead, [&]() -> Result<> {
     PL_TRY(snapshot, load(*database));
@@ -164,6 +167,7 @@ Result<DirectoryStore::SnapshotPtr> DirectoryStore::change(std::string actor,
   const auto now = impl.snapshots.current();
   if (now != before)
     for (const auto& listener : impl.listeners) listener(now, touched);
+  impl.database->checkpoint();
   if (!done) return std::unexpected(done.error());
   return now;
 }

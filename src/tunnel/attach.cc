@@ -28,9 +28,9 @@ Error explain(AttachRefusal why) {
     case AttachRefusal::kStale: return {Code::kUnavailable, "a newer link has taken the place of this one"};
     case AttachRefusal::kLimit: return {Code::kLimit, "the egress node has too many connections of this account"};
     case AttachRefusal::kImpossible:
-      return {Code::kNotFound, "the egress node has lost what was under way", std::string(kPipeUnknown), Hop::kAgent};
+      return {Code::kIo, "the egress node has lost what was under way", std::string(kPipeUnknown), Hop::kAgent};
     default:
-      return {Code::kNotFound, "the egress node does not know this connection any more; it was restarted",
+      return {Code::kIo, "the egress node does not know this connection any more; it was restarted",
               std::string(kPipeUnknown), Hop::kAgent};
   }
 }

@@ -14,8 +14,9 @@ struct FreshLink {
   Bytes binding;                        // of this link
 };
 
-// The dialler: the pipe leaves the link that it has, and goes on over this one. Code::kNotFound if the acceptor does
-// not know the pipe, or another that no later attempt can help; else the pipe has no link now and another may do.
+// The dialler: the pipe leaves the link that it has, and goes on over this one. Its reason is kPipeUnknown if the
+// acceptor does not know the pipe, or another that no later attempt can help; else the pipe has no link now and another
+// may do.
 net::Task<Result<>> attach(std::shared_ptr<Pipe> pipe, FreshLink link, std::chrono::milliseconds limit);
 
 // The acceptor: what the dialler says.

@@ -188,7 +188,7 @@ net::Task<Result<>> resume_link(std::unique_ptr<net::Stream> path, std::shared_p
   const auto deadline = std::chrono::steady_clock::now() + limit;
   CO_TRY(auto made, co_await dial_fresh(std::move(path), std::move(tls), Purpose::kInner, kPipe, deadline));
   if ((made.link.agreed.features & kPipe) == 0)
-    co_return fail(Code::kNotFound, "the egress node has become one that cannot resume", std::string(kPipeUnknown));
+    co_return fail(Code::kIo, "the egress node has become one that cannot resume", std::string(kPipeUnknown));
   if (!pipe->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
   co_return co_await attach(std::move(pipe), std::move(made.fresh), left_until(deadline));
 }

@@ -307,7 +307,7 @@ void Pipe::on_timer() {
   const BootTime at = now();
   if (!end_.core.attached()) {
     if (at < end_.core.detached_since() + grace_) return arm();
-    return end(Error{Code::kUnavailable,
+    return end(Error{Code::kIo,
                      "the connection between the client and the egress node was interrupted for longer than " +
                          format_duration(grace_),
                      std::string(kPipeTimedOut), role_ == Role::kDialler ? Hop::kAgent : Hop::kEgress});

@@ -157,7 +157,7 @@ CO_TEST(Pipe, APeerThatHasForgottenItRefuses) {
   co_await world.cut();
   world.acceptor.mux.reset();
   const auto again = co_await world.link();
-  CO_ASSERT_ERROR(again, Code::kNotFound);
+  CO_ASSERT_ERROR(again, Code::kIo);
   EXPECT_EQ(again.error().reason, kPipeUnknown);
   co_await world.stop();
 }

@@ -133,7 +133,9 @@ Error from_refusal(int status, const net::http::Headers& headers) {
 }
 
 std::string to_farewell(const Error& error) {
-  return std::string(name_of(error.code)) + " " + std::string(shortened(error.message));
+  std::string words = std::string(name_of(error.code)) + " " + std::string(shortened(error.message));
+  if (is_reason(error.reason)) words += " (" + error.reason + ")";
+  return words;
 }
 
 Error from_farewell(ByteView text) {
@@ -143,7 +145,13 @@ Error from_farewell(ByteView text) {
   Error error{Code::kEof, "the peer closed the link", {}, Hop::kUnknown};
   if (space == std::string_view::npos || !is_code(code)) return error;
   error.code = code_from(code);
-  error.message += ": " + without_controls(line.substr(space + 1));
+  std::string_view said = line.substr(space + 1);
+  const std::size_t open = said.ends_with(')') ? said.rfind(" (") : said.npos;
+  if (open != said.npos && is_reason(said.substr(open + 2, said.size() - open - 3))) {
+    error.reason = said.substr(open + 2, said.size() - open - 3);
+    said = said.substr(0, open);
+  }
+  error.message = said.empty() ? std::string("the peer closed the link") : without_controls(said);
   return error;
 }
 

@@ -24,7 +24,7 @@ Refusal to_refusal(const Error& error);
 // code.
 Error from_refusal(int status, const net::http::Headers& headers);
 
-// The same in one line, for the debug data of a GOAWAY that ends a link: "code text".
+// The same in one line, for the debug data of a GOAWAY that ends a link: "code text (reason)".
 std::string to_farewell(const Error& error);
 Error from_farewell(ByteView text);
 

@@ -53,9 +53,16 @@ TEST(Refusal, DoesNotTrustThePeersText) {
 TEST(Refusal, OfALinkIsOneLine) {
   const std::string words = to_farewell(Error{Code::kDenied, "the account was disabled", {}, Hop::kUnknown});
   EXPECT_EQ(words, "denied the account was disabled");
+  const std::string stopping = to_farewell(Error{Code::kUnavailable, "gateway g1 is stopping", "node_stopping", {}});
+  EXPECT_EQ(stopping, "unavailable gateway g1 is stopping (node_stopping)");
+  EXPECT_EQ(from_farewell(as_bytes(stopping)).reason, "node_stopping");
+  EXPECT_EQ(from_farewell(as_bytes(stopping)).message, "gateway g1 is stopping");
+  EXPECT_EQ(from_farewell(as_bytes("io read (NOT a reason)")).message, "read (NOT a reason)");
+  EXPECT_EQ(from_farewell(as_bytes("io (only)")).message, "(only)");
+  EXPECT_EQ(from_farewell(as_bytes("io ")).message, "the peer closed the link");
   const Error back = from_farewell(as_bytes(words));
   EXPECT_EQ(back.code, Code::kDenied);
-  EXPECT_EQ(back.message, "the peer closed the link: the account was disabled");
+  EXPECT_EQ(back.message, "the account was disabled");
   EXPECT_EQ(from_farewell(as_bytes("something else")).code, Code::kEof);
   EXPECT_EQ(from_farewell(as_bytes("")).message, "the peer closed the link");
 }

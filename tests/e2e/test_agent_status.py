@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import harness
 import pytest
@@ -159,6 +160,36 @@ def test_an_ended_sign_in_is_exit_status_3(own):
         own.run("admin", "accounts", "delete", account["id"])
         wait_until(lambda: listed().returncode == 3, 10, "the sign-in has ended")
         assert "portolan login" in listed().stderr
+    finally:
+        agent.terminate()
+        agent.wait(timeout=10)
+
+
+def test_a_suspended_account_is_said_to_be_so(own):
+    home = own.data / "suspended-home"
+    password = own.data / "password"
+    password.write_text(own.ready["password"])
+    password.chmod(0o600)
+    environment = {**own.environment, "PORTOLAN_HOME": str(home), "NO_COLOR": "1"}
+    account = json.loads(own.run("admin", "accounts", "create", "eve@example.com", "--password-file", password, "--json").stdout)
+    control = own.ready["admin_url"].removeprefix("https://").rstrip("/")
+    login = ["login", control, "--email", "eve@example.com", "--ca-file", own.ready["ca_file"], "--password-file", password, "--no-agent"]
+    subprocess.run([own.program, *login], env=environment, check=True, capture_output=True, timeout=30)
+    run = lambda *words: subprocess.run([own.program, *words], env=environment, capture_output=True, text=True, timeout=30)
+    agent = subprocess.Popen([own.program, "agent", "--no-status-port"], env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: run("ls").returncode == 0, 10, "the agent runs")
+        own.run("admin", "accounts", "suspend", account["id"])
+        denied = wait_until(lambda: run("ls") if run("ls").returncode == 4 else None, 10, "ls says that the account is suspended")
+        assert "suspended; ask an admin" in denied.stderr
+        for _ in range(2):  # also when the watch has been tried again
+            text = run("status").stdout
+            assert 'account "eve@example.com" is suspended; ask an admin' in text and "down" not in text and "portolan login" not in text, text
+            status = json.loads(run("status", "--json").stdout)
+            assert status["control_state"] == "signed-out" and not status["signed_in"]
+            time.sleep(1)
+        own.run("admin", "accounts", "reinstate", account["id"])
+        wait_until(lambda: json.loads(run("status", "--json").stdout)["control_state"] == "up", 15, "it goes on when the account is back")
     finally:
         agent.terminate()
         agent.wait(timeout=10)

@@ -1,8 +1,13 @@
 """portolan admin apply: a file becomes the directory, whole or not at all."""
+import contextlib
 import json
 import os
 import re
+import shutil
+import socket
+import stat
 import subprocess
+import threading
 import time
 
 import harness
@@ -132,6 +137,105 @@ def test_a_file_reads_only_what_lies_beside_it(own, team, monkeypatch):
     assert directory(own) == before
     file.write_text(TEAM.replace("password_file: db.password", "password_env: PORTOLAN_OTHER"))
     assert "dry run" in apply(own, file, "--dry-run", "--trust").stderr
+
+
+def test_every_file_that_cannot_be_read_is_named(own, team):
+    team.write_text("resources:\n" + "".join(
+        f"  - name: apply-{i}\n    url: postgres://app@db.internal/x\n    password_file: missing-{i}\n" for i in range(3)) +
+        "    setting_files: {tls_ca: missing-ca.pem}\nroles:\n  - name: apply-broken\n    grants: [{resource: apply-0, until: someday}]\n")
+    refused = apply(own, team, "--dry-run", check=False)
+    assert refused.returncode == 1
+    lines = refused.stderr.splitlines()
+    for line, word in ((4, "missing-0"), (7, "missing-1"), (10, "missing-2"), (11, "missing-ca.pem"), (14, "someday")):
+        assert any(f"team.yaml:{line}:" in each and word in each for each in lines), (line, refused.stderr)
+    assert lines[-1].endswith("5 errors in it; nothing was changed"), refused.stderr
+
+
+def test_a_kept_password_goes_to_no_other_host(own, team):
+    apply(own, team)
+    before = directory(own)
+    moved = TEAM.replace("db.internal", "elsewhere.internal").replace("    password_file: db.password\n", "")
+    team.write_text(moved)
+    refused = apply(own, team, check=False)
+    assert refused.returncode == 1 and "db.internal:5432" in refused.stderr and "keep_password" in refused.stderr, refused.stderr
+    assert directory(own) == before
+    team.write_text(moved.replace("    tags:", "    keep_password: true\n    tags:"))
+    assert "host: db.internal → elsewhere.internal" in apply(own, team).stdout
+    assert "7 unchanged" in apply(own, team).stderr
+    refused = own.run("admin", "resources", "update", "apply-billing", "--host", "third.internal", check=False)
+    assert refused.returncode == 1 and "--keep-password" in refused.stderr, refused.stderr
+    own.run("admin", "resources", "update", "apply-billing", "--host", "db.internal", "--keep-password")
+
+
+class Cut:
+    """Between a client and the control plane, until the client has sent `after` bytes: then no answer comes back."""
+    def __init__(self, host, port, after):
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.port = self.server.getsockname()[1]
+        self.target, self.after = (host, port), after
+        self.sent, self.silent, self.ends = 0, threading.Event(), []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self.server.accept()
+            except OSError:
+                return
+            upstream = socket.create_connection(self.target)
+            self.ends += [client, upstream]
+            for pump in (self._up, self._down):
+                threading.Thread(target=pump, args=(client, upstream), daemon=True).start()
+
+    def _up(self, client, upstream):
+        with contextlib.suppress(OSError):
+            while piece := client.recv(65536):
+                self.sent += len(piece)
+                if self.sent >= self.after:
+                    self.silent.set()
+                upstream.sendall(piece)
+
+    def _down(self, client, upstream):
+        with contextlib.suppress(OSError):
+            while piece := upstream.recv(65536):
+                if self.silent.is_set():
+                    return
+                client.sendall(piece)
+
+    def close(self):
+        self.server.close()
+        for end in self.ends:
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+            end.close()
+
+
+def test_the_answer_is_lost(own, tmp_path):
+    """The connection breaks when all has been done and before anybody is told: what is said is true, and the same again changes nothing."""
+    home = tmp_path / "home"
+    shutil.copytree(own.ready["home"], home, ignore=lambda folder, names: [n for n in names if stat.S_ISSOCK(os.lstat(os.path.join(folder, n)).st_mode)])
+    state_file = next(file for file in home.rglob("*.json") if '"control"' in file.read_text())
+    state = json.loads(state_file.read_text())
+    host, port = state["control"].rsplit(":", 1)
+    cut = Cut(host, int(port), after=20_000)
+    state["control"] = f"127.0.0.1:{cut.port}"
+    state_file.write_text(json.dumps(state))
+    file = tmp_path / "roles.yaml"
+    file.write_text("roles:\n" + "".join(f"  - name: lost-{i}-{'x' * 40}\n" for i in range(500)))
+    try:
+        command = [harness.PORTOLAN, "admin", "apply", str(file)]
+        with subprocess.Popen(command, env={**os.environ, "PORTOLAN_HOME": str(home)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as client:
+            made = lambda: len(own.json_lines("admin", "roles", "list", "--filter", "name~lost-")) == 500  # noqa: E731
+            harness.wait_until(made, 20, "the commit")
+            cut.close()
+            _, errors = client.communicate(timeout=30)
+        assert client.returncode != 0 and "apply it again" in errors, errors
+    finally:
+        cut.close()
+    before = directory(own)
+    again = apply(own, file)
+    assert again.stdout == "" and "0 created, 0 updated, 0 removed, 500 unchanged." in again.stderr
+    assert directory(own) == before
 
 
 def test_many_errors_are_named_at_once(own, team):

@@ -1,4 +1,5 @@
 """Servers and clients that misbehave after sign-in: bounded memory, a clear error, and others unharmed."""
+import json
 import pathlib
 import socket
 import struct
@@ -106,6 +107,24 @@ def test_a_server_that_promises_more_than_it_sends(behind):
     client.break_off()
     [record] = wait_until(lambda: dev.queries(resource="bad"), 15, "the record")
     assert record["error"] == "connection lost"
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "busy"])
+def test_a_server_that_dies(behind, busy):
+    """Who is connected is told at once, and the end of the session is on record while they still are."""
+    dev = behind(lambda connection: busy and FakeServer.request(connection))
+    client = Connection(dev.port("bad"))
+    if busy:
+        client.send(query("select 'unanswered'"))
+    kind, body = client.next()
+    assert kind == "E" and b"C08006" in body and b"the server has closed the connection" in body and b"hop: resource" in body
+    with pytest.raises(EOFError):
+        client.next()
+    ended = lambda: [session for session in dev.json_lines("audit", "sessions", "--resource", "bad") if session.get("ended")]  # noqa: E731
+    [session] = wait_until(ended, 15, "the session's end is on record")
+    assert "the server has closed the connection" in json.dumps(session), session
+    assert [record["error"] for record in dev.queries(resource="bad")] == ["connection lost"] * busy
+    client.break_off()
 
 
 def test_a_server_that_never_answers(behind):

@@ -56,6 +56,10 @@ def test_commands_options_and_names(ask, dev):
     assert ask(home, "portolan", "disconnect", "bill") == ["billing-db"]
     assert ask(home, "portolan", "psql", "b") == ["billing-db"]
     assert ask(home, "portolan", "completion", "") == ["bash", "fish", "zsh"]
+    assert ask(home, "portolan", "admin", "resources", "show", "bill") == ["billing-db"]
+    assert dev.ready["email"] in ask(home, "portolan", "admin", "accounts", "update", "")
+    assert ask(home, "portolan", "audit", "queries", "--resource", "bill") == ["billing-db"]
+    assert ask(home, "portolan", "admin", "nodes", "list", "--state", "") == ["down", "new", "revoked", "up"]
 
 
 @pytest.mark.parametrize("ask", SHELLS)
@@ -66,6 +70,7 @@ def test_without_an_agent_it_is_silent(ask, tmp_path):
 
 def test_files_are_the_shells_own(tmp_path):
     assert in_bash(tmp_path, "portolan", "login", "--ca-file", "") == ["compopt -o default"]
+    assert in_bash(tmp_path, "portolan", "admin", "apply", "te") == ["compopt -o default"]
 
 
 def test_another_shell_is_wrong_usage(tmp_path):

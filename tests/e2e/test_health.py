@@ -118,6 +118,48 @@ def test_a_wrong_setting_is_named(dev, server, break_it, mend_it, code, words, r
     wait_until(lambda: local(dev, "spare").get("health") == "ok", 30, "ls says that it is well")
 
 
+def test_sessions_tell_at_once_how_a_resource_is(dev, server):
+    wait_until(lambda: local(dev).get("health") == "ok", 70, "the resource is healthy")
+    server.stop()
+    assert dev.psql("billing-db", "-c", "select 1", check=False).returncode != 0
+    failed = time.monotonic()
+    told = wait_until(lambda: local(dev) if local(dev).get("health") == "unreachable" else None, 8, "ls says that it is unreachable")
+    print(f"unreachable {time.monotonic() - failed:.2f} s after a session was kept out")
+    assert "refused" in told["health_reason"]
+    time.sleep(20)   # the checks have backed off by now
+    server.start()
+    dev.psql("billing-db", "-c", "select 1")
+    began = time.monotonic()
+    wait_until(lambda: local(dev).get("health") == "ok", 5, "ls says that it is well again")
+    print(f"ok {time.monotonic() - began:.2f} s after a session was let in")
+
+
+def test_a_resource_that_is_back_is_found_so_without_a_session(dev, server):
+    server.stop()
+    check(dev), check(dev)
+    wait_until(lambda: local(dev).get("health") == "unreachable", 10, "ls says that it is unreachable")
+    server.start()
+    began = time.monotonic()
+    wait_until(lambda: local(dev).get("health") == "ok", 40, "ls says that it is well again")
+    print(f"ok {time.monotonic() - began:.2f} s after it had come back")
+
+
+def test_a_revoked_node_is_not_ready(server):
+    with harness.running(harness.Dev({"billing-db": server.url()}, "--separate", "--relays", "2")) as own:
+        base = int(own.ready["admin_url"].rsplit(":", 1)[1].strip("/"))
+
+        def readiness():
+            import urllib.error
+            import urllib.request
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{base + 92}/readiness", timeout=5).status
+            except urllib.error.HTTPError as error:
+                return error.code
+        assert readiness() == 200
+        own.run("admin", "nodes", "delete", "relay-2")
+        wait_until(lambda: readiness() == 503, 10, "a revoked node says that it is not ready")
+
+
 def test_a_killed_relay_is_down_with_the_reason(dev):
     [relay] = dev.processes("relay")
     with harness.running(Follow(dev)) as follow:

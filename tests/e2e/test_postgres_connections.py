@@ -11,6 +11,7 @@ import threading
 import harness
 import pytest
 from harness import client_environment, wait_until
+from pgwire import Connection, query
 
 CLIENTS = harness.POSTGRES_BIN
 PERSON = "who_the_person_is"
@@ -366,3 +367,16 @@ def test_after_a_failover_the_new_primary_is_found(hosts_dev, pair):
     primary.stop()
     standby.sql("select pg_promote()")
     assert hosts_dev.psql("readwrite", "-c", "select pg_is_in_recovery(), current_setting('port')").stdout.strip() == f"f|{standby.port}"
+
+
+def test_what_a_server_says_of_its_end_stands_for_itself(dev, server):
+    for name in ("plain-db", "tls-db"):
+        client = Connection(dev.port(name))
+        client.ask(query("select pg_backend_pid()"))
+        pid = server.sql("select pid from pg_stat_activity where query = 'select pg_backend_pid()' and state = 'idle'")
+        assert server.sql(f"select pg_terminate_backend({pid})") == "t"
+        kind, body = client.next()
+        assert kind == "E" and b"C57P01" in body and b"Portolan" not in body, body
+        with pytest.raises((EOFError, ConnectionError)):
+            client.next()
+        client.break_off()

@@ -61,3 +61,28 @@ def test_a_session_goes_on_while_the_control_plane_is_away(separate):
         client.stdin.write("\\q\n")
     wait_until(lambda: [q for q in separate.json_lines("audit", "queries") if "'during'" in q["text"]] if separate.run("audit", "queries", check=False).returncode == 0 else None,
                20, "what was asked meanwhile is on record")
+
+
+def test_following_the_audit_goes_on_over_a_restart_of_the_control_plane(separate, tmp_path):
+    """Everything once, in spite of it."""
+    output, notes = tmp_path / "out", tmp_path / "notes"
+    environment = {**separate.environment, "PORTOLAN_HOME": separate.ready["home"]}
+    with output.open("wb") as out, notes.open("wb") as err:
+        follower = subprocess.Popen([separate.program, "audit", "queries", "-f", "--json"], env=environment, stdout=out, stderr=err)
+    try:
+        separate.psql("billing-db", "-c", "select 'before the restart'")
+        wait_until(lambda: "before the restart" in output.read_text(), 20, "the first query")
+        [control] = separate.processes("control-plane")
+        os.kill(control["pid"], signal.SIGKILL)
+        wait_until(lambda: "the control plane is away" in notes.read_text(), 20, "that it is away is said")
+        separate.psql("billing-db", "-c", "select 'during the restart'")
+        wait_until(lambda: "during the restart" in output.read_text(), 30, "the query of the time between")
+        separate.psql("billing-db", "-c", "select 'after the restart'")
+        wait_until(lambda: "after the restart" in output.read_text(), 20, "the query after it")
+        assert follower.poll() is None and "is back" in notes.read_text()
+    finally:
+        follower.send_signal(signal.SIGINT)
+        follower.wait(timeout=10)
+    lines = output.read_text().splitlines()
+    assert len(lines) == len(set(lines)), "a record came twice"
+    assert [sum(f"{when} the restart" in line for line in lines) for when in ("before", "during", "after")] == [1, 1, 1]

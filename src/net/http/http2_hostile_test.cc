@@ -21,6 +21,7 @@ using testing::kPreface;
 using testing::post;
 using testing::RawPeer;
 using testing::RawServed;
+using testing::operator+;  // NOLINT(misc-unused-using-decls): found only where both sides are plain bytes
 
 // A server whose handlers count, and wait at the gate if they are told to.
 struct Victim {

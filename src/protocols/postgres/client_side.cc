@@ -8,7 +8,6 @@
 namespace portolan::protocols::postgres {
 namespace {
 
-constexpr std::chrono::milliseconds kGoodbyeLimit = std::chrono::seconds(2);
 constexpr std::string_view kReasonPrefix = "sqlstate_";
 
 std::string sqlstate_of(const Error& error) {
@@ -61,11 +60,12 @@ Bytes version_answer(const Startup& startup) {
 Bytes refusal(const Error& why, std::string_view trace) { return error_of(why, sqlstate_of(why), "Portolan: ", trace); }
 
 Bytes termination(const Error& why, std::string_view trace) {
-  return error_of(why, "57P01", "terminating connection: Portolan: ", trace);
+  const bool broken = why.code == Code::kIo || why.code == Code::kEof || why.code == Code::kTimeout;
+  return error_of(why, broken ? "08006" : "57P01", "terminating connection: Portolan: ", trace);
 }
 
-net::Task<> say_goodbye(net::Stream& client, Bytes last) {
-  [[maybe_unused]] const auto said = co_await net::with_timeout(write_and_drain(client, last), kGoodbyeLimit);
+net::Task<> say_goodbye(net::Stream& client, Bytes last, std::chrono::milliseconds limit) {
+  [[maybe_unused]] const auto said = co_await net::with_timeout(write_and_drain(client, last), limit);
 }
 
 net::Task<> refuse(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit) {

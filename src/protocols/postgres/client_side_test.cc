@@ -36,6 +36,8 @@ TEST(ClientSide, RefusalsSayAllThatHelps) {
   expect_contains(
       text_of(termination({Code::kDenied, "access was taken away", "revoked", Hop::kControlPlane}, "t-123")),
       {"C57P01\0"sv, "terminating connection: Portolan: access was taken away\0"sv, "revoked", "t-123"});
+  expect_contains(text_of(termination({Code::kIo, "lost", "gateway_lost", Hop::kGateway}, "t-123")),
+                  {"C08006\0"sv, "terminating connection: Portolan: lost\0"sv, "Trying again can help."});
   EXPECT_FALSE(text_of(refusal({Code::kDenied, "no"}, "")).contains("trace"));
 }
 

@@ -73,6 +73,14 @@ class Tap final : public net::Inspector {
       then(std::unexpected(not_on_record(std::move(kept).error())));
     });
   }
+  // A server closes when it is done with a client, and at no other time. A client that is not done has to be told, and
+  // not only when it speaks next.
+  Result<> at_end(net::Direction direction) override {
+    if (direction == net::Direction::kForward) client_ended_ = true;
+    if (client_ended_ || inspect_.terminated()) return {};
+    return std::unexpected(
+        Error{Code::kEof, "the server has closed the connection", "resource_closed", Hop::kResource});
+  }
   // Whether, after `passed` bytes, a message of ours can follow on the client's stream.
   bool may_speak_after(std::uint64_t passed) const {
     return (at_boundary_ && passed == inspected_) || (last_.at_boundary && passed == last_.inspected);
@@ -89,6 +97,7 @@ class Tap final : public net::Inspector {
     bool at_boundary = true;
   } last_ = {};  // as it was before the last piece, which may have to wait
   bool at_boundary_ = true;
+  bool client_ended_ = false;
 };
 
 class PostgresDriver final : public Driver {
@@ -96,30 +105,43 @@ class PostgresDriver final : public Driver {
   explicit PostgresDriver(Session& session) : session_(session) {}
 
   net::Task<Result<>> serve(std::unique_ptr<net::Stream> client) override {
-    Entrance entrance(std::move(client), client_tls());
-    auto arrival = co_await net::with_timeout(entrance.receive(), kStartLimit);
-    if (!arrival) co_return co_await turn_away(entrance.stream(), std::move(arrival).error());
-    if (const auto* key = std::get_if<BackendKey>(&*arrival))
-      co_return co_await session_.cancel({key->process, key->secret});
-    const Startup startup = std::get<Startup>(std::move(*arrival));
-
-    auto reached = co_await reach_server(startup);
-    if (!reached) co_return co_await turn_away(entrance.stream(), std::move(reached).error());
-
-    const Bytes welcome = welcome_of(startup, reached->in);
-    CO_CHECK(co_await net::with_timeout(net::write(*entrance.stream(), welcome), kStartLimit));
-    auto from_server = net::prepend(std::move(reached->in.rest), std::move(reached->stream));
-    co_return co_await carry(entrance.take(), std::move(from_server));
+    CO_TRY(Ends ends, co_await let_in(std::move(client)));
+    if (!ends.client) co_return Result<>{};
+    co_return co_await carry(std::move(ends.client), std::move(ends.server));
   }
 
  private:
+  struct Ends {  // of what is to be carried; none after a CancelRequest
+    std::unique_ptr<net::Stream> client;
+    std::unique_ptr<net::Stream> server;
+  };
+
+  // The phases before the copying: what they know is gone, and its memory, while the session goes on.
+  net::Task<Result<Ends>> let_in(std::unique_ptr<net::Stream> client) {
+    Entrance entrance(std::move(client), client_tls());
+    auto arrival = co_await net::with_timeout(entrance.receive(), kStartLimit);
+    if (!arrival) co_return std::unexpected(co_await turn_away(entrance.stream(), std::move(arrival).error()));
+    if (const auto* key = std::get_if<BackendKey>(&*arrival)) {
+      CO_CHECK(co_await session_.cancel({key->process, key->secret}));
+      co_return Ends{};
+    }
+    const Startup startup = std::get<Startup>(std::move(*arrival));
+
+    auto reached = co_await reach_server(startup);
+    if (!reached) co_return std::unexpected(co_await turn_away(entrance.stream(), std::move(reached).error()));
+
+    const Bytes welcome = welcome_of(startup, reached->in);
+    CO_CHECK(co_await net::with_timeout(net::write(*entrance.stream(), welcome), kStartLimit));
+    co_return Ends{entrance.take(), net::prepend(std::move(reached->in.rest), std::move(reached->stream))};
+  }
+
   // Says why, and gives the reason on. A stranger that is silent, gone or a web page is told nothing.
-  net::Task<Result<>> turn_away(net::Stream* client, Error why) {
+  net::Task<Error> turn_away(net::Stream* client, Error why) {
     why = std::move(why).at(Hop::kEgress);
     const bool silent = client == nullptr || why.reason == kHttpRequest ||
                         (why.hop == Hop::kEgress && (why.code == Code::kTimeout || why.code == Code::kEof));
     if (!silent) co_await say_goodbye(*client, refusal(why, session_.trace()));
-    co_return std::unexpected(std::move(why));
+    co_return why;
   }
 
   Entrance::Tls client_tls() const {
@@ -137,9 +159,11 @@ class PostgresDriver final : public Driver {
                              as.database.empty() ? as.user : as.database);
     const auto dial = [&session = session_](std::size_t host) { return session.dial(host); };
     CO_TRY(Reached reached,
-           co_await reach({granted.name, granted.settings, granted.hosts, dial, kSignInLimit}, std::move(as)));
+           co_await reach({granted.name, granted.settings, granted.hosts, granted.tls_key, dial, kSignInLimit},
+                          std::move(as)));
     cancel_ = [host = reached.host, tls = reached.tls, key = reached.in.key] { return cancel_at(host, tls, key); };
     offered_ = session_.offer_cancel(cancel_);
+    session_.let_in();
     co_return reached;
   }
 
@@ -156,8 +180,14 @@ class PostgresDriver final : public Driver {
 
   net::Task<Result<>> carry(std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream> server) {
     Tap tap(session_);
+    net::Joined joined = co_await net::join(*client, *server, {.inspector = &tap, .stop = &session_.stop()});
+    co_return co_await part(std::move(client), std::move(server), tap, std::move(joined));
+  }
+
+  // What is still to be done when the copying has ended; apart, so that its memory is taken only then.
+  net::Task<Result<>> part(std::unique_ptr<net::Stream> client, std::unique_ptr<net::Stream> server, Tap& tap,
+                           net::Joined joined) {
     net::StopSignal& stop = session_.stop();
-    net::Joined joined = co_await net::join(*client, *server, {.inspector = &tap, .stop = &stop});
     session_.count_bytes(joined.forward, joined.backward);
     if (stop.stopped() && joined.backward == tap.inspected()) {
       auto rest = end_of_message(*client, *server, tap, joined.backward);
@@ -172,6 +202,8 @@ class PostgresDriver final : public Driver {
 
     Error why = stop.stopped() ? *stop.reason() : std::move(joined.outcome).error().at(Hop::kEgress);
     Bytes last = stop.stopped() ? termination(why, session_.trace()) : refusal(why, session_.trace());
+    // What the server has said of its end stands for itself.
+    if (!stop.stopped() && tap.inspect().server_said_why()) last.clear();
     if (tap.may_speak_after(joined.backward)) co_await say_goodbye(*client, std::move(last));
     client.reset();
     // A server at work does not look whether anybody is there any more: what was taken away would go on to its end.

@@ -6,7 +6,7 @@
 
 namespace portolan::protocols::postgres {
 
-inline constexpr std::array<std::string_view, 13> kSettingNames = {"application_name",
+inline constexpr std::array<std::string_view, 14> kSettingNames = {"application_name",
                                                                    "channel_binding",
                                                                    "client_tls",
                                                                    "database",
@@ -18,11 +18,13 @@ inline constexpr std::array<std::string_view, 13> kSettingNames = {"application_
                                                                    "target_session_attrs",
                                                                    "tls",
                                                                    "tls_ca",
+                                                                   "tls_certificate",
                                                                    "tls_server_name"};
 
 Result<> check(const Settings& settings, std::string_view username);
 std::unique_ptr<Driver> make(Session& session);
 net::Task<> refuse(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit);
+std::unique_ptr<Onlooker> look_on(ByteView first);
 net::Task<Result<>> probe(Target target, Dial dial, std::chrono::milliseconds limit);
 
 }  // namespace portolan::protocols::postgres

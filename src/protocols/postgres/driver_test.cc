@@ -384,6 +384,63 @@ CO_TEST(Driver, ClientGone) {
   EXPECT_EQ(setup.session.queries_[0].error, "connection lost");
 }
 
+CO_TEST(Driver, AServerThatDiesEndsTheSessionAtOnce) {
+  for (const bool busy : {false, true}) {
+    Setup setup(co_await net::this_executor());
+    co_await setup.sign_in();
+    if (busy) {
+      co_await setup.client->send(msg('Q', z("select 1")));
+      [[maybe_unused]] const std::string asked = co_await setup.server->next();
+    }
+    setup.server->half_close();
+    std::string said = co_await setup.client->next();
+    expect_contains(said, {"08006", "the server has closed the connection", "hop: resource", "trace-test"});
+    said = co_await setup.client->next();
+    EXPECT_EQ(said, "end");
+    setup.client->disconnect();
+    co_await setup.group.join();
+    CO_ASSERT_ERROR(*setup.outcome, Code::kEof);
+    CO_ASSERT_EQ(setup.session.queries_.size(), busy ? 1u : 0u);
+    if (busy) EXPECT_EQ(setup.session.queries_[0].error, "connection lost");
+  }
+}
+
+CO_TEST(Driver, AServerThatSaysWhyItEndsASessionIsLeftTheLastWord) {
+  Setup setup(co_await net::this_executor());
+  co_await setup.sign_in();
+  const std::string last = msg('E', z("SFATAL") + z("VFATAL") + z("C57P01") + z("Mshutting down") + z(""));
+  co_await setup.server->send(last);
+  setup.server->half_close();
+  std::string said = co_await setup.client->next();
+  expect_contains(said, {"57P01", "shutting down"});
+  said = co_await setup.client->next();
+  EXPECT_EQ(said, "end");
+  setup.client->disconnect();
+  co_await setup.group.join();
+  EXPECT_EQ(setup.outcome->error().stable_code(), "resource_closed");
+}
+
+// What was asked before Terminate is answered, however slowly it is read.
+CO_TEST(Driver, AfterTerminateTheLastAnswersStillArrive) {
+  Setup setup(co_await net::this_executor(), 1024);
+  co_await setup.sign_in();
+  co_await setup.client->send(msg('Q', z("select 1")) + msg('X'));
+  [[maybe_unused]] std::string asked = co_await setup.server->next();
+  asked = co_await setup.server->next();
+  EXPECT_EQ(asked, "X");
+  co_await setup.server->send(msg('C', z("SELECT 1")) + kReady);
+  setup.server->half_close();
+  std::string got = co_await setup.client->next();
+  EXPECT_EQ(got, "C" + z("SELECT 1"));
+  got = co_await setup.client->next();
+  EXPECT_EQ(got, "ZI");
+  got = co_await setup.client->next();
+  EXPECT_EQ(got, "end");
+  setup.client->half_close();
+  co_await setup.group.join();
+  CO_ASSERT_OK(*setup.outcome);
+}
+
 CO_TEST(Driver, AServerThatVanishesAfterTerminateIsAnOrdinaryEnd) {
   for (const bool terminates : {true, false}) {
     Setup setup(co_await net::this_executor());

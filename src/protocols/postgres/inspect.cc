@@ -232,6 +232,7 @@ Result<> Inspect::on_complete(Outcome outcome) {
 }
 
 Result<> Inspect::on_error(const ServerError& error) {
+  server_said_why_ = error.severity == "FATAL" || error.severity == "PANIC";
   Pending* at = front();
   if (at == nullptr) return {};  // the server's own, such as its shutdown
   if (!at->settled)

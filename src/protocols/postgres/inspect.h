@@ -46,6 +46,8 @@ class Inspect {
   bool waits_for_answers() const { return !pending_.empty(); }
   // Whether the client has said that it is done: what then breaks is an ordinary end.
   bool terminated() const { return terminated_; }
+  // Whether the server has said why it ends the session (an error that is fatal).
+  bool server_said_why() const { return server_said_why_; }
   // Whether a message of ours may follow what was read from the server so far.
   bool at_server_boundary() const { return server_framer_.at_boundary(); }
   // Else, how many bytes of the message in progress are certain to come.
@@ -154,6 +156,7 @@ class Inspect {
   Copying copying_ = Copying::kNone;
   bool client_copies_ = false;  // the server takes CopyData and ignores Sync until the client ends it
   bool terminated_ = false;
+  bool server_said_why_ = false;
   bool skipping_ = false;  // an error was answered whose Sync has not been sent yet
 };
 

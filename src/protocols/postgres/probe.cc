@@ -48,7 +48,7 @@ net::Task<Result<>> sign_in_and_leave(const Target& target, const Dial& dial, st
             .password = target.password,
             .database = database,
             .parameters = {{"application_name", "portolan-health"}}};
-  auto reached = co_await reach({{}, target.settings, target.hosts, dial, limit}, std::move(as));
+  auto reached = co_await reach({{}, target.settings, target.hosts, target.tls_key, dial, limit}, std::move(as));
   // The server looks for the database after it has believed the password. Where people choose their database, there
   // need be none with the user's name.
   if (!reached && any_database && reached.error().reason == "sqlstate_3D000") co_return Result<>{};

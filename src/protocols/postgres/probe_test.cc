@@ -17,8 +17,8 @@ struct Probed {
       co_return std::move(*kept);
     };
     settings.emplace("tls", "disable");
-    group.spawn("probe",
-                probe_and_note({"billing", {{"db.example", 5432}}, settings, "app", Secret("pencil")}, dial, outcome));
+    group.spawn("probe", probe_and_note({"billing", {{"db.example", 5432}}, settings, "app", Secret("pencil"), {}},
+                                        dial, outcome));
   }
   std::string reason() const { return !outcome || *outcome ? "none" : outcome->error().reason; }
 

@@ -15,6 +15,15 @@ std::unexpected<Error> failed(Error error, const Way& way, std::string_view doin
   return std::unexpected(std::move(error).at(Hop::kResource));
 }
 
+// An alert about our certificate says nothing of whose it is, or of what is to be done.
+Error explain_refused(Error error, bool shown) {
+  const bool about_it = error.reason == net::kCertificateRefused || error.reason == net::kRefusedAuthority;
+  if (!shown || !about_it) return error;
+  error.message = "the server refuses the certificate that the resource has for it (tls_certificate): " + error.message;
+  error.reason = "client_certificate";
+  return error;
+}
+
 // Whether another host may do better: this one is away, or not ready yet.
 bool is_away(const Error& error) {
   if (error.code == Code::kTimeout || error.code == Code::kEof || error.code == Code::kIo) return true;
@@ -31,18 +40,23 @@ net::Task<Tried> try_host(const Way& way, SignIn as, std::size_t number, Wanted 
   const net::Endpoint& host = way.hosts[number];
   auto tls = tls_choice(way.settings, host.host);
   if (!tls) co_return Tried{failed(std::move(tls).error(), way, "reach")};
+  if (auto shown = show_certificate(*tls, way.settings, way.tls_key); !shown)
+    co_return Tried{failed(std::move(shown).error(), way, "reach")};
+  const bool shows = tls->options.identity.has_value();
   as.channel_binding = tls->channel_binding;
   auto raw = co_await way.dial(number);
   if (!raw) co_return Tried{std::unexpected(std::move(raw).error()), true};
   auto leg = co_await protect(std::move(*raw), *tls, way.limit);
   if (!leg) {
     const bool away = is_away(leg.error());
-    co_return Tried{failed(std::move(leg).error(), way, "reach"), away};
+    co_return Tried{failed(explain_refused(std::move(leg).error(), shows), way, "reach"), away};
   }
   auto in = co_await net::with_timeout(sign_in(*leg->stream, leg->protection, as), way.limit);
   if (!in) {
     const bool away = is_away(in.error());
-    co_return Tried{failed(std::move(in).error(), way, fmt::format("sign in as {} to", quoted(as.user))), away};
+    co_return Tried{
+        failed(explain_refused(std::move(in).error(), shows), way, fmt::format("sign in as {} to", quoted(as.user))),
+        away};
   }
   auto suits = co_await net::with_timeout(serves(*leg->stream, *in, wanted), way.limit);
   if (!suits) co_return Tried{failed(std::move(suits).error(), way, "ask"), true};

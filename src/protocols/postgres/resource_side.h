@@ -15,6 +15,7 @@ struct Way {
   std::string resource;  // its name, for errors
   const Settings& settings;
   const std::vector<net::Endpoint>& hosts;
+  const Secret& tls_key;
   Dial dial;                        // by the number of a host
   std::chrono::milliseconds limit;  // of TLS and of the sign-in, at each host
 };

@@ -45,7 +45,8 @@ struct Reaching {
       group.spawn("server", play(std::make_unique<Peer>(std::move(theirs)), kinds[host], error, said));
       co_return std::move(ours);
     };
-    outcome = co_await reach({"billing", settings, hosts, dial, 2s}, {.user = "app", .password = Secret("pencil")});
+    outcome =
+        co_await reach({"billing", settings, hosts, tls_key, dial, 2s}, {.user = "app", .password = Secret("pencil")});
     if (*outcome) (*outcome)->stream.reset();
     co_await group.join();
   }
@@ -68,6 +69,7 @@ struct Reaching {
   std::string host() const { return *outcome ? (*outcome)->host.host : "none"; }
 
   Settings settings;
+  Secret tls_key;
   std::vector<net::Endpoint> hosts;
   std::vector<std::size_t> dialled;
   std::vector<std::string> said;

@@ -83,6 +83,13 @@ Result<TlsChoice> tls_choice(const Settings& settings, const std::string& host) 
     if (!trust) return std::unexpected(std::move(trust).error().within("setting \"tls_ca\""));
     choice.options.trust = std::move(*trust);
   }
+  const std::string_view certificate = setting(settings, "tls_certificate");
+  if (!certificate.empty() && choice.mode == TlsChoice::Mode::kDisable)
+    return fail(Code::kInvalid, "setting \"tls_certificate\" has no effect while \"tls\" is disable");
+  if (!certificate.empty()) {
+    auto chain = crypto::Certificate::all_from_pem(certificate);
+    if (!chain) return std::unexpected(std::move(chain).error().within("setting \"tls_certificate\""));
+  }
   std::string server_name(setting(settings, "tls_server_name"));
   if (!server_name.empty() && choice.mode == TlsChoice::Mode::kDisable)
     return fail(Code::kInvalid, "setting \"tls_server_name\" has no effect while \"tls\" is disable");
@@ -93,6 +100,18 @@ Result<TlsChoice> tls_choice(const Settings& settings, const std::string& host) 
   if (!is_address(server_name)) choice.options.server_name = server_name;
   if (choice.mode == TlsChoice::Mode::kVerifyFull) choice.options.verify_host = server_name;
   return choice;
+}
+
+Result<> show_certificate(TlsChoice& choice, const Settings& settings, const Secret& key) {
+  const std::string_view certificate = setting(settings, "tls_certificate");
+  if (certificate.empty()) return {};
+  if (key.empty())
+    return fail(Code::kInvalid, "setting \"tls_certificate\": its key is missing; give the resource a tls_key");
+  PL_TRY(auto chain, crypto::Certificate::all_from_pem(certificate));
+  PL_TRY(auto secret, crypto::PrivateKey::any_from_pem(key));
+  choice.options.identity =
+      net::TlsIdentity{std::move(chain), std::make_shared<const crypto::PrivateKey>(std::move(secret))};
+  return {};
 }
 
 net::Task<Result<Leg>> protect(std::unique_ptr<net::Stream> raw, TlsChoice choice, std::chrono::milliseconds limit) {

@@ -20,8 +20,12 @@ struct TlsChoice {
   ChannelBinding channel_binding = ChannelBinding::kPrefer;
   net::TlsClientOptions options;
 };
-// From the settings "tls", "tls_ca", "tls_server_name" and "channel_binding"; `host` is the resource's.
+// From the settings "tls", "tls_ca", "tls_server_name", "tls_certificate" and "channel_binding"; `host` is the
+// resource's. Shows the server no certificate yet: that takes show_certificate().
 Result<TlsChoice> tls_choice(const Settings& settings, const std::string& host);
+
+// The certificate of the settings, if there is one, with its key.
+Result<> show_certificate(TlsChoice& choice, const Settings& settings, const Secret& key);
 
 // What the sign-in may rely on.
 struct Protection {

@@ -51,5 +51,33 @@ TEST(TlsChoice, ChannelBinding) {
   EXPECT_FALSE(tls_choice({{"channel_binding", "yes"}}, "h"));
 }
 
+TEST(TlsChoice, TheCertificateThatIsShown) {
+  const auto at = Clock::real().wall();
+  const auto authority = crypto::Authority::create("people", crypto::Profile::kServer, at, std::chrono::hours(1));
+  const auto key = crypto::PrivateKey::generate();
+  const auto leaf = authority.issue({.profile = crypto::Profile::kServer,
+                                     .key = key.public_key(),
+                                     .common_name = "app",
+                                     .dns_names = {"app"},
+                                     .addresses = {}},
+                                    at);
+  ASSERT_TRUE(leaf);
+  const Settings settings = {{"tls", "require"}, {"tls_certificate", crypto::to_pem({*leaf, authority.certificate()})}};
+  auto choice = tls_choice(settings, "h");
+  ASSERT_TRUE(choice);
+  EXPECT_FALSE(choice->options.identity);
+  EXPECT_FALSE(show_certificate(*choice, settings, Secret())) << "no key";
+  EXPECT_FALSE(show_certificate(*choice, settings, Secret("nonsense")));
+  ASSERT_TRUE(show_certificate(*choice, settings, key.pem()));
+  ASSERT_TRUE(choice->options.identity);
+  EXPECT_EQ(choice->options.identity->chain.size(), 2u);
+
+  auto none = tls_choice({}, "h");
+  EXPECT_TRUE(show_certificate(*none, {}, Secret()));
+  EXPECT_FALSE(none->options.identity);
+  EXPECT_FALSE(tls_choice({{"tls", "disable"}, {"tls_certificate", leaf->pem()}}, "h"));
+  EXPECT_FALSE(tls_choice({{"tls_certificate", "not a certificate"}}, "h"));
+}
+
 }  // namespace
 }  // namespace portolan::protocols::postgres

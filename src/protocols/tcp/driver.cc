@@ -11,6 +11,7 @@ class TcpDriver final : public Driver {
 
   net::Task<Result<>> serve(std::unique_ptr<net::Stream> client) override {
     CO_TRY(const auto resource, co_await session_.dial(0));
+    session_.let_in();
     const net::Joined joined = co_await net::join(*client, *resource, {.stop = &session_.stop()});
     session_.count_bytes(joined.forward, joined.backward);
     co_return joined.outcome;
@@ -32,6 +33,8 @@ Result<> check(const Settings& settings, std::string_view username) {
 std::unique_ptr<Driver> make(Session& session) { return std::make_unique<TcpDriver>(session); }
 
 net::Task<> refuse(std::unique_ptr<net::Stream>, Error, std::string, std::chrono::milliseconds) { co_return; }
+
+std::unique_ptr<Onlooker> look_on(ByteView) { return nullptr; }
 
 net::Task<Result<>> probe(Target, Dial dial, std::chrono::milliseconds) {
   CO_TRY(const auto stream, co_await dial(0));

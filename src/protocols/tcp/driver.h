@@ -13,6 +13,8 @@ Result<> check(const Settings& settings, std::string_view username);
 std::unique_ptr<Driver> make(Session& session);
 // Nothing can be said in an unknown protocol: the stream is closed.
 net::Task<> refuse(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit);
+// None.
+std::unique_ptr<Onlooker> look_on(ByteView first);
 // There is nothing to sign in to: that somebody accepts the connection is all that can be known.
 net::Task<Result<>> probe(Target target, Dial dial, std::chrono::milliseconds limit);
 
