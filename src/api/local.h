@@ -57,8 +57,12 @@ struct LocalPath {
   std::uint64_t sessions = 0;
   std::uint64_t handshakes = 0;  // end-to-end handshakes made for this egress since the agent started
   std::optional<std::string> egress_name = {};
+  std::optional<std::string> state = {};           // "linked", "reconnecting"
+  std::optional<std::uint64_t> time_left_ms = {};  // while reconnecting: then its sessions end
+  std::optional<std::string> reason = {};          // why the last attempt to reconnect has failed
 };
-BOOST_DESCRIBE_STRUCT(LocalPath, (), (egress, gateway, kind, sessions, handshakes, egress_name))
+BOOST_DESCRIBE_STRUCT(LocalPath, (),
+                      (egress, gateway, kind, sessions, handshakes, egress_name, state, time_left_ms, reason))
 
 // A session that did not end because one of its two sides had finished.
 struct LocalEnding {

@@ -25,11 +25,18 @@ Table gateway_table(const std::vector<api::LocalGateway>& gateways) {
   return table;
 }
 
+std::string path_state(const api::LocalPath& path) {
+  std::string state = path.state.value_or("linked");
+  if (path.time_left_ms) state += fmt::format(", {} s left", (*path.time_left_ms + 999) / 1000);
+  return state_of(state, path.reason);
+}
+
 Table path_table(const std::vector<api::LocalPath>& paths) {
-  Table table({{"EGRESS"}, {"BY GATEWAY"}, {"KIND"}, {"SESSIONS", Align::kRight}, {"HANDSHAKES", Align::kRight}});
+  Table table(
+      {{"EGRESS"}, {"BY GATEWAY"}, {"KIND"}, {"SESSIONS", Align::kRight}, {"HANDSHAKES", Align::kRight}, {"STATE"}});
   for (const auto& path : paths)
     table.add({path.egress_name.value_or(path.egress), path.gateway, path.kind, std::to_string(path.sessions),
-               std::to_string(path.handshakes)});
+               std::to_string(path.handshakes), path_state(path)});
   return table;
 }
 

@@ -1,9 +1,12 @@
 #include "client/paths.h"
 
+#include <algorithm>
+
 #include "api/assertion.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "net/backoff.h"
 #include "net/tcp.h"
 
 namespace portolan::client {
@@ -18,6 +21,11 @@ constexpr std::chrono::milliseconds kShortestRenewal = std::chrono::milliseconds
 // After a change of the network, as for gateways.
 constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(1);
 constexpr std::size_t kEndingLine = 16 * 1024;
+// Of reconnecting: between attempts; for the answer of a gateway, and for the handshake with the egress node.
+constexpr std::chrono::milliseconds kFirstRest = std::chrono::milliseconds(40);
+constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(2);
+constexpr std::chrono::milliseconds kFarewell = std::chrono::milliseconds(500);
+constexpr std::chrono::milliseconds kResumeLimit = std::chrono::seconds(3);
 
 }  // namespace
 
@@ -27,15 +35,17 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
   tasks_.spawn("renew-links", keep_fresh());
 }
 
-Paths::Path::Path(std::string egress, Changes& changes)
+Paths::Path::Path(const net::Executor& executor, std::string egress, Changes& changes)
     : links([egress = std::move(egress), &changes](const Error& why) {
         log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
         changes.note();
-      }) {}
+      }),
+      turn(executor),
+      hurry(executor) {}
 
 Paths::Path& Paths::path_to(const std::string& egress) {
   auto& path = paths_[egress];
-  if (!path) path = std::make_unique<Path>(egress, changes_);
+  if (!path) path = std::make_unique<Path>(tasks_.executor(), egress, changes_);
   return *path;
 }
 
@@ -55,7 +65,7 @@ net::Task<> Paths::keep_fresh() {
 
 net::Task<> Paths::renew_link(std::string egress) {
   Path& path = path_to(egress);
-  const auto made = co_await make_link(egress);
+  const auto made = co_await make_link(egress, nullptr);
   if (!made && made.error().code != Code::kCancelled)
     log::warn("cannot renew the link to an egress yet", {{"egress", egress}, {"why", made.error()}});
   path.next_renewal = clock_.boot() + kRenewalRetry;
@@ -89,7 +99,7 @@ net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std:
   if (operation == "open" && !std::exchange(path.tells_endings, true))
     tasks_.spawn("follow-endings", follow_endings(resource, egress));
   CO_TRY(auto stream, open_on(*link, resource.id, egress, std::move(operation), std::move(trace)));
-  co_return OpenedStream{std::move(stream), std::move(egress), link, path.gateway_id};
+  co_return OpenedStream{std::move(stream), std::move(egress), link, path.gateway_id, link->pipe != nullptr};
 }
 
 Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& link, const std::string& resource,
@@ -107,7 +117,12 @@ Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& li
 net::Task<Result<>> Paths::ensure(std::string egress) {
   for (;;) {
     Path& path = path_to(egress);
-    if (path.links.up()) co_return Result<>{};
+    const tunnel::Link* link = path.links.newest();
+    if (link && !(link->pipe && link->pipe->over())) {
+      if (!link->pipe || link->pipe->attached()) co_return Result<>{};
+      CO_CHECK(co_await wait_for_pipe(egress, link->pipe));
+      continue;
+    }
     if (!path.opening) break;
     const auto opening = path.opening;
     const auto waited = co_await opening->wait(kGatewayWait + kAnswerLimit);
@@ -116,28 +131,87 @@ net::Task<Result<>> Paths::ensure(std::string egress) {
   }
   const auto opening = std::make_shared<net::Event>(tasks_.executor());
   path_to(egress).opening = opening;
-  auto made = co_await make_link(egress);
+  auto made = co_await make_link(egress, nullptr);
   path_to(egress).opening.reset();
   opening->set();
   co_return made;
 }
 
-net::Task<Result<>> Paths::make_link(std::string egress) {
-  if (const auto address = gateways_.address_of(egress)) {
-    CO_TRY(const auto endpoint, net::parse_endpoint(*address, 5000));
-    auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
-    if (!direct)
-      co_return std::unexpected(
-          std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
-    auto linked = co_await link_over(std::move(*direct), egress, "");
-    co_return linked;
+// Whoever wants to open a stream need not wait longer than for one attempt: there may be another egress node.
+net::Task<Result<>> Paths::wait_for_pipe(std::string egress, std::shared_ptr<tunnel::Pipe> pipe) {
+  Path& path = path_to(egress);
+  if (path.not_reconnected) co_return std::unexpected(*path.not_reconnected);
+  const auto waited = co_await path.turn.wait(kGatewayWait + kAnswerLimit);
+  if (!waited) co_return std::unexpected(waited.error());
+  if (pipe->attached() || pipe->over()) co_return Result<>{};
+  if (path.not_reconnected) co_return std::unexpected(*path.not_reconnected);
+  co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
+}
+
+void Paths::look_after(const std::string& egress, const std::shared_ptr<tunnel::Pipe>& pipe) {
+  pipe->on_change([this, egress, weak = std::weak_ptr(pipe)] {
+    const auto changed = weak.lock();
+    if (!changed) return;
+    changes_.note();
+    if (changed->wants_link() && reconnecting_.insert(changed.get()).second)
+      tasks_.spawn("reconnect", reconnect(egress, changed));
+  });
+}
+
+// A first moment of rest, each of another length: after a gateway's death thousands come at once. A link that is only
+// silent is not given up before another answers.
+net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe) {
+  Path& path = path_to(egress);
+  log::info(pipe->attached() ? "an end-to-end link is silent; trying another way"
+                             : "an end-to-end link has broken; reconnecting",
+            {{"egress", egress}, {"gateway", path.gateway}});
+  net::Backoff backoff(kFirstRest, kLongestRest);
+  while (pipe->wants_link()) {
+    const auto rested = co_await path.hurry.wait(backoff.next());
+    if (!rested && rested.error().code == Code::kCancelled) break;
+    if (!pipe->wants_link()) break;
+    auto resumed = co_await make_link(egress, pipe);
+    if (!resumed && resumed.error().code == Code::kCancelled) break;
+    if (resumed || resumed.error().code == Code::kConflict) {
+      path.not_reconnected.reset();
+    } else if (resumed.error().reason == tunnel::kPipeUnknown) {
+      pipe->end(std::move(resumed).error());
+    } else if (pipe->wants_link()) {
+      log::info("cannot reconnect yet", {{"egress", egress}, {"why", resumed.error()}});
+      path.not_reconnected = std::move(resumed).error();
+    }
+    path.turn.set();
+    changes_.note();
   }
+  if (!pipe->over() && pipe->attached()) path.not_reconnected.reset();
+  reconnecting_.erase(pipe.get());
+}
+
+net::Task<Result<>> Paths::make_link(std::string egress, Resumed resumed) {
+  const auto address = gateways_.address_of(egress);
+  if (!address) co_return co_await link_by_gateways(std::move(egress), std::move(resumed));
+  CO_TRY(const auto endpoint, net::parse_endpoint(*address, 5000));
+  auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
+  if (!direct)
+    co_return std::unexpected(std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
+  co_return co_await link_over(std::move(*direct), std::move(egress), "", std::move(resumed));
+}
+
+net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed) {
   auto gateways = co_await gateways_.linked(kGatewayWait);
   if (!gateways) co_return std::unexpected(std::move(gateways).error().at(Hop::kAgent));
   Result<> result = fail(Code::kUnavailable, "no gateway", "gateway_away");
   std::vector<std::pair<std::string, std::string>> order;
   for (const auto& gateway : *gateways) order.emplace_back(gateway.id, gateway.name);
+  // The way that has fallen silent comes last.
+  if (resumed && resumed->attached())
+    if (const auto silent =
+            std::ranges::find(order, path_to(egress).gateway_id, &std::pair<std::string, std::string>::first);
+        silent != order.end())
+      std::rotate(silent, std::next(silent), order.end());
+  const auto limit = resumed ? kResumeLimit : kAnswerLimit;
   for (const auto& [id, name] : order) {
+    if (resumed && !resumed->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
     // Looked up again: while another gateway was tried, this one's link may have ended.
     auto now = co_await gateways_.linked(std::chrono::milliseconds(0));
     if (!now) break;
@@ -148,28 +222,35 @@ net::Task<Result<>> Paths::make_link(std::string egress) {
       result = std::unexpected(std::move(stream).error());
       continue;
     }
-    const auto answered = co_await (*stream)->answered(kAnswerLimit);
-    result = answered ? co_await link_over(std::move(*stream), egress, id) : answered;
-    if (result) break;
+    const auto answered = co_await (*stream)->answered(limit);
+    result = answered ? co_await link_over(std::move(*stream), egress, id, resumed) : answered;
+    if (result || result.error().reason == tunnel::kPipeUnknown) break;
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
   co_return result;
 }
 
-net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway) {
+net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
+                                     Resumed resumed) {
   CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
                                             node_uri(credentials_, egress)));
   Path& path = path_to(egress);
-  auto linked = co_await path.links.dial(std::move(stream), std::move(tls), credentials_.certificate,
-                                         tunnel::Purpose::kInner, {}, nullptr);
+  auto linked = resumed ? co_await tunnel::resume_link(std::move(stream), std::move(tls), resumed, kResumeLimit)
+                        : co_await path.links.dial(std::move(stream), std::move(tls), credentials_.certificate,
+                                                   tunnel::Purpose::kInner,
+                                                   {.pipe = tunnel::LinkOptions::PipeParts{pipes_}}, nullptr);
   if (!linked) co_return std::unexpected(std::move(linked).error().at(Hop::kEgress));
-  path.tells_endings = false;
   path.gateway = gateways_.name_of(gateway.empty() ? egress : gateway);
   path.kind = gateway.empty() ? "direct" : "nested";
   path.gateway_id = std::move(gateway);
-  ++path.handshakes;
   changes_.note();
-  log::info("end-to-end link", {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
+  log::info(resumed ? "end-to-end link resumed" : "end-to-end link",
+            {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
+  if (resumed) co_return Result<>{};
+  path.not_reconnected.reset();
+  path.tells_endings = false;
+  ++path.handshakes;
+  if (const tunnel::Link* link = path.links.newest(); link && link->pipe) look_after(egress, link->pipe);
   co_return Result<>{};
 }
 
@@ -191,14 +272,22 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
 }
 
 std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& failure) const {
+  // What the pipe has found out says more than what has become of its last link.
+  if (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown) {
+    // The innermost cause; what is around it names streams and sockets.
+    const auto inner = failure.message.rfind(": ");
+    const std::string cause = inner == std::string::npos ? failure.message : failure.message.substr(inner + 2);
+    return Error{failure.code, cause, failure.reason, Hop::kAgent};
+  }
   const auto path = paths_.find(opened.egress);
   if (path != paths_.end() && path->second->links.standing(opened.link) != tunnel::Succession::Standing::kEnded)
     return std::nullopt;
-  if (!opened.gateway.empty())
-    if (auto why = gateways_.why_ended(opened.gateway)) return why;
-  const bool direct = opened.gateway.empty();
+  const std::string gateway = opened.piped && path != paths_.end() ? path->second->gateway_id : opened.gateway;
+  if (!gateway.empty())
+    if (auto why = gateways_.why_ended(gateway)) return why;
+  const bool direct = gateway.empty();
   std::string peer = (direct ? "gateway " : "node ") + name_of_(opened.egress);
-  if (!direct) peer += ", by gateway " + gateways_.name_of(opened.gateway) + ",";
+  if (!direct) peer += ", by gateway " + gateways_.name_of(gateway) + ",";
   return why_link_ended(peer, failure, direct ? Hop::kGateway : Hop::kEgress);
 }
 
@@ -239,8 +328,10 @@ net::Task<> Paths::follow_endings(api::AgentResource resource, std::string egres
 }
 
 void Paths::probe() {
-  for (const auto& [egress, path] : paths_)
+  for (const auto& [egress, path] : paths_) {
+    path->hurry.set();
     if (path->links.up() || path->links.retired() > 0) tasks_.spawn("probe-path", probe_one(egress));
+  }
 }
 
 net::Task<> Paths::probe_one(std::string egress) {
@@ -282,7 +373,14 @@ std::vector<api::LocalPath> Paths::status() const {
     std::uint64_t sessions = 0;
     for (const auto& [key, use] : uses_)
       if (key.second == egress) sessions += use.sessions;
-    list.push_back({egress, path->gateway, path->kind, sessions, path->handshakes, {}});
+    api::LocalPath entry{egress, path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}};
+    const auto& pipe = path->links.newest()->pipe;
+    if (const auto left = pipe ? pipe->time_left() : std::nullopt) {
+      entry.state = "reconnecting";
+      entry.time_left_ms = static_cast<std::uint64_t>(left->count());
+      if (path->not_reconnected) entry.reason = path->not_reconnected->message;
+    }
+    list.push_back(std::move(entry));
   }
   return list;
 }
@@ -290,6 +388,13 @@ std::vector<api::LocalPath> Paths::status() const {
 net::Task<> Paths::stop() {
   tasks_.cancel();
   co_await tasks_.join();
+  // The egress nodes are told, or they would keep the sessions for whoever might come back.
+  const auto until = std::chrono::steady_clock::now() + kFarewell;
+  for (const auto& [egress, path] : paths_)
+    path->links.close(Error{Code::kCancelled, "the client has stopped", "agent_stopped", Hop::kAgent});
+  for (const auto& [egress, path] : paths_)
+    while (path->links.lives() && std::chrono::steady_clock::now() < until)
+      if (const auto slept = co_await net::sleep_for(std::chrono::milliseconds(5)); !slept) break;
   paths_.clear();
 }
 

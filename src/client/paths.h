@@ -1,10 +1,12 @@
 // End-to-end links: one per egress node (K = 1), through the best gateway, or straight to a gateway that is itself the
-// egress. All sessions with that egress are streams of it, so that a hundred connects cost one handshake.
+// egress. All sessions with that egress are streams of it, so that a hundred connects cost one handshake. Where the
+// egress knows pipes, what runs on a link goes on over another when it breaks (docs/wire-pipe.md).
 #pragma once
 #include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "api/local.h"
 #include "client/endings.h"
 #include "client/gateways.h"
+#include "net/event.h"
 #include "tunnel/succession.h"
 
 namespace portolan::client {
@@ -21,7 +24,8 @@ struct OpenedStream {
   std::unique_ptr<tunnel::MuxStream> stream;
   std::string egress;
   const tunnel::Link* link = nullptr;  // to be compared only: it may be gone
-  std::string gateway = {};            // id; empty: the way there is direct
+  std::string gateway = {};            // id; empty: the way there is direct. With a pipe: when it was opened
+  bool piped = false;                  // goes on when the link breaks
 };
 
 // One loop. stop() before destruction.
@@ -55,7 +59,7 @@ class Paths {
 
  private:
   struct Path {
-    Path(std::string egress, Changes& changes);
+    Path(const net::Executor& executor, std::string egress, Changes& changes);
     tunnel::Succession links;
     std::string gateway;     // name
     std::string gateway_id;  // empty: direct
@@ -63,8 +67,11 @@ class Paths {
     bool renewing = false;
     BootTime next_renewal{};
     std::uint64_t handshakes = 0;
-    bool tells_endings = false;           // asked for, on the newest link
-    std::shared_ptr<net::Event> opening;  // set while one task makes the link
+    bool tells_endings = false;                 // asked for, on the newest link
+    std::shared_ptr<net::Event> opening;        // set while one task makes the link
+    std::optional<Error> not_reconnected = {};  // why the last attempt has failed, while there is none that succeeded
+    net::Event turn;                            // of reconnecting: one attempt has failed, or it has succeeded
+    net::Event hurry;                           // the next attempt is due now
   };
   struct Use {
     api::AgentResource resource;
@@ -79,9 +86,18 @@ class Paths {
   net::Task<> keep_fresh();
   net::Task<> renew_link(std::string egress);
   net::Task<Result<>> ensure(std::string egress);
-  net::Task<Result<>> make_link(std::string egress);
+  // A way to the egress node: by one gateway after another, or straight. `resumed`: the pipe that is to go on over it;
+  // none: a new link.
+  using Resumed = std::shared_ptr<tunnel::Pipe>;
+  net::Task<Result<>> make_link(std::string egress, Resumed resumed);
+  net::Task<Result<>> link_by_gateways(std::string egress, Resumed resumed);
   // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
-  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> path, std::string egress, std::string gateway);
+  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
+                                Resumed resumed);
+  net::Task<Result<>> wait_for_pipe(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
+  void look_after(const std::string& egress, const std::shared_ptr<tunnel::Pipe>& pipe);
+  // Gives the pipe links until it has one that answers, or has ended.
+  net::Task<> reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
   net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,
                                           std::string trace);
   Result<std::unique_ptr<tunnel::MuxStream>> open_on(const tunnel::Link& link, const std::string& resource,
@@ -99,6 +115,8 @@ class Paths {
   std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };
   std::map<std::string, std::unique_ptr<Path>> paths_;  // by egress; none ever goes
   std::map<UseKey, Use> uses_;
+  const std::shared_ptr<tunnel::PipeBudget> pipes_ = std::make_shared<tunnel::PipeBudget>();
+  std::set<const tunnel::Pipe*> reconnecting_;
   net::TaskGroup tasks_;
 };
 

@@ -42,7 +42,8 @@ Named gateways(const api::AgentStatus& status) {
 Named paths(const api::AgentStatus& status) {
   Named named;
   for (const auto& path : status.paths)
-    named[path.egress_name.value_or(path.egress)] = {path.kind + " by " + path.gateway, {}};
+    named[path.egress_name.value_or(path.egress)] = {
+        path.state == "reconnecting" ? *path.state : path.kind + " by " + path.gateway, path.reason};
   return named;
 }
 

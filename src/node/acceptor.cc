@@ -23,7 +23,8 @@ void Acceptor::begin(std::unique_ptr<net::Stream> stream) {
 
 net::Task<> Acceptor::prove(std::unique_ptr<net::Stream> stream) {
   const std::string peer = stream->describe();
-  auto accepted = co_await tunnel::accept_link(std::move(stream), tls_, {.handshake_limit = limit_});
+  auto accepted = co_await tunnel::accept_link(std::move(stream), tls_,
+                                               {.handshake_limit = limit_, .pipe = tunnel::LinkOptions::PipeParts{}});
   if (!accepted) {
     // Strangers are logged at debug level only: they must not fill the log.
     log::debug("connection refused", {{"peer", peer}, {"why", accepted.error()}});

@@ -43,10 +43,6 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
     return;
   }
   const auto same = [&](const auto& client) { return client->user.account == user->account; };
-  if (static_cast<std::size_t>(std::ranges::count_if(links_, same)) >= limits_.links_per_account) {
-    log::warn("too many end-to-end links of one account", {{"account", user->account}});
-    return;
-  }
   // A newer certificate for the same device and key: its older links go on with it (docs/wire.md, "Renewal").
   const crypto::Certificate& newer = accepted.link.certificate;
   for (const auto& older : links_)
@@ -54,6 +50,11 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
       older->certificate = newer;
       older->ends.reset();
     }
+  if (accepted.attach && accepted.attach->epoch > 1) return resume(*user, std::move(accepted));
+  if (static_cast<std::size_t>(std::ranges::count_if(links_, same)) >= limits_.links_per_account) {
+    log::warn("too many end-to-end links of one account", {{"account", user->account}});
+    return refuse(std::move(accepted), tunnel::AttachRefusal::kLimit);
+  }
   const auto client =
       std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
   ++counters_.links;
@@ -61,7 +62,7 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
   log::info("end-to-end link", {{"account", user->account}, {"device", user->device}});
   std::weak_ptr<Client> weak = client;
   client->link = tunnel::start_mux(
-      std::move(accepted), {},
+      std::move(accepted), {.pipe = tunnel::LinkOptions::PipeParts{pipes_}},
       [this, weak](std::unique_ptr<tunnel::Incoming> incoming) {
         auto alive = weak.lock();
         if (!alive) return;
@@ -79,6 +80,28 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
           if (const auto ended = weak.lock()) links_.remove(ended);
         });
       });
+}
+
+void Egress::resume(const crypto::UserIdentity& user, tunnel::AcceptedLink accepted) {
+  const auto known = std::ranges::find_if(links_, [&](const auto& client) {
+    return client->user == user && client->link->pipe && client->link->pipe->id() == accepted.attach->id;
+  });
+  std::expected<void, tunnel::AttachRefusal> taken = std::unexpected(tunnel::AttachRefusal::kUnknown);
+  if (known != links_.end()) taken = tunnel::resume_pipe(accepted, *(*known)->link->pipe);
+  if (!taken) return refuse(std::move(accepted), taken.error());
+  ++counters_.resumed;
+  log::info("end-to-end link resumed", {{"account", user.account}, {"device", user.device}});
+}
+
+void Egress::refuse(tunnel::AcceptedLink accepted, tunnel::AttachRefusal why) {
+  if (accepted.attach) tasks_.spawn("refuse-attach", tunnel::refuse_attach(std::move(accepted.fresh.stream), why));
+}
+
+Result<> Egress::check_time(const Client& client, const api::Assertion& assertion) const {
+  const WallTime now = parts_.clock.wall();
+  auto timely = api::check_time(assertion, now);
+  const auto late = client.link->pipe ? client.link->pipe->lateness() : std::chrono::milliseconds(0);
+  return timely || late.count() == 0 ? timely : api::check_time(assertion, now - late);
 }
 
 Result<Egress::Knock> Egress::check(Client& client, const tunnel::OpenRequest& request) {
@@ -99,7 +122,7 @@ Result<Egress::Knock> Egress::check(Client& client, const tunnel::OpenRequest& r
   if (assertion->node != node_) return denied("the access assertion is for another node", "assertion_foreign");
   if (!equal_in_constant_time(assertion->binding, client.binding))
     return denied("the access assertion was made for another link", "assertion_foreign");
-  if (auto timely = api::check_time(*assertion, parts_.clock.wall()); !timely)
+  if (auto timely = check_time(client, *assertion); !timely)
     return std::unexpected(std::move(timely).error().at(Hop::kEgress));
   PL_TRY(const bool fresh, client.nonces.remember(*assertion));
   if (!fresh) return denied("the access assertion was used before", "assertion_replayed");
@@ -236,6 +259,7 @@ net::Task<> Egress::stop(Error reason) {
     const auto slept = co_await net::sleep_for(std::chrono::milliseconds(25));
     if (!slept) break;
   }
+  // Else agents would wait for pipes that nobody knows any more.
   for (const auto& client : std::list(links_)) client->link->mux->close(reason);
   // Each goes when its last words have left, or it has waited long enough for that.
   while (!links_.empty()) {

@@ -18,7 +18,8 @@
 namespace portolan::node {
 
 struct EgressCounters {
-  std::uint64_t links = 0;     // end-to-end handshakes since the start
+  std::uint64_t links = 0;     // end-to-end links that began something new, since the start
+  std::uint64_t resumed = 0;   // those over which a pipe went on
   std::uint64_t sessions = 0;  // begun since the start
   std::uint64_t refused = 0;
 };
@@ -36,6 +37,7 @@ class Egress {
   Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch,
          EgressLimits limits = {});
   // Takes over an accepted end-to-end link (Purpose::kInner), whose peer is a proven user.
+  // A link for a pipe that is here already goes to that.
   void serve(tunnel::AcceptedLink accepted);
   // Ends links of people whose certificate has been taken back or has run out.
   void end_denied();
@@ -67,6 +69,11 @@ class Egress {
     std::string assertion;
     std::string trace;
   };
+  // A link for a pipe that this device has here.
+  void resume(const crypto::UserIdentity& user, tunnel::AcceptedLink accepted);
+  void refuse(tunnel::AcceptedLink accepted, tunnel::AttachRefusal why);
+  // Whether the assertion is timely: as of when the pipe received it, less the time that it had no link.
+  Result<> check_time(const Client& client, const api::Assertion& assertion) const;
   Result<Knock> check(Client& client, const tunnel::OpenRequest& request);
   net::Task<> serve_stream(std::shared_ptr<Client> client, std::unique_ptr<tunnel::Incoming> incoming);
   struct Opened {
@@ -87,6 +94,7 @@ class Egress {
   const ControlWatch& watch_;
   EgressLimits limits_;
   EgressCounters counters_;
+  const std::shared_ptr<tunnel::PipeBudget> pipes_ = std::make_shared<tunnel::PipeBudget>();
   Counts streams_;  // open or being let in
   std::list<std::shared_ptr<Client>> links_;
   std::size_t tellers_ = 0;  // tasks that tell endings

@@ -310,6 +310,8 @@ std::vector<Metric> NodeImpl::metrics() const {
       static_cast<double>(audit_.lost));
   add("portolan_control_plane_away_seconds", "since when the control plane is away", kGauge,
       static_cast<double>(watch_->away().value_or(std::chrono::milliseconds(0)).count()) / 1000.0);
+  add("portolan_resumed_links_total", "end-to-end links over which a connection went on", kCounter,
+      static_cast<double>(egress_->counters().resumed));
   if (uplinks_)
     add("portolan_gateway_links", "gateways this relay is linked to", kGauge, static_cast<double>(uplinks_->linked()));
   if (gateway_) {

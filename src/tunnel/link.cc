@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <array>
 
+#include "base/id.h"
+
 namespace portolan::tunnel {
 namespace {
 
 constexpr std::string_view kBindingLabel = "EXPORTER-portolan-binding";
 constexpr std::size_t kBindingBytes = 32;
+constexpr std::string_view kPipeSecretLabel = "EXPORTER-portolan-pipe";
+constexpr std::size_t kPipeSecretBytes = 32;
 
 struct PurposeRules {
   Purpose purpose;
@@ -41,29 +45,53 @@ Result<std::string> checked_identity(const crypto::Certificate& leaf, crypto::Pr
   return name;
 }
 
-enum class Succeeds { kNo, kYes };
+Hello our_hello(std::uint64_t features) {
+  return Hello{kOldestVersion, kNewestVersion, features | kContinues, "portolan " PORTOLAN_VERSION};
+}
 
-Hello our_hello(Succeeds succeeds) {
-  const std::uint64_t features = kContinues | (succeeds == Succeeds::kYes ? kSuccessor : 0);
-  return Hello{kOldestVersion, kNewestVersion, features, "portolan " PORTOLAN_VERSION};
+std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline) {
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
+  return std::max(left, std::chrono::milliseconds(1));
 }
 
 // What both sides do once TLS stands; `deadline` is that of the whole handshake.
 net::Task<Result<AcceptedLink>> greet(std::unique_ptr<net::TlsStream> tls, Purpose purpose,
-                                      crypto::Profile peer_profile, Succeeds succeeds,
+                                      crypto::Profile peer_profile, std::uint64_t features,
                                       std::chrono::steady_clock::time_point deadline) {
   if (!tls->peer()) co_return fail(Code::kUnauthenticated, "the peer showed no certificate");
-  AcceptedLink made{Link{purpose, {}, *tls->peer(), {}, {}, nullptr}, nullptr};
+  AcceptedLink made{Link{purpose, {}, *tls->peer(), {}, {}, nullptr, nullptr}, {}};
   CO_TRY(made.link.peer, checked_identity(made.link.certificate, peer_profile));
   made.link.binding = tls->exporter(kBindingLabel, kBindingBytes);
-  const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
-  net::Reader reader(*tls);
+  made.fresh.binding = made.link.binding;
+  made.fresh.reader = std::make_unique<net::Reader>(*tls);
   CO_TRY(made.link.agreed,
-         co_await exchange_hello(*tls, reader, our_hello(succeeds), std::max(left, std::chrono::milliseconds(1))));
-  Bytes rest = reader.take_rest();
-  made.stream = std::move(tls);
-  if (!rest.empty()) made.stream = net::prepend(std::move(rest), std::move(made.stream));
+         co_await exchange_hello(*tls, *made.fresh.reader, our_hello(features), left_until(deadline)));
+  if ((made.link.agreed.features & kPipe) != 0) made.pipe_secret = tls->exporter(kPipeSecretLabel, kPipeSecretBytes);
+  made.fresh.stream = std::move(tls);
   co_return made;
+}
+
+// The stream for a mux that stands on the link itself.
+std::unique_ptr<net::Stream> take_stream(FreshLink& fresh) {
+  Bytes rest = fresh.reader->take_rest();
+  fresh.reader.reset();
+  return net::prepend(std::move(rest), std::move(fresh.stream));
+}
+
+// The pipe knows for itself whether its link lives.
+MuxOptions without_probes(MuxOptions options) {
+  options.probe_after = std::chrono::milliseconds(0);
+  return options;
+}
+
+std::uint64_t features_of(Purpose purpose, const LinkOptions& options) {
+  return purpose == Purpose::kInner && options.pipe ? kPipe : 0;
+}
+
+PipeId new_pipe_id() {
+  PipeId id{};
+  fill_random(id);
+  return id;
 }
 
 }  // namespace
@@ -116,20 +144,53 @@ Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentit
   return net::TlsServer::make(std::move(served));
 }
 
+namespace {
+
+// TLS and hello.
+net::Task<Result<AcceptedLink>> dial_fresh(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
+                                           Purpose purpose, std::uint64_t features,
+                                           std::chrono::steady_clock::time_point deadline) {
+  CO_TRY(auto stream, co_await tls->connect(std::move(path), left_until(deadline)));
+  if (stream->alpn() != alpn_of(purpose))
+    co_return fail(Code::kProtocol, "the peer chose another purpose for the link");
+  co_return co_await greet(std::move(stream), purpose, crypto::Profile::kNode, features, deadline);
+}
+
+}  // namespace
+
 net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path,
                                                    std::shared_ptr<const net::TlsClient> tls, Purpose purpose,
                                                    LinkOptions options, Mux::OnIncoming on_incoming,
                                                    Mux::OnEnd on_end) {
   const auto deadline = std::chrono::steady_clock::now() + options.handshake_limit;
-  CO_TRY(auto stream, co_await tls->connect(std::move(path), options.handshake_limit));
-  if (stream->alpn() != alpn_of(purpose))
-    co_return fail(Code::kProtocol, "the peer chose another purpose for the link");
-  CO_TRY(auto made, co_await greet(std::move(stream), purpose, crypto::Profile::kNode,
-                                   options.successor ? Succeeds::kYes : Succeeds::kNo, deadline));
+  const std::uint64_t features = features_of(purpose, options) | (options.successor ? kSuccessor : 0);
+  CO_TRY(auto made, co_await dial_fresh(std::move(path), std::move(tls), purpose, features, deadline));
   auto link = std::make_unique<Link>(std::move(made.link));
-  link->mux = Mux::make(std::move(made.stream), rules_of(purpose).dialler_role, options.mux, std::move(on_incoming),
+  std::unique_ptr<net::Stream> below;
+  if ((link->agreed.features & kPipe) != 0) {
+    const net::Executor executor = made.fresh.stream->executor();
+    std::string name = "pipe over " + made.fresh.stream->describe();
+    link->pipe = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, new_pipe_id(), std::move(made.pipe_secret),
+                                        options.pipe->options, options.pipe->budget);
+    CO_CHECK(co_await attach(link->pipe, std::move(made.fresh), left_until(deadline)));
+    below = link->pipe->top(std::move(name));
+    options.mux = without_probes(options.mux);
+  } else {
+    below = take_stream(made.fresh);
+  }
+  link->mux = Mux::make(std::move(below), rules_of(purpose).dialler_role, options.mux, std::move(on_incoming),
                         std::move(on_end));
   co_return link;
+}
+
+net::Task<Result<>> resume_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
+                                std::shared_ptr<Pipe> pipe, std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
+  CO_TRY(auto made, co_await dial_fresh(std::move(path), std::move(tls), Purpose::kInner, kPipe, deadline));
+  if ((made.link.agreed.features & kPipe) == 0)
+    co_return fail(Code::kIo, "the egress node has become one that cannot resume", std::string(kPipeUnknown));
+  if (!pipe->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
+  co_return co_await attach(std::move(pipe), std::move(made.fresh), left_until(deadline));
 }
 
 net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
@@ -139,15 +200,37 @@ net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
   const std::string alpn = stream->alpn();
   const auto rules = std::ranges::find(kRules, alpn, &PurposeRules::alpn);
   if (rules == kRules.end()) co_return fail(Code::kProtocol, "the peer asked for no purpose of ours");
-  co_return co_await greet(std::move(stream), rules->purpose, rules->dialler, Succeeds::kYes, deadline);
+  CO_TRY(auto made, co_await greet(std::move(stream), rules->purpose, rules->dialler,
+                                   features_of(rules->purpose, options) | kSuccessor, deadline));
+  if ((made.link.agreed.features & kPipe) != 0) {
+    CO_TRY(made.attach, co_await read_attach(made.fresh, left_until(deadline)));
+  }
+  co_return made;
 }
 
 std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming,
                                 Mux::OnEnd on_end) {
   auto link = std::make_unique<Link>(std::move(accepted.link));
-  link->mux = Mux::make(std::move(accepted.stream), opposite(rules_of(link->purpose).dialler_role), options.mux,
+  std::unique_ptr<net::Stream> below;
+  if (accepted.attach) {
+    link->pipe = std::make_shared<Pipe>(accepted.fresh.stream->executor(), Pipe::Role::kAcceptor, accepted.attach->id,
+                                        std::move(accepted.pipe_secret), options.pipe->options, options.pipe->budget);
+    below = link->pipe->top("pipe over " + accepted.fresh.stream->describe());
+    // Only whoever proves what they do not know is refused: their link is closed, and the mux ends with it.
+    if (!resume_pipe(accepted, *link->pipe))
+      link->pipe->end(Error{Code::kProtocol, "a pipe that begins with a wrong attach", {}, Hop::kUnknown});
+    options.mux = without_probes(options.mux);
+  } else {
+    below = take_stream(accepted.fresh);
+  }
+  link->mux = Mux::make(std::move(below), opposite(rules_of(link->purpose).dialler_role), options.mux,
                         std::move(on_incoming), std::move(on_end));
   return link;
+}
+
+std::expected<void, AttachRefusal> resume_pipe(AcceptedLink& accepted, Pipe& pipe) {
+  Bytes rest = accepted.fresh.reader->take_rest();
+  return pipe.take(*accepted.attach, accepted.fresh.binding, accepted.fresh.stream, std::move(rest));
 }
 
 }  // namespace portolan::tunnel

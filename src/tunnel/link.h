@@ -1,11 +1,13 @@
 // Link: one mutually authenticated TLS 1.3 connection between two Portolan processes, over any path (a TCP socket, or a
-// stream of an outer link): TLS, hello, then the mux. Where the pipe will stand between hello and mux: docs/wire.md,
-// "Pipe". One purpose, one ALPN, one certificate profile (architecture §10.2); the identity is the proven leaf's one
-// URI name.
+// stream of an outer link): TLS, hello, then the mux; between a client and an egress node with a pipe below it, which
+// outlives the link (pipe.h). One purpose, one ALPN, one certificate profile (architecture §10.2); the identity is the
+// proven leaf's one URI name.
 #pragma once
 #include <chrono>
+#include <expected>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,8 +15,10 @@
 #include "crypto/certificate.h"
 #include "crypto/identity.h"
 #include "net/tls.h"
+#include "tunnel/attach.h"
 #include "tunnel/hello.h"
 #include "tunnel/mux.h"
+#include "tunnel/pipe.h"
 
 namespace portolan::tunnel {
 
@@ -31,13 +35,16 @@ std::string_view alpn_of(Purpose purpose);
 // acceptors always set it.
 inline constexpr std::uint64_t kContinues = 1U << 0U;
 inline constexpr std::uint64_t kSuccessor = 1U << 1U;
+// A pipe stands between hello and mux (docs/wire-pipe.md). Inner links only.
+inline constexpr std::uint64_t kPipe = 1U << 2U;
 
 struct Link {
   Purpose purpose = Purpose::kUser;
   std::string peer;                 // the proven URI name
   crypto::Certificate certificate;  // the proven leaf
   Agreed agreed;
-  Bytes binding;  // exporter "EXPORTER-portolan-binding", 32 bytes: what access assertions are bound to
+  Bytes binding;               // exporter "EXPORTER-portolan-binding", 32 bytes: what access assertions are bound to
+  std::shared_ptr<Pipe> pipe;  // below the mux, if both sides know it: then all above is of its first link
   std::unique_ptr<Mux> mux;
 };
 
@@ -70,6 +77,11 @@ struct LinkOptions {
   std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);  // TLS and hello together
   MuxOptions mux = {};
   bool successor = false;  // dialler only: kSuccessor
+  struct PipeParts {
+    std::shared_ptr<PipeBudget> budget;  // of this process
+    PipeOptions options = {};
+  };
+  std::optional<PipeParts> pipe = {};  // inner links only; none: the mux stands on the link
 };
 
 net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> path,
@@ -79,12 +91,21 @@ net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> 
 // The purpose is what the peer's ALPN says, one of those that `tls` serves. Since the purpose decides the mux role and
 // what comes in on it, the mux is made by start_mux() after the caller has looked at peer and purpose.
 struct AcceptedLink {
-  Link link;                            // without a mux yet
-  std::unique_ptr<net::Stream> stream;  // behind the hello
+  Link link;  // without a mux yet
+  FreshLink fresh;
+  std::optional<Attach> attach = {};  // what the dialler has said of its pipe
+  Bytes pipe_secret = {};             // of a pipe whose first link this is
 };
 net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
                                             std::shared_ptr<const net::TlsServer> tls, LinkOptions options);
 std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming,
                                 Mux::OnEnd on_end);
+
+// A new link for a pipe, whose peer has proven the identity that `tls` wants; errors as of attach(). Tries no more than
+// the handshake while the pipe has a link that has begun to answer meanwhile: then it is Code::kConflict.
+net::Task<Result<>> resume_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
+                                std::shared_ptr<Pipe> pipe, std::chrono::milliseconds limit);
+// The acceptor: gives an accepted link to the pipe that its attach names. What is refused is the caller's to tell.
+std::expected<void, AttachRefusal> resume_pipe(AcceptedLink& accepted, Pipe& pipe);
 
 }  // namespace portolan::tunnel

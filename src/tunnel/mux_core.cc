@@ -54,7 +54,7 @@ MuxCore::~MuxCore() {
 void MuxCore::start() {
   make_session();
   last_heard_ = Clock::real().boot();
-  timer_.schedule(options_.probe_after, [this] { probe(); });
+  if (options_.probe_after.count() > 0) timer_.schedule(options_.probe_after, [this] { probe(); });
   arm_reading();
   schedule_flush();
 }

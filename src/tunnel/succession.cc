@@ -74,6 +74,10 @@ Succession::Standing Succession::standing(const Link* link) const {
 net::Task<Result<>> Succession::probe_newest(std::chrono::milliseconds limit, Error why) {
   const auto probed = newest_;
   if (!probed || !probed->up()) co_return Result<>{};
+  if (probed->link->pipe) {
+    probed->link->pipe->probe(limit);
+    co_return Result<>{};
+  }
   const auto answered = co_await probed->link->mux->ping(limit);
   if (answered) co_return Result<>{};
   if (answered.error().code == Code::kCancelled) co_return std::unexpected(answered.error());
@@ -85,12 +89,22 @@ net::Task<Result<>> Succession::probe_newest(std::chrono::milliseconds limit, Er
 net::Task<Result<>> Succession::probe_retired(std::chrono::milliseconds limit, Error why) {
   for (const auto& probed : std::list(retired_)) {
     if (!probed->up()) continue;
+    if (probed->link->pipe) {
+      probed->link->pipe->probe(limit);
+      continue;
+    }
     const auto answered = co_await probed->link->mux->ping(limit);
     if (answered) continue;
     if (answered.error().code == Code::kCancelled && probed->up()) co_return std::unexpected(answered.error());
     probed->link->mux->close(why);
   }
   co_return Result<>{};
+}
+
+void Succession::close(const Error& why) {
+  if (newest_ && newest_->up()) newest_->link->mux->close(why);
+  for (const auto& held : retired_)
+    if (held->up()) held->link->mux->close(why);
 }
 
 void Succession::tidy() {

@@ -37,10 +37,14 @@ class Succession {
   enum class Standing { kNewest, kRetired, kEnded };
   Standing standing(const Link* link) const;
   // After a change of the network. A link that does not answer a ping within `limit` ends with `why`; it takes no
-  // streams from then on. Of the newest that is also the answer, unless another has taken its place meanwhile. Not
-  // destroyed while these run.
+  // streams from then on. Of the newest that is also the answer, unless another has taken its place meanwhile. A link
+  // with a pipe does not end: its pipe then wants another. Not destroyed while these run.
   net::Task<Result<>> probe_newest(std::chrono::milliseconds limit, Error why);
   net::Task<Result<>> probe_retired(std::chrono::milliseconds limit, Error why);  // fails only with Code::kCancelled
+  // Ends all links; their peers are told why.
+  void close(const Error& why);
+  // Whether any of them has not ended.
+  bool lives() const { return (newest_ && newest_->link && !newest_->ended) || retired() > 0; }
   // Forgets retired links that have ended.
   void tidy();
   void clear();
