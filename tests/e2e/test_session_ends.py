@@ -6,6 +6,7 @@ import time
 
 import harness
 import pgwire
+import psycopg2
 import pytest
 from harness import client_environment, wait_until
 
