@@ -53,16 +53,17 @@ BOOST_DESCRIBE_STRUCT(LocalGateway, (), (name, address, state, round_trip_us, re
 struct LocalPath {
   std::string egress;   // node id
   std::string gateway;  // name
-  std::string kind;     // "nested", "direct" (the gateway is the egress)
+  std::string kind;     // "spliced", "nested", "direct" (the gateway is the egress)
   std::uint64_t sessions = 0;
   std::uint64_t handshakes = 0;  // end-to-end handshakes made for this egress since the agent started
   std::optional<std::string> egress_name = {};
   std::optional<std::string> state = {};           // "linked", "reconnecting"
   std::optional<std::uint64_t> time_left_ms = {};  // while reconnecting: then its sessions end
   std::optional<std::string> reason = {};          // why the last attempt to reconnect has failed
+  std::optional<std::string> fallback = {};        // why it is nested and not spliced
 };
 BOOST_DESCRIBE_STRUCT(LocalPath, (),
-                      (egress, gateway, kind, sessions, handshakes, egress_name, state, time_left_ms, reason))
+                      (egress, gateway, kind, sessions, handshakes, egress_name, state, time_left_ms, reason, fallback))
 
 // A session that did not end because one of its two sides had finished.
 struct LocalEnding {

@@ -20,6 +20,7 @@ struct Options {
   std::string status = "127.0.0.1:65220";
   bool no_status_port = false;
   bool connect_all = false;
+  bool nested_paths = false;
   std::vector<std::string> allowed_users;
 };
 
@@ -36,6 +37,7 @@ Result<client::AgentOptions> agent_options(const Options& options) {
   PL_TRY(agent.home, client::Home::from_environment());
   PL_TRY(agent.status, optional_endpoint("--status", options.no_status_port ? "none" : options.status, 65220));
   agent.connect_all = options.connect_all;
+  if (options.nested_paths) agent.paths = client::PathKinds::kNestedOnly;
   for (const std::string& user : options.allowed_users) {
     PL_TRY(const uid_t id, user_id(user));
     agent.allowed_users.push_back(id);
@@ -70,6 +72,8 @@ void add_agent(CLI::App& root, Context& context) {
   settings.add("--status", options->status, "HOST:PORT of the status API");
   settings.add_switch("--no-status-port", options->no_status_port, "the status API on its Unix socket only");
   settings.add_switch("--connect-all", options->connect_all, "connect every resource as it appears");
+  settings.add_switch("--nested-paths", options->nested_paths,
+                      "never open plain connections to gateways: all goes through their TLS");
   settings.add("--allow-user", options->allowed_users,
                "other users of this machine who may use the connected resources");
   add_log_options(settings, options->log);

@@ -26,6 +26,7 @@ struct Options {
   std::string ready_file;
   std::uint16_t port_base = 0;
   std::size_t gateways = 1;
+  bool nested_paths = false;
   std::size_t relays = 1;
   std::string certificate_life;
   bool separate = false;
@@ -209,6 +210,7 @@ Result<> run(Context& context, Options& options) {
   PL_TRY(const auto lock, FolderLock::take(dev.data, "dev.lock"));
   dev.email = options.email;
   dev.gateways = options.gateways;
+  dev.nested_paths = options.nested_paths;
   dev.relays = options.relays;
   dev.separate = options.separate;
   if (!options.certificate_life.empty()) {
@@ -247,6 +249,7 @@ void add_dev(CLI::App& root, Context& context) {
   app.add_option(
       "--certificate-life", options->certificate_life,
       "how long certificates of people, nodes and the control plane last, to see them renew; else 1h, 30d, 90d");
+  app.add_flag("--nested-paths", options->nested_paths, "no spliced paths: see portolan agent --help");
   app.add_flag("--separate", options->separate, "every part a process of its own, started again if it dies");
   app.add_option("--email", options->email, "the first account")->capture_default_str();
   app.add_option("--log-level", options->log_level, "debug, info, warn or error")->capture_default_str();

@@ -171,11 +171,16 @@ DevPart DevDeployment::agent_part() const {
   agent.home = home_;
   agent.status = local(options_.ports.agent_status());
   agent.connect_all = true;
+  std::vector<std::string> arguments = {"agent", "--connect-all", "--status", net::to_text(*agent.status)};
+  if (options_.nested_paths) {
+    agent.paths = client::PathKinds::kNestedOnly;
+    arguments.emplace_back("--nested-paths");
+  }
   return {.part = "agent",
           .name = "agent",
           .address = net::to_text(*agent.status),
           .start = [agent](net::Loop& loop) { return AgentPart::start(loop, agent); },
-          .arguments = {"agent", "--connect-all", "--status", net::to_text(*agent.status)},
+          .arguments = std::move(arguments),
           .environment = {{"PORTOLAN_HOME", home_.folder().string()}},
           .probe = [home = home_] { return ask_agent(home); }};
 }

@@ -29,6 +29,7 @@ struct DevOptions {
   std::size_t gateways = 1;
   std::size_t relays = 1;
   bool separate = false;
+  bool nested_paths = false;
   std::optional<std::chrono::milliseconds> certificate_life = {};  // of everybody's certificates
   DevPorts ports = {};
   std::vector<std::string> log_arguments = {};  // for parts that are processes

@@ -28,6 +28,7 @@ Table gateway_table(const std::vector<api::LocalGateway>& gateways) {
 std::string path_state(const api::LocalPath& path) {
   std::string state = path.state.value_or("linked");
   if (path.time_left_ms) state += fmt::format(", {} s left", (*path.time_left_ms + 999) / 1000);
+  if (path.fallback) state += ", not spliced (" + *path.fallback + ")";
   return state_of(state, path.reason);
 }
 

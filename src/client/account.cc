@@ -70,7 +70,7 @@ SignedInAccount::SignedInAccount(const net::Executor& executor, const AgentOptio
       control_(std::move(control)),
       changes_(changes),
       gateways_(executor, credentials_, changes),
-      paths_(executor, credentials_, Clock::real(), gateways_, changes),
+      paths_(executor, credentials_, Clock::real(), gateways_, changes, options.paths),
       settling_(executor),
       following_(executor),
       tasks_(executor) {

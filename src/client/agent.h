@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "client/home.h"
+#include "client/ways.h"
 #include "net/loop.h"
 #include "net/tcp.h"
 
@@ -21,6 +22,7 @@ struct AgentOptions {
   std::string address = "127.0.0.1";                                        // where resources listen
   std::vector<uid_t> allowed_users = {};                                    // besides the agent's own
   bool connect_all = false;  // connect every resource as it appears (`dev`)
+  PathKinds paths = PathKinds::kAny;
   std::size_t connections_per_resource = 1000;
   std::chrono::milliseconds first_byte_limit = std::chrono::seconds(10);  // for protocols whose client speaks first
 };

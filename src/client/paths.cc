@@ -30,8 +30,13 @@ constexpr std::chrono::milliseconds kResumeLimit = std::chrono::seconds(3);
 }  // namespace
 
 Paths::Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways,
-             Changes& changes)
-    : credentials_(credentials), clock_(clock), gateways_(gateways), changes_(changes), tasks_(executor) {
+             Changes& changes, PathKinds kinds)
+    : credentials_(credentials),
+      clock_(clock),
+      gateways_(gateways),
+      ways_(gateways, clock, kinds),
+      changes_(changes),
+      tasks_(executor) {
   tasks_.spawn("renew-links", keep_fresh());
 }
 
@@ -194,7 +199,7 @@ net::Task<Result<>> Paths::make_link(std::string egress, Resumed resumed) {
   auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
   if (!direct)
     co_return std::unexpected(std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
-  co_return co_await link_over(std::move(*direct), std::move(egress), "", std::move(resumed));
+  co_return co_await link_over(Way{std::move(*direct)}, std::move(egress), "", std::move(resumed));
 }
 
 net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed) {
@@ -209,39 +214,42 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
             std::ranges::find(order, path_to(egress).gateway_id, &std::pair<std::string, std::string>::first);
         silent != order.end())
       std::rotate(silent, std::next(silent), order.end());
-  const auto limit = resumed ? kResumeLimit : kAnswerLimit;
   for (const auto& [id, name] : order) {
     if (resumed && !resumed->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
-    // Looked up again: while another gateway was tried, this one's link may have ended.
-    auto now = co_await gateways_.linked(std::chrono::milliseconds(0));
-    if (!now) break;
-    const auto still = std::ranges::find(*now, id, &Gateways::Linked::id);
-    if (still == now->end()) continue;
-    auto stream = still->mux->open({egress, {}});
-    if (!stream) {
-      result = std::unexpected(std::move(stream).error());
-      continue;
-    }
-    const auto answered = co_await (*stream)->answered(limit);
-    result = answered ? co_await link_over(std::move(*stream), egress, id, resumed) : answered;
-    if (result || result.error().reason == tunnel::kPipeUnknown) break;
+    result = co_await link_by_gateway(egress, id, resumed);
+    if (result || result.error().reason == tunnel::kPipeUnknown || result.error().code == Code::kCancelled) break;
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
   co_return result;
 }
 
-net::Task<Result<>> Paths::link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
-                                     Resumed resumed) {
+// A spliced way through which nothing comes, since a balancer or a filter stands before the gateway, gives place to a
+// nested one.
+net::Task<Result<>> Paths::link_by_gateway(std::string egress, std::string gateway, Resumed resumed) {
+  for (;;) {
+    CO_TRY(auto way, co_await ways_.open(gateway, egress, resumed ? kResumeLimit : kAnswerLimit));
+    const bool spliced = way.spliced;
+    auto linked = co_await link_over(std::move(way), egress, gateway, resumed);
+    if (linked || !spliced || linked.error().code == Code::kCancelled || linked.error().code == Code::kConflict ||
+        linked.error().reason == tunnel::kPipeUnknown)
+      co_return linked;
+    ways_.does_not_splice(gateway, egress, linked.error().message);
+  }
+}
+
+net::Task<Result<>> Paths::link_over(Way way, std::string egress, std::string gateway, Resumed resumed) {
   CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
                                             node_uri(credentials_, egress)));
   Path& path = path_to(egress);
-  auto linked = resumed ? co_await tunnel::resume_link(std::move(stream), std::move(tls), resumed, kResumeLimit)
-                        : co_await path.links.dial(std::move(stream), std::move(tls), credentials_.certificate,
-                                                   tunnel::Purpose::kInner,
-                                                   {.pipe = tunnel::LinkOptions::PipeParts{pipes_}}, nullptr);
+  tunnel::LinkOptions options{.pipe = tunnel::LinkOptions::PipeParts{pipes_}};
+  if (way.spliced) options.handshake_limit = kResumeLimit;
+  auto linked = resumed ? co_await tunnel::resume_link(std::move(way.stream), std::move(tls), resumed, kResumeLimit)
+                        : co_await path.links.dial(std::move(way.stream), std::move(tls), credentials_.certificate,
+                                                   tunnel::Purpose::kInner, std::move(options), nullptr);
   if (!linked) co_return std::unexpected(std::move(linked).error().at(Hop::kEgress));
   path.gateway = gateways_.name_of(gateway.empty() ? egress : gateway);
-  path.kind = gateway.empty() ? "direct" : "nested";
+  path.kind = gateway.empty() ? "direct" : way.spliced ? "spliced" : "nested";
+  path.fallback = std::move(way.fallback);
   path.gateway_id = std::move(gateway);
   changes_.note();
   log::info(resumed ? "end-to-end link resumed" : "end-to-end link",
@@ -328,6 +336,7 @@ net::Task<> Paths::follow_endings(api::AgentResource resource, std::string egres
 }
 
 void Paths::probe() {
+  ways_.forget();
   for (const auto& [egress, path] : paths_) {
     path->hurry.set();
     if (path->links.up() || path->links.retired() > 0) tasks_.spawn("probe-path", probe_one(egress));
@@ -373,7 +382,8 @@ std::vector<api::LocalPath> Paths::status() const {
     std::uint64_t sessions = 0;
     for (const auto& [key, use] : uses_)
       if (key.second == egress) sessions += use.sessions;
-    api::LocalPath entry{egress, path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}};
+    api::LocalPath entry{egress, path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}, {}};
+    if (!path->fallback.empty()) entry.fallback = path->fallback;
     const auto& pipe = path->links.newest()->pipe;
     if (const auto left = pipe ? pipe->time_left() : std::nullopt) {
       entry.state = "reconnecting";

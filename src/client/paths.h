@@ -14,6 +14,7 @@
 #include "api/local.h"
 #include "client/endings.h"
 #include "client/gateways.h"
+#include "client/ways.h"
 #include "net/event.h"
 #include "tunnel/succession.h"
 
@@ -32,7 +33,7 @@ struct OpenedStream {
 class Paths {
  public:
   Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways,
-        Changes& changes);
+        Changes& changes, PathKinds kinds);
 
   // Opens a stream towards the resource at one of its egress nodes: the one that serves sessions of this resource
   // already (a cancel must reach it), else the first that can be reached. `operation`: "open" or "renew".
@@ -64,6 +65,7 @@ class Paths {
     std::string gateway;     // name
     std::string gateway_id;  // empty: direct
     std::string kind;
+    std::string fallback;  // why it is not spliced
     bool renewing = false;
     BootTime next_renewal{};
     std::uint64_t handshakes = 0;
@@ -91,9 +93,9 @@ class Paths {
   using Resumed = std::shared_ptr<tunnel::Pipe>;
   net::Task<Result<>> make_link(std::string egress, Resumed resumed);
   net::Task<Result<>> link_by_gateways(std::string egress, Resumed resumed);
+  net::Task<Result<>> link_by_gateway(std::string egress, std::string gateway, Resumed resumed);
   // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
-  net::Task<Result<>> link_over(std::unique_ptr<net::Stream> stream, std::string egress, std::string gateway,
-                                Resumed resumed);
+  net::Task<Result<>> link_over(Way way, std::string egress, std::string gateway, Resumed resumed);
   net::Task<Result<>> wait_for_pipe(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
   void look_after(const std::string& egress, const std::shared_ptr<tunnel::Pipe>& pipe);
   // Gives the pipe links until it has one that answers, or has ended.
@@ -110,6 +112,7 @@ class Paths {
   const Credentials& credentials_;
   const Clock& clock_;
   Gateways& gateways_;
+  Ways ways_;
   Changes& changes_;
   std::function<void(api::SessionEnding)> tell_ending_;
   std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };

@@ -117,6 +117,12 @@ Result<std::optional<std::size_t>> SocketStream::try_read_into(std::span<std::by
   return static_cast<std::size_t>(n);
 }
 
+std::optional<std::byte> SocketStream::peek() const {
+  std::byte first{};
+  if (read_error_ || ::recv(fd_, &first, 1, MSG_PEEK | MSG_DONTWAIT) != 1) return std::nullopt;
+  return first;
+}
+
 Result<Chunk> SocketStream::try_read() {
   if (drained_ && !waits_->may_have_arrived && !ended_ && !read_error_) {
     drained_ = false;

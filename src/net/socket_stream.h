@@ -37,8 +37,8 @@ class SocketStream : public TcpStream {
   ~SocketStream() override;
 
   Result<Chunk> try_read() override;
-  // Reads into memory of the caller: number of bytes, 0 for the end; nothing for kWait.
-  Result<std::optional<std::size_t>> try_read_into(std::span<std::byte> into);
+  Result<std::optional<std::size_t>> try_read_into(std::span<std::byte> into) override;
+  std::optional<std::byte> peek() const override;
   Result<std::size_t> try_write(ByteView bytes) override;
   Result<> shutdown_send() override;
   std::size_t unsent() const override { return 0; }

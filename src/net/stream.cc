@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "net/tcp.h"
 #include "net/wait.h"
 
 namespace portolan::net {
@@ -35,6 +36,20 @@ Task<Result<Buffer>> read(Stream& stream) {
     if (chunk.kind != Chunk::Kind::kWait) co_return std::move(chunk.buffer);
     CO_CHECK(co_await wait_readable(stream));
   }
+}
+
+Task<Result<>> read_exactly(TcpStream& stream, std::span<std::byte> into) {
+  while (!into.empty()) {
+    CO_CHECK(co_await take_turn(stream));
+    CO_TRY(const auto read, stream.try_read_into(into));
+    if (read == 0U) co_return fail(Code::kEof, "the connection ended early");
+    if (read) {
+      into = into.subspan(*read);
+    } else {
+      CO_CHECK(co_await wait_readable(stream));
+    }
+  }
+  co_return Result<>{};
 }
 
 Task<Result<>> write(Stream& stream, ByteView bytes) {

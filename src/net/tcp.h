@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,10 +28,18 @@ class TcpStream : public Stream {
  public:
   virtual Endpoint local() const = 0;
   virtual Endpoint peer() const = 0;
+  // The first byte that can be read, which stays there; none: nothing can be read now.
+  virtual std::optional<std::byte> peek() const = 0;
+  // Reads into memory of the caller and no further: number of bytes, 0 for the end; nothing for kWait.
+  virtual Result<std::optional<std::size_t>> try_read_into(std::span<std::byte> into) = 0;
   // The user on this machine who owns the other end of a loopback connection, by socket diagnostics (sock_diag(7));
   // Code::kNotFound if the peer is not on this machine or has gone.
   virtual Result<uid_t> peer_user() const = 0;
 };
+
+// Fills `into`, which lives until the task ends, and takes nothing of what follows. Code::kEof if the stream ends
+// before.
+Task<Result<>> read_exactly(TcpStream& stream, std::span<std::byte> into);
 
 // Looks the name up (never blocking the loop) and tries its addresses in turn, all within `limit`. Errors name the
 // endpoint.

@@ -7,6 +7,7 @@
 #include "net/admission.h"
 #include "node/node.h"
 #include "tunnel/link.h"
+#include "tunnel/ticket.h"
 
 namespace portolan::node {
 
@@ -14,8 +15,11 @@ namespace portolan::node {
 class Acceptor {
  public:
   using OnLink = std::function<void(tunnel::AcceptedLink)>;
+  using OnPlain = std::function<void(std::unique_ptr<net::TcpStream>, const tunnel::Ticket&)>;
   Acceptor(const net::Executor& executor, std::shared_ptr<const net::TlsServer> tls, const NodeOptions& options,
            OnLink on_link);
+  // Plain connections that begin with the preface of a spliced path; without it they are refused as no TLS.
+  void on_plain(OnPlain on_plain) { on_plain_ = std::move(on_plain); }
   void add(std::unique_ptr<net::TcpStream> stream) { admission_.add(std::move(stream)); }
   // An end-to-end link over a path that a gateway has opened: proven with the same care, without waiting for its first
   // byte.
@@ -26,13 +30,17 @@ class Acceptor {
   std::size_t unproven() const { return admission_.waiting() + tasks_.size(); }
 
  private:
+  void spoke(std::unique_ptr<net::TcpStream> stream);
   void begin(std::unique_ptr<net::Stream> stream);
+  void spawn(std::string name, net::Task<> task);
   net::Task<> prove(std::unique_ptr<net::Stream> stream);
+  net::Task<> read_preface(std::unique_ptr<net::TcpStream> stream);
 
   std::shared_ptr<const net::TlsServer> tls_;
   std::size_t handshakes_;
   std::chrono::milliseconds limit_;
   OnLink on_link_;
+  OnPlain on_plain_;
   net::Admission admission_;
   net::TaskGroup tasks_;
 };

@@ -56,5 +56,60 @@ CO_TEST(Acceptor, HandshakesThatAreHeldOpenKeepNobodyOut) {
   co_await acceptor.stop();
 }
 
+// What begins with a preface is taken as such, whole or not; what begins otherwise must be TLS.
+CO_TEST(Acceptor, TakesPlainConnectionsByTheirPreface) {
+  const auto executor = co_await net::this_executor();
+  NodeOptions options;
+  options.handshakes = 4;
+  options.handshake_limit = 1h;
+  Acceptor acceptor(executor, nullptr, options, [](tunnel::AcceptedLink) {});
+  std::vector<tunnel::Ticket> tickets;
+  std::unique_ptr<net::TcpStream> taken;
+  acceptor.on_plain([&](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
+    tickets.push_back(ticket);
+    taken = std::move(stream);
+  });
+  auto listener = net::listen_tcp(executor, {"127.0.0.1", 0},
+                                  [&](std::unique_ptr<net::TcpStream> stream) { acceptor.add(std::move(stream)); });
+  CO_ASSERT_OK(listener);
+  tunnel::Ticket ticket{};
+  ticket.fill(std::byte{7});
+  Bytes said;
+  std::ranges::copy(tunnel::encode_preface(ticket), std::back_inserter(said));
+  said.push_back(std::byte{22});
+  auto good = co_await net::dial_tcp((*listener)->local(), 5s);
+  CO_ASSERT_OK(good);
+  for (const std::byte byte : said) {
+    CO_ASSERT_OK(co_await net::write(**good, {&byte, 1}));
+    co_await net::yield_to_loop();
+  }
+  while (tickets.empty()) co_await net::yield_to_loop();
+  EXPECT_EQ(tickets.front(), ticket);
+  const auto rest = co_await net::read(*taken);
+  CO_ASSERT_OK(rest);
+  EXPECT_EQ(Bytes(rest->data().begin(), rest->data().end()), Bytes{std::byte{22}}) << "what follows is not taken";
+
+  said[5] = std::byte{9};
+  auto bad = co_await net::dial_tcp((*listener)->local(), 5s);
+  CO_ASSERT_OK(bad);
+  CO_ASSERT_OK(co_await net::write(**bad, said));
+  const auto closed = co_await net::read(**bad);
+  EXPECT_TRUE(!closed || closed->empty());
+  EXPECT_EQ(tickets.size(), 1U);
+
+  // Those that stop within a preface make room, as those that stop within a handshake.
+  std::vector<std::unique_ptr<net::TcpStream>> strangers;
+  for (int i = 0; i < 20; ++i) {
+    auto stranger = co_await net::dial_tcp((*listener)->local(), 5s);
+    CO_ASSERT_OK(stranger);
+    CO_ASSERT_OK(co_await net::write(**stranger, ByteView(said).first(3)));
+    strangers.push_back(std::move(*stranger));
+    EXPECT_LE(acceptor.unproven(), 20U);
+  }
+  const auto first = co_await net::read(*strangers.front());
+  EXPECT_TRUE(!first || first->empty());
+  co_await acceptor.stop();
+}
+
 }  // namespace
 }  // namespace portolan::node

@@ -13,6 +13,7 @@ namespace {
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
+constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::seconds(3);
 constexpr std::chrono::milliseconds kLook = std::chrono::milliseconds(5);
 constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
 
@@ -24,7 +25,11 @@ Error refusal(Code code, std::string message, std::string reason) {
 
 Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock,
                  std::size_t streams_per_account)
-    : watch_(watch), clock_(clock), streams_per_account_(streams_per_account), tasks_(executor) {}
+    : watch_(watch),
+      clock_(clock),
+      streams_per_account_(streams_per_account),
+      splices_(executor, clock, {}),
+      tasks_(executor) {}
 
 void Gateway::serve_user(tunnel::AcceptedLink accepted) {
   auto identity = crypto::parse_user_identity(accepted.link.peer);
@@ -55,7 +60,7 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
       [this, weak](const Error& why) {
         log::info("client link ended", {{"why", why}});
         net::post(tasks_.executor(), [this, weak] {
-          if (const auto ended = weak.lock()) users_.remove(ended);
+          if (const auto ended = weak.lock()) remove(ended);
         });
       });
 }
@@ -124,43 +129,95 @@ void Gateway::retire(std::shared_ptr<Relay> older, const tunnel::Link& newer) {
   retired_.back()->link->mux->drain();
 }
 
+// A spliced path goes when its ends have no link here any more: what ends those ends it.
+void Gateway::remove(const std::shared_ptr<User>& user) {
+  users_.remove(user);
+  if (std::ranges::none_of(users_, [&](const auto& other) { return other->identity == user->identity; }))
+    splices_.end_user(user->identity);
+}
+
 void Gateway::remove(const std::shared_ptr<Relay>& relay) {
   const auto found = relays_.find(relay->node);
   if (found != relays_.end() && found->second == relay) relays_.erase(found);
   retired_.remove(relay);
+  if (std::ranges::none_of(all_relays(), [&](const auto& other) { return other->node == relay->node; }))
+    splices_.end_relay(relay->node);
 }
 
-Result<std::unique_ptr<tunnel::MuxStream>> Gateway::open_way(const crypto::UserIdentity& user,
-                                                             const tunnel::OpenRequest& request) {
+GatewayCounters Gateway::counters() const {
+  GatewayCounters all = counters_;
+  all.streams += splices_.joined();
+  all.bytes += splices_.bytes();
+  return all;
+}
+
+Result<Gateway::Relay*> Gateway::relay_for(const crypto::UserIdentity& user, const tunnel::OpenRequest& request) {
   if (!is_id(request.authority, "n"))
     return std::unexpected(refusal(Code::kProtocol, "not a node: " + quoted(request.authority), "unknown_node"));
   const IndexedView* view = watch_.view();
   if (!view || !view->account_may_reach(user.account, request.authority))
     return std::unexpected(
         refusal(Code::kDenied, "this account may use nothing behind node " + quoted(request.authority), "no_grant"));
-  if (streams_.of(user.account) >= streams_per_account_)
+  if (streams_.of(user.account) + splices_.of(user.account) >= streams_per_account_)
     return std::unexpected(refusal(Code::kLimit, "too many streams of this account are open", "too_many_streams"));
   const auto relay = relays_.find(request.authority);
   if (relay == relays_.end())
     return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
-  auto stream = relay->second->link->mux->open({request.authority, {}});
-  if (!stream) return std::unexpected(std::move(stream).error().within("open a stream to the relay").at(Hop::kGateway));
-  return stream;
+  return relay->second.get();
+}
+
+// Looked up by name: a link may end while somebody waits.
+net::Task<Result<tunnel::Ticket>> Gateway::splice(crypto::UserIdentity user, std::string node) {
+  const auto relay = relays_.find(node);
+  if (relay == relays_.end() || (relay->second->link->agreed.features & tunnel::kSplices) == 0)
+    co_return fail(Code::kUnavailable, "the relay is of a release that dials no path back");
+  CO_TRY(const auto tickets, splices_.issue({std::move(user), node}));
+  auto asked =
+      relay->second->link->mux->open({node, {{std::string(tunnel::kDialBackHeader), tunnel::to_text(tickets.relay)}}});
+  const auto answered =
+      asked ? co_await (*asked)->answered(kDialBackLimit) : Result<>(std::unexpected(std::move(asked).error()));
+  if (answered) co_return tickets.user;
+  splices_.withdraw(tickets);
+  co_return std::unexpected(answered.error());
+}
+
+net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> Gateway::nest(std::string node) {
+  const auto relay = relays_.find(node);
+  if (relay == relays_.end())
+    co_return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
+  auto way = relay->second->link->mux->open({std::move(node), {}});
+  if (!way) co_return std::unexpected(std::move(way).error().within("open a stream to the relay").at(Hop::kGateway));
+  auto answered = co_await (*way)->answered(kAnswerLimit);
+  if (!answered) co_return std::unexpected(std::move(answered).error().within("the relay").at(Hop::kGateway));
+  co_return std::move(*way);
 }
 
 net::Task<> Gateway::forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming) {
-  auto way = open_way(user, incoming->request());
-  if (!way) {
+  const auto allowed = relay_for(user, incoming->request());
+  if (!allowed) {
     ++counters_.refused;
-    log::warn("stream refused", {{"account", user.account}, {"why", way.error()}});
-    incoming->refuse(way.error());
+    log::warn("stream refused", {{"account", user.account}, {"why", allowed.error()}});
+    incoming->refuse(allowed.error());
     co_return;
   }
+  const std::string node = (*allowed)->node;
   const Counted counted(streams_, user.account);
-  auto answered = co_await (*way)->answered(kAnswerLimit);
-  if (!answered) {
+  const auto& headers = incoming->request().headers;
+  if (const auto path = headers.find(tunnel::kPathHeader);
+      path != headers.end() && path->second == tunnel::kPathSpliced) {
+    const auto ticket = co_await splice(user, node);
+    if (ticket) {
+      const auto answer = incoming->accept({{std::string(tunnel::kTicketHeader), tunnel::to_text(*ticket)}});
+      [[maybe_unused]] const auto told = co_await net::finish(*answer, kAnswerLimit);
+      co_return;
+    }
+    // The client sees that its answer has no ticket: the path is nested.
+    log::debug("a path cannot be spliced", {{"relay", node}, {"why", ticket.error()}});
+  }
+  auto way = co_await nest(node);
+  if (!way) {
     ++counters_.refused;
-    incoming->refuse(std::move(answered).error().within("the relay").at(Hop::kGateway));
+    incoming->refuse(way.error());
     co_return;
   }
   const auto stream = incoming->accept();
@@ -213,6 +270,7 @@ net::Task<> Gateway::stop(Error why) {
   }
   tasks_.cancel();
   co_await tasks_.join();
+  co_await splices_.stop();
   users_.clear();
   relays_.clear();
   retired_.clear();

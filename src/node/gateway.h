@@ -9,6 +9,7 @@
 #include "api/node_facts.h"
 #include "node/control_watch.h"
 #include "node/counted.h"
+#include "node/splices.h"
 #include "tunnel/link.h"
 
 namespace portolan::node {
@@ -34,11 +35,17 @@ class Gateway {
   // Ends links by certificates of authorities that are not trusted any more.
   void end_untrusted(const tunnel::LinkIdentity& trust);
   // Says why on every link; takes a second at most.
+  // A plain connection that came with a ticket.
+  void serve_plain(std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
+    splices_.take(std::move(stream), ticket);
+  }
   net::Task<> stop(Error why);
-  const GatewayCounters& counters() const { return counters_; }
+  GatewayCounters counters() const;
   std::size_t user_links() const { return users_.size(); }
   std::size_t reverse_links() const { return relays_.size(); }
-  std::size_t streams() const { return streams_.all(); }
+  // Nested and spliced.
+  std::size_t streams() const { return streams_.all() + splices_.open(); }
+  std::size_t spliced() const { return splices_.open(); }
   // Its links with relays.
   std::vector<api::NodeLink> health() const;
 
@@ -59,14 +66,19 @@ class Gateway {
   void retire(std::shared_ptr<Relay> older, const tunnel::Link& newer);
   void remove(const std::shared_ptr<Relay>& relay);
   std::list<std::shared_ptr<Relay>> all_relays() const;
+  void remove(const std::shared_ptr<User>& user);
   net::Task<> forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming);
-  Result<std::unique_ptr<tunnel::MuxStream>> open_way(const crypto::UserIdentity& user,
-                                                      const tunnel::OpenRequest& request);
+  // The relay that was asked for, if this person may reach it and it is linked.
+  Result<Relay*> relay_for(const crypto::UserIdentity& user, const tunnel::OpenRequest& request);
+  // The ticket for the client of a path on which the relay waits already.
+  net::Task<Result<tunnel::Ticket>> splice(crypto::UserIdentity user, std::string node);
+  net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> nest(std::string node);
 
   const ControlWatch& watch_;
   const Clock& clock_;
   std::size_t streams_per_account_;
   Counts streams_;  // open
+  Splices splices_;
   GatewayCounters counters_;
   std::list<std::shared_ptr<User>> users_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;

@@ -159,6 +159,9 @@ Result<> NodeImpl::make_acceptors() {
   if (options_.listen) {
     gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account);
     acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
+    acceptor_->on_plain([this](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
+      if (!stopping_) gateway_->serve_plain(std::move(stream), ticket);
+    });
     return {};
   }
   inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
@@ -317,6 +320,7 @@ std::vector<Metric> NodeImpl::metrics() const {
   if (gateway_) {
     add("portolan_client_links", "clients linked", kGauge, static_cast<double>(gateway_->user_links()));
     add("portolan_relay_links", "relays linked", kGauge, static_cast<double>(gateway_->reverse_links()));
+    add("portolan_spliced_paths", "paths that the kernel joins", kGauge, static_cast<double>(gateway_->spliced()));
     add("portolan_forwarded_bytes_total", "bytes forwarded on ended streams", kCounter,
         static_cast<double>(gateway_->counters().bytes));
     add("portolan_unproven_connections", "connections that have not proven who they are", kGauge,

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "net/backoff.h"
 #include "net/event.h"
+#include "tunnel/ticket.h"
 
 namespace portolan::node {
 namespace {
@@ -10,6 +11,9 @@ namespace {
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
+// Less than a gateway waits for it.
+constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::milliseconds(2500);
+constexpr std::size_t kDialsAtOnce = 256;
 
 }  // namespace
 
@@ -138,15 +142,39 @@ net::Task<Result<>> Uplinks::link_once(Gateway& gateway) {
   co_return co_await gateway.links.dial(
       std::move(path), std::move(tls), std::move(mine), tunnel::Purpose::kReverse,
       {.handshake_limit = options_.handshake_limit},
-      [this](std::unique_ptr<tunnel::Incoming> incoming) { take_path(std::move(incoming)); });
+      [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); });
 }
 
-void Uplinks::take_path(std::unique_ptr<tunnel::Incoming> incoming) {
+void Uplinks::take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> incoming) {
   if (incoming->request().authority != identity_.node) {
     incoming->refuse(Error{Code::kProtocol, "this is another node", "unknown_node", Hop::kEgress});
     return;
   }
-  on_path_(incoming->accept());
+  if (!incoming->request().headers.contains(tunnel::kDialBackHeader)) return on_path_(incoming->accept());
+  if (tasks_.size() >= kDialsAtOnce) {
+    incoming->refuse(Error{Code::kLimit, "too many paths are being dialled", "too_many_paths", Hop::kEgress});
+    return;
+  }
+  tasks_.spawn("dial-back", dial_back(gateway.address, std::move(incoming)));
+}
+
+net::Task<> Uplinks::dial_back(std::string address, std::unique_ptr<tunnel::Incoming> incoming) {
+  const auto ticket = tunnel::parse_ticket(incoming->request().headers.find(tunnel::kDialBackHeader)->second);
+  const auto endpoint = net::parse_endpoint(address, 5000);
+  if (!ticket || !endpoint) {
+    incoming->refuse(Error{Code::kProtocol, "a ticket that cannot be read", {}, Hop::kEgress});
+    co_return;
+  }
+  auto path = co_await net::dial_tcp(*endpoint, kDialBackLimit);
+  const auto preface = tunnel::encode_preface(*ticket);
+  const auto sent = path ? co_await net::write(**path, preface) : Result<>(std::unexpected(path.error()));
+  if (!sent) {
+    incoming->refuse(Error{Code::kUnavailable, sent.error().message, "no_dial_back", Hop::kEgress});
+    co_return;
+  }
+  const auto answer = incoming->accept();
+  on_path_(std::move(*path));
+  [[maybe_unused]] const auto told = co_await net::finish(*answer, kDialBackLimit);
 }
 
 std::size_t Uplinks::linked() const {

@@ -48,7 +48,9 @@ class Uplinks {
   net::Task<Result<>> link_once(Gateway& gateway);
   net::Task<Result<>> stay(Gateway& gateway);
   net::Task<Result<>> renew_link(Gateway& gateway);
-  void take_path(std::unique_ptr<tunnel::Incoming> incoming);
+  void take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> incoming);
+  // The path is a connection to the gateway's own address, of which it has given the ticket.
+  net::Task<> dial_back(std::string address, std::unique_ptr<tunnel::Incoming> incoming);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);
 
   const Identity& identity_;

@@ -46,7 +46,7 @@ Result<std::string> checked_identity(const crypto::Certificate& leaf, crypto::Pr
 }
 
 Hello our_hello(std::uint64_t features) {
-  return Hello{kOldestVersion, kNewestVersion, features | kContinues, "portolan " PORTOLAN_VERSION};
+  return Hello{kOldestVersion, kNewestVersion, features | kContinues | kSplices, "portolan " PORTOLAN_VERSION};
 }
 
 std::chrono::milliseconds left_until(std::chrono::steady_clock::time_point deadline) {

@@ -37,6 +37,8 @@ inline constexpr std::uint64_t kContinues = 1U << 0U;
 inline constexpr std::uint64_t kSuccessor = 1U << 1U;
 // A pipe stands between hello and mux (docs/wire-pipe.md). Inner links only.
 inline constexpr std::uint64_t kPipe = 1U << 2U;
+// Spliced paths (docs/wire.md, "Tickets and spliced paths"): of a relay, that it dials them back when it is asked.
+inline constexpr std::uint64_t kSplices = 1U << 3U;
 
 struct Link {
   Purpose purpose = Purpose::kUser;

@@ -14,9 +14,9 @@ from harness import wait_until
 MARKER = "marker_5f1c8e_secret"
 
 
-@pytest.fixture(scope="module")
-def watched(postgres, tmp_path_factory):
-    """A deployment under capture, after one query with the marker: (dev, capture file, key log)."""
+@pytest.fixture(scope="module", params=["nested", "spliced"])
+def watched(request, postgres, tmp_path_factory):
+    """A deployment under capture, after one query with the marker: (dev, capture file, key log), and which kind of path it took."""
     folder = tmp_path_factory.mktemp("capture")
     keys = folder / "keys"
     capture = folder / "capture.pcap"
@@ -25,7 +25,8 @@ def watched(postgres, tmp_path_factory):
     try:
         assert "listening on" in tcpdump.stderr.readline()
         environment = {"SSLKEYLOGFILE": str(keys), "ASAN_OPTIONS": "detect_leaks=0"}
-        with harness.running(harness.Dev({"billing-db": postgres.url(tls="disable")}, "--separate", program=harness.KEYLOG_PORTOLAN, environment=environment)) as dev:
+        kind = ["--nested-paths"] if request.param == "nested" else []
+        with harness.running(harness.Dev({"billing-db": postgres.url(tls="disable")}, "--separate", *kind, program=harness.KEYLOG_PORTOLAN, environment=environment)) as dev:
             answer = dev.psql("billing-db", "-c", f"select '{MARKER}'")
             assert answer.stdout.strip() == MARKER
             wait_until(lambda: [q for q in dev.queries() if MARKER in q["text"]], 20, "the record")
@@ -33,7 +34,7 @@ def watched(postgres, tmp_path_factory):
             wait_until(lambda: b"pg_sleep(0.1)" in payloads(capture, postgres.port), 30, "the capture of the last query")
             tcpdump.send_signal(signal.SIGINT)
             tcpdump.wait(timeout=10)
-            yield dev, capture, keys
+            yield dev, capture, keys, request.param
     finally:
         if tcpdump.poll() is None:
             tcpdump.kill()
@@ -96,8 +97,31 @@ def assert_only_tls_records(data):
         position += 5 + length
 
 
+def plain_connections(capture, port):
+    """Payload of each TCP connection of the port: what its dialler has sent, and what has come back."""
+    command = ["tshark", "-r", capture, "-Y", f"tcp.port == {port} && tcp.len > 0", "-T", "fields", "-e", "tcp.stream", "-e", "tcp.dstport", "-e", "tcp.payload"]
+    connections = {}
+    for line in subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines():
+        number, to, payload = line.split("\t")
+        sides = connections.setdefault(int(number), [b"", b""])
+        sides[int(to) != port] += bytes.fromhex(payload.replace(":", "").replace(",", ""))
+    return list(connections.values())
+
+
+def test_a_spliced_path_holds_a_ticket_and_tls_records(watched):
+    dev, capture, _, kind = watched
+    begin = bytes.fromhex("d050544c4e01") + bytes(10)
+    spliced = [sides for sides in plain_connections(capture, gateway_port(dev)) if sides[0].startswith(begin)]
+    assert len(spliced) == (2 if kind == "spliced" else 0), "the agent's and the relay's connection"
+    for sent, came in spliced:
+        assert_only_tls_records(sent[48:])
+        assert_only_tls_records(came)
+        assert len(sent) > 1000 and len(came) > 1000, "it carries nothing"
+    assert len({sent[16:48] for sent, _ in spliced}) == len(spliced), "each has a ticket of its own"
+
+
 def test_outer_streams_hold_only_tls_records(watched):
-    dev, capture, keys = watched
+    dev, capture, keys, kind = watched
     data_frames = 0
     for sides in decrypted_streams(capture, keys, gateway_port(dev)):
         for side in sides:
@@ -111,11 +135,11 @@ def test_outer_streams_hold_only_tls_records(watched):
                     data_frames += 1
             for data in streams.values():
                 assert_only_tls_records(data)
-    assert data_frames > 10, "nothing was decrypted: the check would prove nothing"
+    assert data_frames > (10 if kind == "nested" else 0), "nothing was decrypted: the check would prove nothing"
 
 
 def test_the_marker_passes_the_gateway_unseen_and_reaches_the_server(watched, postgres):
-    dev, capture, _ = watched
+    dev, capture, *_ = watched
     assert MARKER.encode() not in payloads(capture, gateway_port(dev))
     # The positive control: on the relay's leg to the server it is in the clear, since this resource asks for no TLS.
     assert MARKER.encode() in payloads(capture, postgres.port)

@@ -1,0 +1,71 @@
+#include "client/ways.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "net/tcp.h"
+#include "tunnel/ticket.h"
+
+namespace portolan::client {
+namespace {
+
+constexpr std::chrono::milliseconds kForgetAfter = std::chrono::minutes(10);
+constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(2);
+
+// The plain connection, with its preface sent.
+net::Task<Result<std::unique_ptr<net::Stream>>> dial_plain(std::string address, std::string ticket_text) {
+  CO_TRY(const auto ticket, tunnel::parse_ticket(ticket_text));
+  CO_TRY(const auto endpoint, net::parse_endpoint(address, 5000));
+  CO_TRY(auto stream, co_await net::dial_tcp(endpoint, kDialLimit));
+  const auto preface = tunnel::encode_preface(ticket);
+  CO_CHECK(co_await net::write(*stream, preface));
+  co_return std::unique_ptr<net::Stream>(std::move(stream));
+}
+
+}  // namespace
+
+net::Task<Result<Way>> Ways::open(std::string gateway, std::string egress, std::chrono::milliseconds limit) {
+  const auto failed = failed_.find({gateway, egress});
+  if (kinds_ == PathKinds::kNestedOnly) co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
+  if (failed != failed_.end() && clock_.boot() < failed->second.until) {
+    std::string why = failed->second.why;
+    auto way = co_await ask(std::move(gateway), std::move(egress), false, limit);
+    if (way) way->fallback = std::move(why);
+    co_return way;
+  }
+  auto way = co_await ask(gateway, egress, true, limit);
+  if (way && !way->spliced) does_not_splice(gateway, egress, way->fallback);
+  co_return way;
+}
+
+net::Task<Result<Way>> Ways::ask(std::string gateway, std::string egress, bool spliced,
+                                 std::chrono::milliseconds limit) {
+  auto linked = co_await gateways_.linked(std::chrono::milliseconds(0));
+  if (!linked) co_return std::unexpected(std::move(linked).error());
+  const auto found = std::ranges::find(*linked, gateway, &Gateways::Linked::id);
+  if (found == linked->end()) co_return fail(Code::kNotFound, "the link to the gateway has just ended");
+  net::http::Headers headers;
+  if (spliced) headers.emplace(tunnel::kPathHeader, tunnel::kPathSpliced);
+  CO_TRY(auto stream, found->mux->open({egress, std::move(headers)}));
+  CO_CHECK(co_await stream->answered(limit));
+  const auto ticket = stream->answer().find(tunnel::kTicketHeader);
+  if (!spliced) co_return Way{std::move(stream)};
+  if (ticket == stream->answer().end())
+    co_return Way{std::move(stream), false,
+                  "gateway " + gateways_.name_of(gateway) + " or the relay offers no spliced path"};
+  [[maybe_unused]] const auto closed = stream->shutdown_send();
+  auto plain = co_await dial_plain(gateways_.address_of(gateway).value_or(""), ticket->second);
+  if (plain) co_return Way{std::move(*plain), true};
+  if (plain.error().code == Code::kCancelled) co_return std::unexpected(std::move(plain).error());
+  stream.reset();
+  auto nested = co_await ask(std::move(gateway), std::move(egress), false, limit);
+  if (nested) nested->fallback = std::move(plain).error().message;
+  co_return nested;
+}
+
+void Ways::does_not_splice(const std::string& gateway, const std::string& egress, std::string why) {
+  log::info("paths by this gateway are nested", {{"gateway", gateways_.name_of(gateway)}, {"why", why}});
+  failed_[{gateway, egress}] = {clock_.boot() + kForgetAfter, std::move(why)};
+}
+
+}  // namespace portolan::client

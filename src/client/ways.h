@@ -1,0 +1,47 @@
+// A way to an egress node by one gateway: what an end-to-end link stands on. Spliced where that works, a plain
+// connection that the gateway joins to the relay's (docs/wire.md, "Tickets and spliced paths"); else nested, a stream
+// of the client's link to the gateway.
+#pragma once
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "client/gateways.h"
+
+namespace portolan::client {
+
+enum class PathKinds { kAny, kNestedOnly };
+
+struct Way {
+  std::unique_ptr<net::Stream> stream;
+  bool spliced = false;
+  std::string fallback = {};  // why it is not spliced, though it might be; in words for people
+};
+
+// One loop.
+class Ways {
+ public:
+  Ways(Gateways& gateways, const Clock& clock, PathKinds kinds) : gateways_(gateways), clock_(clock), kinds_(kinds) {}
+  // By the gateway of this id. Code::kNotFound if it has no link; else what it says.
+  net::Task<Result<Way>> open(std::string gateway, std::string egress, std::chrono::milliseconds limit);
+  // Nothing came through a spliced way: for ten minutes, or until forget(), ways by this gateway are nested.
+  void does_not_splice(const std::string& gateway, const std::string& egress, std::string why);
+  // The network is another one.
+  void forget() { failed_.clear(); }
+
+ private:
+  struct Failure {
+    BootTime until{};
+    std::string why;
+  };
+  net::Task<Result<Way>> ask(std::string gateway, std::string egress, bool spliced, std::chrono::milliseconds limit);
+
+  Gateways& gateways_;
+  const Clock& clock_;
+  PathKinds kinds_;
+  std::map<std::pair<std::string, std::string>, Failure> failed_;  // by gateway, egress
+};
+
+}  // namespace portolan::client
