@@ -24,6 +24,8 @@ constexpr std::size_t kEndingLine = 16 * 1024;
 // Of reconnecting: between attempts; for the answer of a gateway, and for the handshake with the egress node.
 constexpr std::chrono::milliseconds kFirstRest = std::chrono::milliseconds(40);
 constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(2);
+// A link that has lasted so long was a good one.
+constexpr std::chrono::milliseconds kLasting = std::chrono::seconds(1);
 constexpr std::chrono::milliseconds kFarewell = std::chrono::milliseconds(500);
 constexpr std::chrono::milliseconds kResumeLimit = std::chrono::seconds(3);
 
@@ -41,7 +43,8 @@ Paths::Path::Path(const net::Executor& executor, std::string egress, Changes& ch
         changes.note();
       }),
       turn(executor),
-      hurry(executor) {}
+      hurry(executor),
+      rest(kFirstRest, kLongestRest) {}
 
 Paths::Path& Paths::path_to(const std::string& egress) {
   auto& path = paths_[egress];
@@ -158,20 +161,22 @@ void Paths::look_after(const std::string& egress, const std::shared_ptr<tunnel::
   });
 }
 
-// A first moment of rest, each of another length: after a gateway's death thousands come at once. A link that is only
-// silent is not given up before another answers.
+// A first moment of rest, each of another length: after a gateway's death thousands come at once. Longer ones also
+// where each link breaks as soon as it has been made: whoever lets us in and then cuts us off would have handshakes
+// without end. A link that is only silent is not given up before another answers.
 net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe) {
   Path& path = path_to(egress);
   log::info(pipe->attached() ? "an end-to-end link is silent; trying another way"
                              : "an end-to-end link has broken; reconnecting",
             {{"egress", egress}, {"gateway", path.gateway}});
-  net::Backoff backoff(kFirstRest, kLongestRest);
+  if (clock_.boot() - path.reconnected >= kLasting) path.rest.reset();
   while (pipe->wants_link()) {
-    const auto rested = co_await path.hurry.wait(backoff.next());
+    const auto rested = co_await path.hurry.wait(path.rest.next());
     if (!rested && rested.error().code == Code::kCancelled) break;
     if (!pipe->wants_link()) break;
     auto resumed = co_await make_link(egress, pipe);
     if (!resumed && resumed.error().code == Code::kCancelled) break;
+    if (resumed) path.reconnected = clock_.boot();
     if (resumed || resumed.error().code == Code::kConflict) {
       path.not_reconnected.reset();
     } else if (resumed.error().reason == tunnel::kPipeUnknown) {
