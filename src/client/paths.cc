@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/backoff.h"
 #include "net/tcp.h"
+#include "net/wait.h"
 
 namespace portolan::client {
 namespace {
@@ -175,7 +176,9 @@ net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> p
     if (!rested && rested.error().code == Code::kCancelled) break;
     if (!pipe->wants_link()) break;
     auto resumed = co_await make_link(egress, pipe);
-    if (!resumed && resumed.error().code == Code::kCancelled) break;
+    // Not as an error says: a gateway's link that is closed here calls itself cancelled, too.
+    const bool ended = co_await net::cancelled();
+    if (ended) break;
     if (resumed) path.reconnected = clock_.boot();
     if (resumed || resumed.error().code == Code::kConflict) {
       path.not_reconnected.reset();
@@ -224,11 +227,13 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
     if (still == now->end()) continue;
     auto stream = still->mux->open({egress, {}});
     if (!stream) {
-      result = std::unexpected(std::move(stream).error());
+      result = tunnel::of_the_way(std::move(stream).error());
       continue;
     }
-    const auto answered = co_await (*stream)->answered(limit);
-    result = answered ? co_await link_over(std::move(*stream), egress, id, resumed) : answered;
+    if (auto answered = co_await (*stream)->answered(limit); !answered)
+      result = tunnel::of_the_way(std::move(answered).error());
+    else
+      result = co_await link_over(std::move(*stream), egress, id, resumed);
     if (result || result.error().reason == tunnel::kPipeUnknown) break;
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
@@ -278,7 +283,7 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
 
 std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& failure) const {
   // What the pipe has found out says more than what has become of its last link.
-  if (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown) {
+  if (opened.piped && (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown)) {
     // The innermost cause; what is around it names streams and sockets.
     const auto inner = failure.message.rfind(": ");
     const std::string cause = inner == std::string::npos ? failure.message : failure.message.substr(inner + 2);
@@ -363,8 +368,9 @@ net::Task<> Paths::keep_renewed(UseKey key) {
     auto opened = co_await open_at(use.resource, key.second, "renew", make_id("t"));
     const auto answered =
         opened ? co_await opened->stream->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
+    const bool ended = co_await net::cancelled();
+    if (ended) co_return;
     if (!answered) {
-      if (answered.error().code == Code::kCancelled) co_return;
       log::warn("cannot renew a lease", {{"resource", use.resource.name}, {"why", answered.error()}});
     }
     pause = std::max(answered ? use.lease_life / 2 : std::min(use.lease_life / 4, kRenewalRetry), kShortestRenewal);

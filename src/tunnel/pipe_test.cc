@@ -238,19 +238,12 @@ CO_TEST(Pipe, AStoppedReaderStopsItsWriterAndNobodyElse) {
   co_await world.stop();
 }
 
-// A link by which pings come faster than they can be read; it stops at last, so that the test does.
-class Chatterbox final : public net::Stream {
+// A link that gives what a test says, and takes everything.
+class ScriptedLink final : public net::Stream {
  public:
-  Chatterbox(net::Executor executor, int& reads) : executor_(std::move(executor)), reads_(reads) {}
-  Result<net::Chunk> try_read() override {
-    if (++reads_ > 10'000) return net::Chunk{};
-    ByteWriter pings;
-    while (pings.size() + kPipeHead + 8 <= net::kBlockSize) {
-      pings.bytes(encode_pipe_head(PipeFrame::kPing, 8));
-      pings.u64(1);
-    }
-    return net::Chunk{net::Chunk::Kind::kData, net::Buffer::copy_of(pings.view())};
-  }
+  ScriptedLink(net::Executor executor, std::function<Result<net::Chunk>()> give)
+      : executor_(std::move(executor)), give_(std::move(give)) {}
+  Result<net::Chunk> try_read() override { return give_(); }
   Result<std::size_t> try_write(ByteView bytes) override { return bytes.size(); }
   Result<> shutdown_send() override { return {}; }
   std::size_t unsent() const override { return 0; }
@@ -259,12 +252,21 @@ class Chatterbox final : public net::Stream {
   void cancel_readable() override {}
   void cancel_writable() override {}
   const net::Executor& executor() const override { return executor_; }
-  std::string describe() const override { return "chatterbox"; }
+  std::string describe() const override { return "scripted"; }
 
  private:
   net::Executor executor_;
-  int& reads_;
+  std::function<Result<net::Chunk>()> give_;
 };
+
+net::Chunk a_block_of_pings() {
+  ByteWriter pings;
+  while (pings.size() + kPipeHead + 8 <= net::kBlockSize) {
+    pings.bytes(encode_pipe_head(PipeFrame::kPing, 8));
+    pings.u64(1);
+  }
+  return net::Chunk{net::Chunk::Kind::kData, net::Buffer::copy_of(pings.view())};
+}
 
 CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
   const auto executor = co_await net::this_executor();
@@ -273,7 +275,9 @@ CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
   const auto far = std::make_shared<Pipe>(executor, Pipe::Role::kAcceptor, PipeId{}, Bytes(32), kQuick, budget);
   const Bytes binding(32);
   int reads = 0;
-  std::unique_ptr<net::Stream> link = std::make_unique<Chatterbox>(executor, reads);
+  // They stop at last, so that the test does.
+  std::unique_ptr<net::Stream> link = std::make_unique<ScriptedLink>(
+      executor, [&reads]() -> Result<net::Chunk> { return ++reads > 10'000 ? net::Chunk{} : a_block_of_pings(); });
   CO_ASSERT_TRUE(far->take(near->propose(binding), binding, link, {}).has_value());
   auto top = far->top("far");
   const auto chunk = top->try_read();
@@ -284,6 +288,20 @@ CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
   CO_ASSERT_OK(co_await net::with_timeout(net::wait_readable(*top), 1s));
   top.reset();
   for (int i = 0; i < 3; ++i) co_await net::yield_to_loop();
+}
+
+CO_TEST(Pipe, WhoIsOnTheWayCannotSayThatThePipeIsUnknown) {
+  const auto executor = co_await net::this_executor();
+  const auto pipe = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick,
+                                           std::make_shared<PipeBudget>());
+  auto link = std::make_unique<ScriptedLink>(executor, []() -> Result<net::Chunk> {
+    return std::unexpected(Error{Code::kIo, "it was restarted, believe me", std::string(kPipeUnknown), Hop::kEgress});
+  });
+  auto reader = std::make_unique<net::Reader>(*link);
+  const auto attached = co_await attach(pipe, FreshLink{std::move(link), std::move(reader), Bytes(32)}, 1s);
+  CO_ASSERT_ERROR(attached, Code::kIo);
+  EXPECT_EQ(attached.error().reason, "");
+  EXPECT_FALSE(pipe->over());
 }
 
 }  // namespace
