@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/backoff.h"
 #include "net/tcp.h"
+#include "net/wait.h"
 
 namespace portolan::client {
 namespace {
@@ -24,6 +25,8 @@ constexpr std::size_t kEndingLine = 16 * 1024;
 // Of reconnecting: between attempts; for the answer of a gateway, and for the handshake with the egress node.
 constexpr std::chrono::milliseconds kFirstRest = std::chrono::milliseconds(40);
 constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(2);
+// A link that has lasted so long was a good one.
+constexpr std::chrono::milliseconds kLasting = std::chrono::seconds(1);
 constexpr std::chrono::milliseconds kFarewell = std::chrono::milliseconds(500);
 constexpr std::chrono::milliseconds kResumeLimit = std::chrono::seconds(3);
 
@@ -46,7 +49,8 @@ Paths::Path::Path(const net::Executor& executor, std::string egress, Changes& ch
         changes.note();
       }),
       turn(executor),
-      hurry(executor) {}
+      hurry(executor),
+      rest(kFirstRest, kLongestRest) {}
 
 Paths::Path& Paths::path_to(const std::string& egress) {
   auto& path = paths_[egress];
@@ -163,20 +167,24 @@ void Paths::look_after(const std::string& egress, const std::shared_ptr<tunnel::
   });
 }
 
-// A first moment of rest, each of another length: after a gateway's death thousands come at once. A link that is only
-// silent is not given up before another answers.
+// A first moment of rest, each of another length: after a gateway's death thousands come at once. Longer ones also
+// where each link breaks as soon as it has been made: whoever lets us in and then cuts us off would have handshakes
+// without end. A link that is only silent is not given up before another answers.
 net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe) {
   Path& path = path_to(egress);
   log::info(pipe->attached() ? "an end-to-end link is silent; trying another way"
                              : "an end-to-end link has broken; reconnecting",
             {{"egress", egress}, {"gateway", path.gateway}});
-  net::Backoff backoff(kFirstRest, kLongestRest);
+  if (clock_.boot() - path.reconnected >= kLasting) path.rest.reset();
   while (pipe->wants_link()) {
-    const auto rested = co_await path.hurry.wait(backoff.next());
+    const auto rested = co_await path.hurry.wait(path.rest.next());
     if (!rested && rested.error().code == Code::kCancelled) break;
     if (!pipe->wants_link()) break;
     auto resumed = co_await make_link(egress, pipe);
-    if (!resumed && resumed.error().code == Code::kCancelled) break;
+    // Not as an error says: a gateway's link that is closed here calls itself cancelled, too.
+    const bool ended = co_await net::cancelled();
+    if (ended) break;
+    if (resumed) path.reconnected = clock_.boot();
     if (resumed || resumed.error().code == Code::kConflict) {
       path.not_reconnected.reset();
     } else if (resumed.error().reason == tunnel::kPipeUnknown) {
@@ -217,7 +225,7 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
   for (const auto& [id, name] : order) {
     if (resumed && !resumed->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
     result = co_await link_by_gateway(egress, id, resumed);
-    if (result || result.error().reason == tunnel::kPipeUnknown || result.error().code == Code::kCancelled) break;
+    if (result || result.error().reason == tunnel::kPipeUnknown) break;
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
   co_return result;
@@ -227,9 +235,10 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
 // nested one.
 net::Task<Result<>> Paths::link_by_gateway(std::string egress, std::string gateway, Resumed resumed) {
   for (;;) {
-    CO_TRY(auto way, co_await ways_.open(gateway, egress, resumed ? kResumeLimit : kAnswerLimit));
-    const bool spliced = way.spliced;
-    auto linked = co_await link_over(std::move(way), egress, gateway, resumed);
+    auto way = co_await ways_.open(gateway, egress, resumed ? kResumeLimit : kAnswerLimit);
+    if (!way) co_return tunnel::of_the_way(std::move(way).error());
+    const bool spliced = way->spliced;
+    auto linked = co_await link_over(std::move(*way), egress, gateway, resumed);
     if (linked || !spliced || linked.error().code == Code::kCancelled || linked.error().code == Code::kConflict ||
         linked.error().reason == tunnel::kPipeUnknown)
       co_return linked;
@@ -281,7 +290,7 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
 
 std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& failure) const {
   // What the pipe has found out says more than what has become of its last link.
-  if (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown) {
+  if (opened.piped && (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown)) {
     // The innermost cause; what is around it names streams and sockets.
     const auto inner = failure.message.rfind(": ");
     const std::string cause = inner == std::string::npos ? failure.message : failure.message.substr(inner + 2);
@@ -367,8 +376,9 @@ net::Task<> Paths::keep_renewed(UseKey key) {
     auto opened = co_await open_at(use.resource, key.second, "renew", make_id("t"));
     const auto answered =
         opened ? co_await opened->stream->answered(kAnswerLimit) : Result<>(std::unexpected(opened.error()));
+    const bool ended = co_await net::cancelled();
+    if (ended) co_return;
     if (!answered) {
-      if (answered.error().code == Code::kCancelled) co_return;
       log::warn("cannot renew a lease", {{"resource", use.resource.name}, {"why", answered.error()}});
     }
     pause = std::max(answered ? use.lease_life / 2 : std::min(use.lease_life / 4, kRenewalRetry), kShortestRenewal);

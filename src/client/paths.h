@@ -15,6 +15,7 @@
 #include "client/endings.h"
 #include "client/gateways.h"
 #include "client/ways.h"
+#include "net/backoff.h"
 #include "net/event.h"
 #include "tunnel/succession.h"
 
@@ -74,6 +75,8 @@ class Paths {
     std::optional<Error> not_reconnected = {};  // why the last attempt has failed, while there is none that succeeded
     net::Event turn;                            // of reconnecting: one attempt has failed, or it has succeeded
     net::Event hurry;                           // the next attempt is due now
+    net::Backoff rest;                          // before each attempt
+    BootTime reconnected{};
   };
   struct Use {
     api::AgentResource resource;

@@ -122,13 +122,15 @@ CO_TEST(Collection, AKeptPasswordGoesToNoOtherHost) {
   const auto patch = [&](std::string body) -> net::Task<net::http::Response> {
     co_return co_await test.call({"PATCH /v1/resources/billing", {}, std::move(body)}, test.admin);
   };
-  for (const char* moved : {R"({"host":"evil.example"})", R"({"port":2})", R"({"host":"x","keep_password":false})"}) {
+  for (const char* moved : {R"({"host":"evil.example"})", R"({"port":2})", R"({"host":"x","keep_password":false})",
+                            R"({"settings":{"hosts":"evil.example"}})"}) {
     const auto refused = co_await patch(moved);
     EXPECT_EQ(refused.status, 400) << moved;
     EXPECT_NE(refused.body.find("\"password_not_kept\""), std::string::npos) << refused.body;
   }
   for (const char* fine :
        {R"({"host":"db.internal","port":1,"username":"app"})", R"({"host":"a","keep_password":true})",
+        R"({"settings":{"hosts":"b"},"keep_password":true})", R"({"host":"b","settings":{}})",
         R"({"port":2,"password":"hunter2 hunter2"})", R"({"host":"b","password":""})", R"({"host":"c","port":3})"}) {
     const auto changed = co_await patch(fine);
     EXPECT_EQ(changed.status, 200) << fine << changed.body;

@@ -6,6 +6,7 @@
 #include "control/listing.h"
 #include "control/objects.h"
 #include "crypto/certificate.h"
+#include "protocols/hosts.h"
 
 namespace portolan::control {
 namespace {
@@ -69,6 +70,16 @@ Result<> check_resource(const directory::Resource& resource) {
 Result<> check_resource_password(const std::optional<Secret>& password) {
   if (!password || password->reveal().size() <= kSecretLimit) return {};
   return fail(Code::kInvalid, "password: at most " + std::to_string(kSecretLimit) + " bytes");
+}
+
+// Settings that cannot be read are refused by check_resource().
+bool is_elsewhere(const directory::Resource& before, const std::string& host, std::uint16_t port,
+                  const std::map<std::string, std::string>& settings) {
+  const auto known = protocols::hosts_of(before.host, before.port, before.settings);
+  const auto wanted = protocols::hosts_of(host, port, settings);
+  if (!known || !wanted) return host != before.host || port != before.port;
+  return !std::ranges::all_of(*wanted,
+                              [&](const auto& each) { return std::ranges::find(*known, each) != known->end(); });
 }
 
 std::unexpected<Error> refuse_kept_password(const directory::Resource& before) {

@@ -1,6 +1,7 @@
 // What holds of a resource whoever writes it: the routes of single ones, and apply.
 #pragma once
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,15 +17,18 @@ Result<const protocols::Protocol*> protocol_of(const std::string& type);
 // All that can be said of a resource without the rest of the directory.
 Result<> check_resource(const directory::Resource& resource);
 Result<> check_resource_password(const std::optional<Secret>& password);
+// Whether a resource that is to have this host, port and settings is reached at a place where it was not before.
+bool is_elsewhere(const directory::Resource& before, const std::string& host, std::uint16_t port,
+                  const std::map<std::string, std::string>& settings);
 std::unexpected<Error> refuse_kept_password(const directory::Resource& before);
-// The password that is kept was given for one host and port: it goes to another one only if somebody says so. Request:
-// anything with host, port, password and keep_password.
+// The password that is kept was given for the hosts and ports that there are: it goes to another one only if somebody
+// says so. Request: anything with host, port, settings, password and keep_password.
 template <class Request>
 Result<> check_kept_password(const directory::Resource& before, const Request& request) {
-  const bool moves =
-      request.host.value_or(before.host) != before.host || request.port.value_or(before.port) != before.port;
-  if (!moves || before.sealed_password.empty() || request.password || request.keep_password.value_or(false)) return {};
-  return refuse_kept_password(before);
+  if (before.sealed_password.empty() || request.password || request.keep_password.value_or(false)) return {};
+  const bool moves = is_elsewhere(before, request.host.value_or(before.host), request.port.value_or(before.port),
+                                  request.settings ? *request.settings : before.settings);
+  return moves ? refuse_kept_password(before) : Result<>();
 }
 // A local port as it is asked for: 0 is none.
 Result<> check_local_port(std::optional<std::uint16_t> port);

@@ -55,14 +55,18 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
     log::warn("too many end-to-end links of one account", {{"account", user->account}});
     return refuse(std::move(accepted), tunnel::AttachRefusal::kLimit);
   }
+  const auto sibling = std::ranges::find_if(links_, same);
+  const auto pipes = sibling != links_.end() ? (*sibling)->pipes
+                                             : std::make_shared<tunnel::PipeBudget>(tunnel::PipeBudget{
+                                                   .limit = limits_.pipe_bytes_per_account, .whole = pipes_});
   const auto client =
-      std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
+      std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr, pipes});
   ++counters_.links;
   links_.push_back(client);
   log::info("end-to-end link", {{"account", user->account}, {"device", user->device}});
   std::weak_ptr<Client> weak = client;
   client->link = tunnel::start_mux(
-      std::move(accepted), {.pipe = tunnel::LinkOptions::PipeParts{pipes_}},
+      std::move(accepted), {.pipe = tunnel::LinkOptions::PipeParts{pipes}},
       [this, weak](std::unique_ptr<tunnel::Incoming> incoming) {
         auto alive = weak.lock();
         if (!alive) return;

@@ -29,6 +29,8 @@ struct EgressCounters {
 struct EgressLimits {
   std::size_t links_per_account = 256;
   std::size_t streams_per_account = 4096;
+  // What its pipes keep unacknowledged, together: who takes nothing in, or has no link, leaves the others the rest.
+  std::size_t pipe_bytes_per_account = std::size_t{64} * 1024 * 1024;
 };
 
 // One loop. stop() before destruction.
@@ -60,8 +62,9 @@ class Egress {
     Bytes binding;
     api::NonceMemory nonces;
     std::unique_ptr<tunnel::Link> link;
-    std::optional<BootTime> ends = {};          // since it is denied or has run out
-    std::shared_ptr<EndingQueue> endings = {};  // asked for
+    std::shared_ptr<tunnel::PipeBudget> pipes = {};  // of all this account's pipes
+    std::optional<BootTime> ends = {};               // since it is denied or has run out
+    std::shared_ptr<EndingQueue> endings = {};       // asked for
   };
   // A stream that has been let in.
   struct Knock {

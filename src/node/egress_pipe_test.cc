@@ -137,6 +137,29 @@ CO_TEST(EgressPipe, WhoIsDeniedLosesAlsoWhatHasNoLink) {
   co_await rig.end();
 }
 
+// What is taken away ends at the server at once, whether or not anybody can be told.
+CO_TEST(EgressPipe, ARevocationEndsSessionsThatHaveNoLinkAtOnce) {
+  Piped rig(co_await net::this_executor());
+  auto link = co_await rig.connect_piped();
+  CO_ASSERT_OK(link);
+  auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_OK(stream);
+  const auto heard = co_await say(**stream, "before");
+  CO_ASSERT_OK(heard);
+  co_await rig.cut(**link);
+  const auto is_end = [](const api::AuditRecord& record) { return record.kind == "session.ended"; };
+  EXPECT_TRUE(std::ranges::none_of(rig.spool.records, is_end));
+  const auto begun = std::chrono::steady_clock::now();
+  rig.leases.revoke({"l-1"}, "access was taken away", "no_grant");
+  while (std::ranges::none_of(rig.spool.records, is_end)) CO_ASSERT_OK(co_await net::sleep_for(5ms));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 1s);
+  // The pipe is still theirs: by another link they learn of it.
+  CO_ASSERT_OK(co_await rig.resume((*link)->pipe, rig.user));
+  const auto after = co_await net::with_timeout(net::read(**stream), 5s);
+  EXPECT_TRUE(!after || after->empty());
+  co_await rig.end();
+}
+
 // The releases before pipes: neither side insists.
 CO_TEST(EgressPipe, WhereOneSideKnowsNoPipesAllIsAsItWas) {
   Piped rig(co_await net::this_executor());

@@ -60,7 +60,8 @@ Result<bool> Appending::insert(const AuditEntry& entry, std::uint64_t owner) {
               text(entry.record), integer(chain), integer(entry.number), text(entry.hash)}));
   if (rows == 0) return false;
   ++number_;
-  if (record.begun) PL_CHECK(begun_is_over(record, owner));
+  // Only what is listed itself takes the place of another.
+  if (record.begun && record.kind == "query") PL_CHECK(begun_is_over(record, owner));
   return true;
 }
 
@@ -129,7 +130,9 @@ Result<Appending::Touched*> Appending::find(const api::RecordFacts& record) {
 
 void Appending::apply(const api::RecordFacts& record, Touched& touched) {
   SessionRow& row = touched.row;
-  const bool start = record.kind == "session.started";
+  // A session begins once, and ends once: what is on record of it is not written anew by a node that has been stolen
+  // meanwhile.
+  const bool start = record.kind == "session.started" && !row.start_known;
   // The start is what counts; other records only fill gaps.
   const auto take = [&](std::string& member, const std::string& value) {
     if (value.empty() || !(start || member.empty()) || member == value) return false;
@@ -155,7 +158,7 @@ void Appending::apply(const api::RecordFacts& record, Touched& touched) {
     row.started = record.time;
     touched.changed = true;
   }
-  if (record.kind == "session.ended") {
+  if (record.kind == "session.ended" && !row.ended) {
     row.ended = record.time;
     row.reason = record.reason;
     row.bytes_in = record.bytes_in;

@@ -446,5 +446,33 @@ TEST_F(AuditStoreTest, AQueryUnderWayIsListedUntilItsOutcomeIs) {
   EXPECT_EQ(store_->sessions({}, {})->items[0].queries, 1U);
 }
 
+// What has been handed over is not written anew by whoever has the node's key now.
+TEST_F(AuditStoreTest, WhoDidItIsSaidOnce) {
+  append({started("s-1", "ann", "billing"), query("s-1", 2), ended("s-1", 3, 10)});
+  auto other = started("s-1", "eve", "payroll", -60);
+  other.sequence = 4;
+  auto later = ended("s-1", 5, 20);
+  later.reason = "something else";
+  EXPECT_EQ(append({other, later}), Counts(2, 0)) << "on record, and of no effect";
+  const auto listed = store_->sessions({}, {});
+  ASSERT_EQ(listed->items.size(), 1U);
+  EXPECT_EQ(listed->items[0].email, "ann@example.com");
+  EXPECT_EQ(listed->items[0].resource_name, "billing");
+  EXPECT_EQ(listed->items[0].started, at(0));
+  EXPECT_EQ(listed->items[0].ended, at(10));
+  EXPECT_EQ(listed->items[0].reason, "client closed");
+  EXPECT_EQ(store_->queries({}, {})->items[0].email, "ann@example.com");
+}
+
+TEST_F(AuditStoreTest, OnlyAQueryTakesThePlaceOfOneUnderWay) {
+  auto begun = query("s-1", 2);
+  begun.kind = "query.begun";
+  auto odd = query("s-1", 3);
+  odd.kind = "something";
+  odd.begun = 2;
+  append({started("s-1", "ann", "billing"), begun, odd});
+  EXPECT_THAT(queries(), ElementsAre("s-1/2"));
+}
+
 }  // namespace
 }  // namespace portolan::store

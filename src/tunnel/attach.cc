@@ -37,16 +37,22 @@ Error explain(AttachRefusal why) {
 
 }  // namespace
 
+std::unexpected<Error> of_the_way(Error why) {
+  if (why.reason == kPipeUnknown) why.reason.clear();
+  return std::unexpected(std::move(why));
+}
+
 net::Task<Result<>> attach(std::shared_ptr<Pipe> pipe, FreshLink link, std::chrono::milliseconds limit) {
   const Bytes words = encode(pipe->propose(link.binding));
-  CO_CHECK(co_await net::write(*link.stream, words));
-  CO_TRY(const Frame answer, co_await net::with_timeout(read_frame(*link.reader), limit));
-  if (answer.head.type == PipeFrame::kRefused) {
-    CO_TRY(const AttachRefusal why, decode_refused(answer.body));
+  if (auto written = co_await net::write(*link.stream, words); !written) co_return of_the_way(written.error());
+  const auto answer = co_await net::with_timeout(read_frame(*link.reader), limit);
+  if (!answer) co_return of_the_way(answer.error());
+  if (answer->head.type == PipeFrame::kRefused) {
+    CO_TRY(const AttachRefusal why, decode_refused(answer->body));
     co_return std::unexpected(explain(why));
   }
-  if (answer.head.type != PipeFrame::kAttached) co_return fail(Code::kProtocol, "no answer to an attach");
-  CO_TRY(const Attached attached, decode_attached(answer.body));
+  if (answer->head.type != PipeFrame::kAttached) co_return fail(Code::kProtocol, "no answer to an attach");
+  CO_TRY(const Attached attached, decode_attached(answer->body));
   Bytes rest = link.reader->take_rest();
   co_return pipe->confirm(attached, link.binding, std::move(link.stream), std::move(rest));
 }

@@ -14,6 +14,10 @@ struct FreshLink {
   Bytes binding;                        // of this link
 };
 
+// An error of whatever is on the way to the acceptor, which may call itself anything: that the acceptor does not know a
+// pipe (kPipeUnknown) is for nobody to say but the acceptor, who has proven who it is.
+std::unexpected<Error> of_the_way(Error why);
+
 // The dialler: the pipe leaves the link that it has, and goes on over this one. Its reason is kPipeUnknown if the
 // acceptor does not know the pipe, or another that no later attempt can help; else the pipe has no link now and another
 // may do.

@@ -186,11 +186,12 @@ net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> 
 net::Task<Result<>> resume_link(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
                                 std::shared_ptr<Pipe> pipe, std::chrono::milliseconds limit) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
-  CO_TRY(auto made, co_await dial_fresh(std::move(path), std::move(tls), Purpose::kInner, kPipe, deadline));
-  if ((made.link.agreed.features & kPipe) == 0)
+  auto made = co_await dial_fresh(std::move(path), std::move(tls), Purpose::kInner, kPipe, deadline);
+  if (!made) co_return of_the_way(std::move(made).error());
+  if ((made->link.agreed.features & kPipe) == 0)
     co_return fail(Code::kIo, "the egress node has become one that cannot resume", std::string(kPipeUnknown));
   if (!pipe->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
-  co_return co_await attach(std::move(pipe), std::move(made.fresh), left_until(deadline));
+  co_return co_await attach(std::move(pipe), std::move(made->fresh), left_until(deadline));
 }
 
 net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,

@@ -6,7 +6,7 @@
 namespace portolan::tunnel {
 
 void PipeBuffer::append(ByteView bytes) {
-  budget_->used += bytes.size();
+  budget_->take(bytes.size());
   end_ += bytes.size();
   while (!bytes.empty()) {
     if (blocks_.empty() || blocks_.back().spare().empty()) blocks_.push_back(net::Buffer::take());
@@ -25,7 +25,7 @@ ByteView PipeBuffer::at(std::uint64_t at, std::size_t most) const {
 }
 
 void PipeBuffer::drop(std::uint64_t upto) {
-  budget_->used -= static_cast<std::size_t>(upto - begin_);
+  budget_->give_back(static_cast<std::size_t>(upto - begin_));
   begin_ = upto;
   if (begin_ == end_) {
     blocks_.clear();

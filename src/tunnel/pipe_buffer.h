@@ -2,6 +2,7 @@
 // many small writes pin no more than they are; while it is empty it holds none. Bytes have their place in the pipe's
 // whole life as their name.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <deque>
 #include <memory>
@@ -12,10 +13,25 @@
 
 namespace portolan::tunnel {
 
-// What the pipes of one process may hold together; shared by them. One thread.
+// What several pipes may hold together; shared by them: all of a process, or those of one account, whose budget is a
+// part of the process'. One thread.
 struct PipeBudget {
   std::size_t limit = std::size_t{256} * 1024 * 1024;
   std::size_t used = 0;
+  std::shared_ptr<PipeBudget> whole = nullptr;  // that this one is a part of
+
+  void take(std::size_t n) {
+    used += n;
+    if (whole) whole->take(n);
+  }
+  void give_back(std::size_t n) {
+    used -= n;
+    if (whole) whole->give_back(n);
+  }
+  std::size_t left() const {
+    const std::size_t here = limit - std::min(limit, used);
+    return whole ? std::min(here, whole->left()) : here;
+  }
 };
 
 class PipeBuffer {
@@ -23,7 +39,7 @@ class PipeBuffer {
   explicit PipeBuffer(std::shared_ptr<PipeBudget> budget) : budget_(std::move(budget)) {}
   PipeBuffer(const PipeBuffer&) = delete;
   PipeBuffer& operator=(const PipeBuffer&) = delete;
-  ~PipeBuffer() { budget_->used -= size(); }
+  ~PipeBuffer() { budget_->give_back(size()); }
 
   void append(ByteView bytes);
   std::uint64_t begin() const { return begin_; }

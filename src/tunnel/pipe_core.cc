@@ -31,8 +31,7 @@ std::size_t PipeCore::room() const {
   const std::size_t held = buffer_.size();
   const std::size_t in_window = window_ - std::min(window_, held);
   const std::size_t in_backlog = options_.backlog - std::min(options_.backlog, unsent());
-  const std::size_t in_budget = std::max(budget_->limit - std::min(budget_->limit, budget_->used),
-                                         options_.assured - std::min(options_.assured, held));
+  const std::size_t in_budget = std::max(budget_->left(), options_.assured - std::min(options_.assured, held));
   return std::min({in_window, in_backlog, in_budget});
 }
 

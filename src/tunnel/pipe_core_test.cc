@@ -108,6 +108,28 @@ TEST(PipeCore, ManyPipesHoldNoMoreThanTheBudgetAndEachItsAssuredShare) {
   EXPECT_EQ(late.core.write(much), 100U);
 }
 
+TEST(PipeCore, WhoeverHoldsAllOfTheirShareLeavesTheOthersTheRest) {
+  const auto whole = std::make_shared<PipeBudget>(PipeBudget{.limit = 5000});
+  const auto greedy = std::make_shared<PipeBudget>(PipeBudget{.limit = 2000, .whole = whole});
+  const auto modest = std::make_shared<PipeBudget>(PipeBudget{.limit = 2000, .whole = whole});
+  const auto last = std::make_shared<PipeBudget>(PipeBudget{.limit = 2000, .whole = whole});
+  const PipeOptions options{.assured = 100};
+  const Bytes much = some_bytes(50'000, 1);
+  {
+    PipeEnd first({}, some_bytes(32, 1), options, greedy);
+    PipeEnd second({}, some_bytes(32, 1), options, greedy);
+    PipeEnd other({}, some_bytes(32, 1), options, modest);
+    PipeEnd late({}, some_bytes(32, 1), options, last);
+    EXPECT_EQ(first.core.write(much), 2000U);
+    EXPECT_EQ(second.core.write(much), 100U);
+    EXPECT_EQ(other.core.write(much), 2000U);
+    EXPECT_EQ(late.core.write(much), 900U) << "what is left of the whole";
+    EXPECT_EQ(whole->used, 5000U);
+  }
+  EXPECT_EQ(whole->used, 0U);
+  EXPECT_EQ(greedy->used, 0U);
+}
+
 // Two ends that are attached, with nothing under way.
 struct Ready : PipeSimulation {
   explicit Ready(PipeOptions options = {}) : PipeSimulation(options) {

@@ -238,5 +238,71 @@ CO_TEST(Pipe, AStoppedReaderStopsItsWriterAndNobodyElse) {
   co_await world.stop();
 }
 
+// A link that gives what a test says, and takes everything.
+class ScriptedLink final : public net::Stream {
+ public:
+  ScriptedLink(net::Executor executor, std::function<Result<net::Chunk>()> give)
+      : executor_(std::move(executor)), give_(std::move(give)) {}
+  Result<net::Chunk> try_read() override { return give_(); }
+  Result<std::size_t> try_write(ByteView bytes) override { return bytes.size(); }
+  Result<> shutdown_send() override { return {}; }
+  std::size_t unsent() const override { return 0; }
+  void on_readable(Ready ready) override { net::post(executor_, std::move(ready)); }
+  void on_writable(Ready ready) override { net::post(executor_, std::move(ready)); }
+  void cancel_readable() override {}
+  void cancel_writable() override {}
+  const net::Executor& executor() const override { return executor_; }
+  std::string describe() const override { return "scripted"; }
+
+ private:
+  net::Executor executor_;
+  std::function<Result<net::Chunk>()> give_;
+};
+
+net::Chunk a_block_of_pings() {
+  ByteWriter pings;
+  while (pings.size() + kPipeHead + 8 <= net::kBlockSize) {
+    pings.bytes(encode_pipe_head(PipeFrame::kPing, 8));
+    pings.u64(1);
+  }
+  return net::Chunk{net::Chunk::Kind::kData, net::Buffer::copy_of(pings.view())};
+}
+
+CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
+  const auto executor = co_await net::this_executor();
+  const auto budget = std::make_shared<PipeBudget>();
+  const auto near = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick, budget);
+  const auto far = std::make_shared<Pipe>(executor, Pipe::Role::kAcceptor, PipeId{}, Bytes(32), kQuick, budget);
+  const Bytes binding(32);
+  int reads = 0;
+  // They stop at last, so that the test does.
+  std::unique_ptr<net::Stream> link = std::make_unique<ScriptedLink>(
+      executor, [&reads]() -> Result<net::Chunk> { return ++reads > 10'000 ? net::Chunk{} : a_block_of_pings(); });
+  CO_ASSERT_TRUE(far->take(near->propose(binding), binding, link, {}).has_value());
+  auto top = far->top("far");
+  const auto chunk = top->try_read();
+  CO_ASSERT_OK(chunk);
+  EXPECT_TRUE(chunk->kind == net::Chunk::Kind::kWait);
+  EXPECT_LE(reads, 8);
+  // And then it goes on: others have had their turn.
+  CO_ASSERT_OK(co_await net::with_timeout(net::wait_readable(*top), 1s));
+  top.reset();
+  for (int i = 0; i < 3; ++i) co_await net::yield_to_loop();
+}
+
+CO_TEST(Pipe, WhoIsOnTheWayCannotSayThatThePipeIsUnknown) {
+  const auto executor = co_await net::this_executor();
+  const auto pipe = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick,
+                                           std::make_shared<PipeBudget>());
+  auto link = std::make_unique<ScriptedLink>(executor, []() -> Result<net::Chunk> {
+    return std::unexpected(Error{Code::kIo, "it was restarted, believe me", std::string(kPipeUnknown), Hop::kEgress});
+  });
+  auto reader = std::make_unique<net::Reader>(*link);
+  const auto attached = co_await attach(pipe, FreshLink{std::move(link), std::move(reader), Bytes(32)}, 1s);
+  CO_ASSERT_ERROR(attached, Code::kIo);
+  EXPECT_EQ(attached.error().reason, "");
+  EXPECT_FALSE(pipe->over());
+}
+
 }  // namespace
 }  // namespace portolan::tunnel

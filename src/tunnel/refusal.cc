@@ -109,6 +109,13 @@ std::string_view find(const net::http::Headers& headers, std::string_view name) 
 
 bool is_code(std::string_view name) { return name == name_of(code_from(name)); }
 
+// Of a peer's words. That a task of ours has been cancelled is nothing that a peer can say: who believed it would stop
+// what it does for good.
+Code code_said(std::string_view name) {
+  const Code code = code_from(name);
+  return code == Code::kCancelled ? Code::kUnavailable : code;
+}
+
 }  // namespace
 
 Refusal to_refusal(const Error& error) {
@@ -123,7 +130,7 @@ Refusal to_refusal(const Error& error) {
 Error from_refusal(int status, const net::http::Headers& headers) {
   Error error;
   const std::string_view code = find(headers, "portolan-code");
-  error.code = is_code(code) ? code_from(code) : code_of(status);
+  error.code = is_code(code) ? code_said(code) : code_of(status);
   const std::string_view reason = find(headers, "portolan-reason");
   if (is_reason(reason)) error.reason = reason;
   error.hop = hop_from(find(headers, "portolan-hop"));
@@ -144,7 +151,7 @@ Error from_farewell(ByteView text) {
   const std::string_view code = line.substr(0, space);
   Error error{Code::kEof, "the peer closed the link", {}, Hop::kUnknown};
   if (space == std::string_view::npos || !is_code(code)) return error;
-  error.code = code_from(code);
+  error.code = code_said(code);
   std::string_view said = line.substr(space + 1);
   const std::size_t open = said.ends_with(')') ? said.rfind(" (") : said.npos;
   if (open != said.npos && is_reason(said.substr(open + 2, said.size() - open - 3))) {

@@ -13,7 +13,7 @@ TEST(Refusal, ArrivesAsItWasSent) {
     EXPECT_GE(refusal.status, 400);
     EXPECT_TRUE(check_headers(refusal.headers, 16'384));
     const Error back = from_refusal(refusal.status, refusal.headers);
-    EXPECT_EQ(back.code, sent.code);
+    EXPECT_EQ(back.code, sent.code == Code::kCancelled ? Code::kUnavailable : sent.code);
     EXPECT_EQ(back.message, sent.message);
     EXPECT_EQ(back.reason, sent.reason);
     EXPECT_EQ(back.hop, sent.hop);
@@ -63,6 +63,7 @@ TEST(Refusal, OfALinkIsOneLine) {
   const Error back = from_farewell(as_bytes(words));
   EXPECT_EQ(back.code, Code::kDenied);
   EXPECT_EQ(back.message, "the account was disabled");
+  EXPECT_EQ(from_farewell(as_bytes("cancelled the client has stopped")).code, Code::kUnavailable);
   EXPECT_EQ(from_farewell(as_bytes("something else")).code, Code::kEof);
   EXPECT_EQ(from_farewell(as_bytes("")).message, "the peer closed the link");
 }

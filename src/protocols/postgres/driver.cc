@@ -194,7 +194,10 @@ class PostgresDriver final : public Driver {
       [[maybe_unused]] const auto whole = co_await net::with_timeout(std::move(rest), kLastMessageTime);
     }
     server.reset();  // at once: what the client may no longer do ends here, before any goodbye
-    const bool runs_on = stop.stopped() && tap.inspect().waits_for_answers();
+    // A server at work does not look whether anybody is there any more: what was taken away would go on to its end. Nor
+    // may it go on for as long as a client that takes nothing in can make the goodbye last.
+    net::TaskGroup beside(client->executor());
+    if (stop.stopped() && tap.inspect().waits_for_answers()) beside.spawn("cancel", end_at_server());
     auto lost = tap.inspect().connection_lost();
     // Both sides close at once after Terminate, and either may find the other gone.
     if (!joined.outcome && joined.outcome.error().code == Code::kIo && tap.inspect().terminated()) joined.outcome = {};
@@ -206,13 +209,14 @@ class PostgresDriver final : public Driver {
     if (!stop.stopped() && tap.inspect().server_said_why()) last.clear();
     if (tap.may_speak_after(joined.backward)) co_await say_goodbye(*client, std::move(last));
     client.reset();
-    // A server at work does not look whether anybody is there any more: what was taken away would go on to its end.
-    if (runs_on) {
-      const auto cancelled = co_await cancel_();
-      if (!cancelled)
-        log::warn("a query may go on after its session", {{"session", session_.id()}, {"why", cancelled.error()}});
-    }
+    co_await beside.join();
     co_return std::unexpected(std::move(why));
+  }
+
+  net::Task<> end_at_server() {
+    const auto cancelled = co_await cancel_();
+    if (!cancelled)
+      log::warn("a query may go on after its session", {{"session", session_.id()}, {"why", cancelled.error()}});
   }
 
   // Carries the rest of the server's message that was under way, so that a message of ours can follow it.

@@ -1,5 +1,6 @@
 #include "protocols/postgres/driver.h"
 
+#include "net/event.h"
 #include "net/tcp.h"
 #include "protocols/postgres/test_peer.h"
 
@@ -501,6 +502,37 @@ CO_TEST(Driver, TheOfferedCancelSendsTheServersOwnKey) {
   CO_ASSERT_OK(done);
   co_await group.join();
   EXPECT_EQ(received, text_of(cancel_request({7, 0x73656372})));
+}
+
+// As one whose pipe has no link just now: what it may no longer do ends at the server all the same, and at once.
+CO_TEST(Driver, AQueryOfAClientThatTakesNothingInIsCancelledAtOnce) {
+  const auto executor = co_await net::this_executor();
+  net::Event cancelled(executor);
+  net::TaskGroup group(executor);
+  auto take = [](std::unique_ptr<net::Stream> stream, net::Event& done) -> net::Task<> {
+    Peer peer(std::move(stream));
+    [[maybe_unused]] const auto packet = co_await peer.first_packet();
+    done.set();
+  };
+  auto listener = net::listen_tcp(executor, {"127.0.0.1", 0}, [&](std::unique_ptr<net::TcpStream> stream) {
+    group.spawn("cancel", take(std::move(stream), cancelled));
+  });
+  CO_ASSERT_OK(listener);
+  Setup setup(executor, 1024);
+  setup.session.granted_.hosts = {{"127.0.0.1", (*listener)->local().port}};
+  co_await setup.sign_in();
+  co_await setup.client->send(msg('Q', z("select 1")) + msg('Q', z("delete from t")));
+  [[maybe_unused]] auto got = co_await setup.server->next();
+  got = co_await setup.server->next();
+  // The answer to the first fills what the client could take; the second runs.
+  co_await setup.server->send(msg('N', std::string(1019, 'n')));
+  for (int i = 0; i < 10; ++i) co_await net::yield_to_loop();
+  const auto begun = std::chrono::steady_clock::now();
+  setup.session.stop_.stop(kRevoked);
+  CO_ASSERT_OK(co_await cancelled.wait(5s));
+  EXPECT_LT(std::chrono::steady_clock::now() - begun, 1s);
+  co_await until_done(setup);
+  co_await group.join();
 }
 
 }  // namespace
