@@ -234,16 +234,20 @@ net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed)
 // A spliced way through which nothing comes, since a balancer or a filter stands before the gateway, gives place to a
 // nested one.
 net::Task<Result<>> Paths::link_by_gateway(std::string egress, std::string gateway, Resumed resumed) {
-  for (;;) {
-    auto way = co_await ways_.open(gateway, egress, resumed ? kResumeLimit : kAnswerLimit);
-    if (!way) co_return tunnel::of_the_way(std::move(way).error());
-    const bool spliced = way->spliced;
-    auto linked = co_await link_over(std::move(*way), egress, gateway, resumed);
-    if (linked || !spliced || linked.error().code == Code::kCancelled || linked.error().code == Code::kConflict ||
-        linked.error().reason == tunnel::kPipeUnknown)
-      co_return linked;
-    ways_.does_not_splice(gateway, egress, linked.error().message);
-  }
+  const auto limit = resumed ? kResumeLimit : kAnswerLimit;
+  auto way = co_await ways_.open(gateway, egress, limit);
+  if (!way) co_return tunnel::of_the_way(std::move(way).error());
+  const bool spliced = way->spliced;
+  auto linked = co_await link_over(std::move(*way), egress, gateway, resumed);
+  if (linked || !spliced || linked.error().code == Code::kCancelled || linked.error().code == Code::kConflict ||
+      linked.error().reason == tunnel::kPipeUnknown)
+    co_return linked;
+  const std::string why = std::move(linked).error().message;
+  auto nested = co_await ways_.open_nested(gateway, egress, limit, why);
+  if (!nested) co_return tunnel::of_the_way(std::move(nested).error());
+  linked = co_await link_over(std::move(*nested), egress, gateway, resumed);
+  if (linked) ways_.does_not_splice(gateway, egress, why);
+  co_return linked;
 }
 
 net::Task<Result<>> Paths::link_over(Way way, std::string egress, std::string gateway, Resumed resumed) {

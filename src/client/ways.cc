@@ -25,16 +25,19 @@ net::Task<Result<std::unique_ptr<net::Stream>>> dial_plain(std::string address, 
 }  // namespace
 
 net::Task<Result<Way>> Ways::open(std::string gateway, std::string egress, std::chrono::milliseconds limit) {
-  const auto failed = failed_.find({gateway, egress});
   if (kinds_ == PathKinds::kNestedOnly) co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
-  if (failed != failed_.end() && clock_.boot() < failed->second.until) {
-    std::string why = failed->second.why;
-    auto way = co_await ask(std::move(gateway), std::move(egress), false, limit);
-    if (way) way->fallback = std::move(why);
-    co_return way;
-  }
+  const auto failed = failed_.find({gateway, egress});
+  if (failed != failed_.end() && clock_.boot() < failed->second.until)
+    co_return co_await open_nested(std::move(gateway), std::move(egress), limit, failed->second.why);
   auto way = co_await ask(gateway, egress, true, limit);
   if (way && !way->spliced) does_not_splice(gateway, egress, way->fallback);
+  co_return way;
+}
+
+net::Task<Result<Way>> Ways::open_nested(std::string gateway, std::string egress, std::chrono::milliseconds limit,
+                                         std::string why) {
+  auto way = co_await ask(std::move(gateway), std::move(egress), false, limit);
+  if (way) way->fallback = std::move(why);
   co_return way;
 }
 

@@ -26,7 +26,11 @@ class Ways {
   Ways(Gateways& gateways, const Clock& clock, PathKinds kinds) : gateways_(gateways), clock_(clock), kinds_(kinds) {}
   // By the gateway of this id. Code::kNotFound if it has no link; else what it says.
   net::Task<Result<Way>> open(std::string gateway, std::string egress, std::chrono::milliseconds limit);
-  // Nothing came through a spliced way: for ten minutes, or until forget(), ways by this gateway are nested.
+  // `why`: what became of a spliced one.
+  net::Task<Result<Way>> open_nested(std::string gateway, std::string egress, std::chrono::milliseconds limit,
+                                     std::string why);
+  // A nested way serves where a spliced one did not: for ten minutes, or until forget(), ways by this gateway are
+  // nested.
   void does_not_splice(const std::string& gateway, const std::string& egress, std::string why);
   // The network is another one.
   void forget() { failed_.clear(); }
