@@ -240,14 +240,18 @@ default_pool_size = 20
 
 
 class Portolan(Path):
-    """agent → gateway → relay, each a process of its own, with a control plane beside them; every query is recorded."""
+    """agent → gateway → relay, each a process of its own, with a control plane beside them; every query is recorded. Spliced, or nested."""
 
-    name = "Portolan"
     hops = 2
+
+    def __init__(self, folder, kind="spliced"):
+        super().__init__(folder)
+        self.name = "Portolan" if kind == "spliced" else f"Portolan, {kind}"
+        self.options = ["--nested-paths"] if kind == "nested" else []
 
     def start(self, server, load_port):
         resources = {"bench-db": server.url(DATABASE, tls="disable"), "bench-load": f"tcp://127.0.0.1:{load_port}"}
-        self.dev = harness.Dev(resources, "--separate", program=PORTOLAN)
+        self.dev = harness.Dev(resources, "--separate", *self.options, program=PORTOLAN)
         self.pg, self.load = self.dev.port("bench-db"), self.dev.port("bench-load")
 
     @property
@@ -265,9 +269,9 @@ class Portolan(Path):
 @contextlib.contextmanager
 def all_started(folder, server, load_port, pinning, only):
     """Every path, the direct one first; all are ended in the end, whatever happens."""
-    kinds = [("direct", lambda f: Direct(f)), ("portolan", lambda f: Portolan(f)), ("haproxy-2", lambda f: Haproxy(f, 2)), ("ssh-2", lambda f: Ssh(f, 2)),
+    kinds = [("direct", lambda f: Direct(f)), ("portolan", lambda f: Portolan(f)), ("nested", lambda f: Portolan(f, "nested")), ("haproxy-2", lambda f: Haproxy(f, 2)), ("ssh-2", lambda f: Ssh(f, 2)),
              ("haproxy-1", lambda f: Haproxy(f, 1)), ("ssh-1", lambda f: Ssh(f, 1)), ("pgbouncer", lambda f: PgBouncer(f))]
-    paths = [make(folder / key) for key, make in kinds if key in ("direct", "portolan") or not only or key in only]
+    paths = [make(folder / key) for key, make in kinds if key in ("direct", "portolan", "nested") or not only or key in only]
     try:
         for path in paths:
             with pinning.path():
