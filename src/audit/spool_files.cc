@@ -19,7 +19,8 @@
 namespace portolan::audit {
 namespace {
 
-constexpr std::string_view kSuffix = ".spool";
+constexpr std::string_view kSuffix = ".spool";  // of all that has a number
+constexpr std::string_view kSealedSuffix = ".spool.sealed";
 constexpr std::size_t kDigits = 12;
 
 std::unexpected<Error> system_failure(std::string_view what, const std::filesystem::path& path) {
@@ -64,7 +65,7 @@ File::~File() {
 }
 
 std::filesystem::path segment_path(const std::filesystem::path& folder, std::uint64_t number) {
-  return folder / fmt::format("{:0{}}{}", number, kDigits, kSuffix);
+  return folder / fmt::format("{:0{}}{}", number, kDigits, kSealedSuffix);
 }
 
 Result<FolderContent> list_folder(const std::filesystem::path& folder) {
@@ -79,7 +80,8 @@ Result<FolderContent> list_folder(const std::filesystem::path& folder) {
     const std::string_view tail = std::string_view(name).substr(kDigits);
     if (!tail.starts_with(kSuffix)) continue;
     out.highest = std::max(out.highest, number);
-    if (tail == kSuffix) out.segments.push_back({number, entry->path()});
+    if (tail == kSuffix || tail == kSealedSuffix)
+      out.segments.push_back({number, entry->path(), tail == kSealedSuffix});
   }
   if (error) return fail(Code::kIo, "audit spool: list " + folder.string() + ": " + error.message());
   std::sort(out.segments.begin(), out.segments.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
@@ -107,7 +109,7 @@ Result<Recovered> recover_segment(const std::filesystem::path& path) {
   const File file(open_again(path, O_RDWR));
   if (file.descriptor() < 0) return system_failure("open", path);
   PL_TRY(const std::uint64_t size, size_of(file, path));
-  const std::uint64_t begin = size > kLineLimit ? size - kLineLimit : 0;
+  const std::uint64_t begin = size > kFileLineLimit ? size - kFileLineLimit : 0;
   PL_TRY(const std::string tail, read_at(file, begin, static_cast<std::size_t>(size - begin), path));
   const auto last = tail.rfind('\n');
   if (last == std::string::npos && begin > 0)
