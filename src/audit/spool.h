@@ -27,7 +27,7 @@ class Disk;
 
 struct SpoolOptions {
   std::filesystem::path folder;
-  // The key that segments are sealed with, made if it is missing and nothing is sealed yet (crypto/sealing.h: of mode
+  // The key that segments are sealed with, made if it is missing and nothing needs it (crypto/sealing.h: of mode
   // 0600). Empty: FOLDER.key, beside the folder.
   std::filesystem::path key_file = {};
   std::uint64_t segment_bytes = 16 * 1024 * 1024;

@@ -68,20 +68,25 @@ std::filesystem::path segment_path(const std::filesystem::path& folder, std::uin
   return folder / fmt::format("{:0{}}{}", number, kDigits, kSealedSuffix);
 }
 
+std::optional<std::uint64_t> segment_number(std::string_view name) {
+  std::uint64_t number = 0;
+  const auto parsed = std::from_chars(name.data(), name.data() + std::min(name.size(), kDigits), number);
+  if (parsed.ec != std::errc() || parsed.ptr != name.data() + kDigits) return std::nullopt;
+  return name.substr(kDigits).starts_with(kSuffix) ? std::optional(number) : std::nullopt;
+}
+
 Result<FolderContent> list_folder(const std::filesystem::path& folder) {
   FolderContent out;
   std::error_code error;
   for (auto entry = std::filesystem::directory_iterator(folder, error);
        !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    std::uint64_t number = 0;
-    const auto parsed = std::from_chars(name.data(), name.data() + std::min(name.size(), kDigits), number);
-    if (parsed.ec != std::errc() || parsed.ptr != name.data() + kDigits) continue;
+    const auto number = segment_number(name);
+    if (!number) continue;
     const std::string_view tail = std::string_view(name).substr(kDigits);
-    if (!tail.starts_with(kSuffix)) continue;
-    out.highest = std::max(out.highest, number);
+    out.highest = std::max(out.highest, *number);
     if (tail == kSuffix || tail == kSealedSuffix)
-      out.segments.push_back({number, entry->path(), tail == kSealedSuffix});
+      out.segments.push_back({*number, entry->path(), tail == kSealedSuffix});
   }
   if (error) return fail(Code::kIo, "audit spool: list " + folder.string() + ": " + error.message());
   std::sort(out.segments.begin(), out.segments.end(), [](const auto& a, const auto& b) { return a.number < b.number; });

@@ -123,13 +123,14 @@ TEST_F(AtRest, WithoutItsKeyItIsRefusedAndStaysAsItIs) {
   EXPECT_EQ(drain(), (Numbers{1, 2, 3}));
 }
 
-TEST_F(AtRest, ANewKeyIsMadeWhenNothingIsSealedAnyMore) {
+TEST_F(AtRest, ANewKeyIsMadeWhenAllWasHandedOver) {
   append(1, 2);
   EXPECT_EQ(drain(), (Numbers{1, 2}));
-  open();  // which removes the last segment
   store_.reset();
+  EXPECT_TRUE(fs::exists(segment(1))) << "which was appended to";
   fs::remove(key_file());
   open();
+  EXPECT_FALSE(fs::exists(segment(1)));
   EXPECT_EQ(store_->head().number, 2U) << "the chain goes on";
   append(3, 3);
   EXPECT_EQ(drain(), Numbers{3});

@@ -116,6 +116,26 @@ bool LineOpener::open(std::uint64_t offset, std::string_view line, std::string& 
   return false;
 }
 
+Result<Unsealed> unseal_segment(std::string_view content, const crypto::SealingKey& spool, std::uint64_t segment) {
+  std::string_view rest = content;
+  const auto head = take_line(rest);
+  if (!head) return fail(Code::kInvalid, "its first line has no end");
+  PL_TRY(const Secret key, open_head(*head, spool, segment));
+  LineOpener opener(key);
+  Unsealed out;
+  while (!rest.empty()) {
+    const std::uint64_t offset = content.size() - rest.size();
+    const auto line = take_line(rest);
+    if (line && opener.open(offset, *line, out.lines)) {
+      out.lines += '\n';
+    } else {
+      out.broken.push_back(offset);
+    }
+    if (!line) break;
+  }
+  return out;
+}
+
 Scan scan_sealed(std::string_view bytes, std::uint64_t offset, std::size_t limit, LineOpener& opener) {
   Scan out;
   out.lines.reserve(std::min(bytes.size(), kLineLimit));

@@ -11,9 +11,9 @@
 // any file of lines.
 #pragma once
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "audit/spool_line.h"
 #include "base/bytes.h"
@@ -70,6 +70,14 @@ class LineOpener {
   crypto::Aead cipher_;
   std::string sealed_;
 };
+
+// What can be read of a whole segment: for who looks into a file that was set aside.
+struct Unsealed {
+  std::string lines;                  // as they are handed over
+  std::vector<std::uint64_t> broken;  // offsets of lines that cannot be read, a torn one among them
+};
+// Errors are those of open_head().
+Result<Unsealed> unseal_segment(std::string_view content, const crypto::SealingKey& spool, std::uint64_t segment);
 
 // As scan() does it, of a sealed segment; `offset` is that of the piece in its file.
 Scan scan_sealed(std::string_view bytes, std::uint64_t offset, std::size_t limit, LineOpener& opener);

@@ -215,6 +215,26 @@ TEST(SpoolSealed, LinesThatChangedPlacesAreBroken) {
   EXPECT_EQ(segment.scan(0, segment.bytes.size(), 10).count, 0U) << "without the first one";
 }
 
+TEST(SpoolSealed, OfABrokenSegmentTheRestIsRead) {
+  const auto spool = crypto::SealingKey::generate();
+  const SegmentHead head = make_head(spool, 5);
+  std::string content = head.line;
+  LineSealer sealer(head.key);
+  std::vector<std::size_t> begins;
+  for (const char* line : {"one", "two", "three", "torn"}) {
+    begins.push_back(content.size());
+    content += sealer.seal(content.size(), line);
+  }
+  content.resize(content.size() - 3);
+  content[begins[1] + 4] ^= 64;
+  const auto unsealed = unseal_segment(content, spool, 5);
+  ASSERT_TRUE(unsealed) << unsealed.error().message;
+  EXPECT_EQ(unsealed->lines, "one\nthree\n");
+  EXPECT_EQ(unsealed->broken, (std::vector<std::uint64_t>{begins[1], begins[3]}));
+  EXPECT_EQ(unseal_segment(content, spool, 6).error().code, Code::kDenied);
+  EXPECT_EQ(unseal_segment("no end", spool, 5).error().code, Code::kInvalid);
+}
+
 TEST(SpoolSealed, AScanIsBoundedInBytes) {
   const Segment segment(3, 200 * 1024);
   EXPECT_EQ(segment.scan(0, segment.bytes.size(), 10).count, 2U);

@@ -39,11 +39,10 @@ Result<bool> line_begins(const std::filesystem::path& path, std::uint64_t offset
   return before == "\n";
 }
 
-// Made only where it cannot be the wrong one. On the disk, and its name too, before anything is sealed with it.
-Result<crypto::SealingKey> spool_key(const SpoolOptions& options, const FolderContent& content) {
+// Made only where nothing is sealed. On the disk, and its name too, before anything is sealed with it.
+Result<crypto::SealingKey> spool_key(const SpoolOptions& options, bool needed) {
   std::filesystem::path path = options.key_file;
   if (path.empty()) path = (options.folder / "").parent_path().concat(".key");
-  const bool needed = std::ranges::any_of(content.segments, &SegmentFile::sealed);
   auto key = crypto::SealingKey::from_file(
       path, needed ? crypto::SealingKey::Create::kNo : crypto::SealingKey::Create::kIfMissing);
   if (!key && needed && key.error().code == Code::kNotFound)
@@ -72,18 +71,16 @@ Result<Opened> open_segment(const SegmentFile& file, const crypto::SealingKey& k
 
 }  // namespace
 
-SpoolStore::SpoolStore(SpoolOptions options, File lock, crypto::SealingKey key)
+SpoolStore::SpoolStore(SpoolOptions options, File lock)
     : options_(std::move(options)),
       disk_(options_.disk != nullptr ? *options_.disk : Disk::real()),
-      lock_(std::move(lock)),
-      key_(std::move(key)) {}
+      lock_(std::move(lock)) {}
 
 Result<std::unique_ptr<SpoolStore>> SpoolStore::open(SpoolOptions options) {
   PL_CHECK(make_folder(options.folder, Privacy::kPrivate));
   PL_TRY(File lock, lock_folder(options.folder));
   PL_TRY(const FolderContent content, list_folder(options.folder));
-  PL_TRY(auto key, spool_key(options, content));
-  std::unique_ptr<SpoolStore> store(new SpoolStore(std::move(options), std::move(lock), std::move(key)));
+  std::unique_ptr<SpoolStore> store(new SpoolStore(std::move(options), std::move(lock)));
   PL_CHECK(store->recover_acknowledged(content));
   PL_CHECK(store->recover(content));
   return store;
@@ -113,13 +110,25 @@ Result<> SpoolStore::recover_acknowledged(const FolderContent& content) {
   return {};
 }
 
+// All of it, so that nothing in it is asked for again, not even where its chain ends.
+bool SpoolStore::handed_over(const SegmentFile& file) const {
+  if (file.number != acknowledged_.segment) return file.number < acknowledged_.segment;
+  std::error_code error;
+  const std::uint64_t size = std::filesystem::file_size(file.path, error);
+  return !error && acknowledged_.offset >= size && acknowledged_point_.number > 0;
+}
+
 Result<> SpoolStore::recover(const FolderContent& content) {
+  const bool key_needed = std::ranges::any_of(
+      content.segments, [this](const SegmentFile& file) { return file.sealed && !handed_over(file); });
+  PL_TRY(key_, spool_key(options_, key_needed));
   next_number_ = std::max(content.highest, acknowledged_.segment) + 1;
   for (const SegmentFile& file : content.segments) {
-    if (file.number < acknowledged_.segment)
+    if (handed_over(file)) {
       finished_.push_back(file.path);
-    else
+    } else {
       PL_CHECK(recover_segment_of(file));
+    }
   }
   // What a failing disk lost may have been handed over before: its numbers are not given again.
   if (acknowledged_point_.chain == last_.chain && acknowledged_point_.number > last_.number)
@@ -142,7 +151,7 @@ Result<> SpoolStore::recover_segment_of(const SegmentFile& file) {
   if (!found) return not_read(found.error());
   Segment segment{.path = file.path, .size = found->size, .synced = found->size};
   if (file.sealed && found->size > 0) {
-    auto opened = open_segment(file, key_);
+    auto opened = open_segment(file, *key_);
     // Nothing is wrong with the file: whoever has the key, or the newer release, still reads it.
     if (!opened && (opened.error().code == Code::kDenied || opened.error().code == Code::kUnavailable))
       return std::unexpected(std::move(opened).error().within("audit spool: read " + file.path.string()));
@@ -239,7 +248,7 @@ Result<> SpoolStore::start_segment() {
   const auto path = segment_path(options_.folder, next_number_);
   PL_TRY(File file, create_segment(path));
   current_ = std::make_shared<const File>(std::move(file));
-  auto head = make_head(key_, next_number_);
+  auto head = make_head(*key_, next_number_);
   head_ = std::move(head.line);
   sealer_.emplace(head.key);
   segments_[next_number_++] = {

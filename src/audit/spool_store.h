@@ -79,9 +79,10 @@ class SpoolStore {
     ChainPoint point;
   };
 
-  SpoolStore(SpoolOptions options, File lock, crypto::SealingKey key);
+  SpoolStore(SpoolOptions options, File lock);
   Result<> recover(const FolderContent& content);
   Result<> recover_acknowledged(const FolderContent& content);
+  bool handed_over(const SegmentFile& file) const;
   Result<> recover_segment_of(const SegmentFile& file);
   void recover_chain(const Segment& segment, std::string_view last_line);
   Result<> may_append();
@@ -96,8 +97,8 @@ class SpoolStore {
   const SpoolOptions options_;
   Disk& disk_;
   const File lock_;
-  const crypto::SealingKey key_;
-  mutable std::mutex mutex_;  // guards all below
+  std::optional<crypto::SealingKey> key_;  // from recover() on
+  mutable std::mutex mutex_;               // guards all below
   std::map<std::uint64_t, Segment> segments_;
   std::uint64_t next_number_ = 1;
   SpoolPosition acknowledged_;
