@@ -48,8 +48,8 @@ Result<crypto::SealingKey> spool_key(const SpoolOptions& options, bool needed) {
   if (!key && needed && key.error().code == Code::kNotFound)
     return fail(Code::kNotFound, "audit spool: " + path.string() + ", with which the records in " +
                                      options.folder.string() +
-                                     " are sealed, is not there: put it back, or give these records up and move the "
-                                     "files away");
+                                     " are sealed, is not there: put it back, or give these records up and move that "
+                                     "folder away");
   if (!key) return std::unexpected(std::move(key).error().within("audit spool"));
   if (!needed) PL_CHECK(Disk::real().sync_folder(path.has_parent_path() ? path.parent_path() : "."));
   return key;
