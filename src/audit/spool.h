@@ -1,10 +1,11 @@
 // Spool: what a node has put on record and not yet handed over. Append-only segment files in one folder, each record
-// chained to the one before it (chain.h); a segment is removed when all of it has been acknowledged.
+// chained to the one before it (chain.h) and sealed (spool_sealed.h); a segment is removed when all of it has been
+// acknowledged.
 //
-// Written by the node's loop, synced and read by a thread of its own (spool_store.h has the files, spool_line.h the
-// form). A torn last line (crash) is cut off at start and logged; a file with a line that cannot be read is set aside
-// as NAME.bad when the reader comes to that line (the records before it have been handed over then), and the rest goes
-// on.
+// Written by the node's loop, synced and read by a thread of its own (spool_store.h has the files, spool_line.h what
+// they hold). A torn last line (crash) is cut off at start and logged; a file with a line that cannot be read is set
+// aside as NAME.bad when the reader comes to that line (the records before it have been handed over then), and the rest
+// goes on.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -26,6 +27,9 @@ class Disk;
 
 struct SpoolOptions {
   std::filesystem::path folder;
+  // The key that segments are sealed with, made if it is missing and nothing needs it (crypto/sealing.h: of mode
+  // 0600). Empty: FOLDER.key, beside the folder.
+  std::filesystem::path key_file = {};
   std::uint64_t segment_bytes = 16 * 1024 * 1024;
   // A record is on the disk so long after it was appended, if the disk takes as long as the last time (sync_pace.h):
   // with what it may take longer, 50 ms are kept.
@@ -48,7 +52,7 @@ BOOST_DESCRIBE_STRUCT(SpoolPosition, (), (segment, offset))
 
 struct SpoolBatch {
   std::string chain;      // of all its records; empty: the first release wrote them, which had no chain
-  std::string lines;      // as they stand in the files, without their CRCs (spool_line.h: records_in)
+  std::string lines;      // as they are handed over (spool_line.h: records_in)
   std::size_t count = 0;  // of them
   SpoolPosition end;      // what to acknowledge when the batch has been taken over
 };
@@ -56,7 +60,8 @@ struct SpoolBatch {
 class Spool {
  public:
   // Opens the folder (made if missing) and recovers what is there. Code::kConflict if it is open already, here or
-  // elsewhere.
+  // elsewhere; kNotFound or kDenied if what is there is sealed with a key that is missing, or another one: all of it
+  // stays as it is.
   static Result<std::unique_ptr<Spool>> open(net::Executor executor, SpoolOptions options);
   virtual ~Spool() = default;  // on the loop; syncs what was appended, and ends a waiting next() with Code::kCancelled
 

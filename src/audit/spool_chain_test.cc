@@ -22,18 +22,26 @@ std::string json_of(std::uint64_t sequence) {
   return *encode_record(out);
 }
 
+// Room for two records.
+std::uint64_t segment_bytes() {
+  const std::string handed = handed_line({"c-0123456789abcdefghij", 99, {}}, json_of(99));
+  return make_head(crypto::SealingKey::generate(), 1).line.size() + 2 * LineSealer::most(handed.size());
+}
+
 class SpoolChain : public testing::Test {
  public:
   ~SpoolChain() override {
     store_.reset();
     fs::remove_all(folder_);
+    fs::remove(fs::path(folder_).concat(".key"));
   }
 
  protected:
   SpoolChain() : folder_(fs::path(testing::TempDir()) / make_id("spool")) { open(); }
   void open() {
     store_.reset();
-    auto opened = SpoolStore::open({.folder = folder_, .segment_bytes = 500, .free_floor_bytes = 0, .disk = disk_});
+    auto opened =
+        SpoolStore::open({.folder = folder_, .segment_bytes = segment_bytes(), .free_floor_bytes = 0, .disk = disk_});
     ASSERT_TRUE(opened) << opened.error().message;
     store_ = std::move(*opened);
   }
@@ -60,6 +68,8 @@ class SpoolChain : public testing::Test {
     }
   }
   fs::path segment(std::uint64_t number) const { return segment_path(folder_, number); }
+  // As the releases before named it.
+  fs::path clear_segment(std::uint64_t number) const { return segment(number).replace_extension(); }
 
   fs::path folder_;
   Disk* disk_ = nullptr;
@@ -118,9 +128,8 @@ TEST_F(SpoolChain, ANewOneBeginsWhereTheLastRecordIsNotKnown) {
 
 TEST_F(SpoolChain, TakesOverWhatThePreviousReleaseLeft) {
   store_.reset();
-  std::ofstream(segment(1), std::ios::binary) << line_without_chain(json_of(1)) << line_without_chain(json_of(2));
-  std::ofstream(folder_ / "acknowledged")
-      << R"({"segment":1,"offset":)" << line_without_chain(json_of(1)).size() << "}";
+  std::ofstream(clear_segment(1), std::ios::binary) << line_with_crc(json_of(1)) << line_with_crc(json_of(2));
+  std::ofstream(folder_ / "acknowledged") << R"({"segment":1,"offset":)" << line_with_crc(json_of(1)).size() << "}";
   open();
   append(3, 4);
   const auto first = store_->read(100);
@@ -133,6 +142,46 @@ TEST_F(SpoolChain, TakesOverWhatThePreviousReleaseLeft) {
   ASSERT_TRUE(second);
   EXPECT_EQ(records_in(second->lines)->at(0).number, 1U);
   EXPECT_NE(second->chain, "");
+  drain();
+  EXPECT_FALSE(fs::exists(clear_segment(1)));
+}
+
+// A segment in clear text that has a chain, too.
+TEST_F(SpoolChain, GoesOnBehindASegmentInClearText) {
+  store_.reset();
+  ChainPoint point = begin_chain();
+  std::ofstream file(clear_segment(1), std::ios::binary);
+  for (std::uint64_t i = 1; i <= 2; ++i) {
+    point = {point.chain, i, chain_hash(point.hash, i, json_of(i))};
+    file << line_with_crc(handed_line(point, json_of(i)));
+  }
+  file.close();
+  open();
+  EXPECT_EQ(store_->head().number, 2U);
+  append(3, 4);
+  const auto records = drain();
+  ASSERT_EQ(records.size(), 4U);
+  expect_chained(records);
+  EXPECT_EQ(chains_.size(), 1U);
+}
+
+// Who goes back to it, and comes again: it leaves alone what is sealed, and knows another position.
+TEST_F(SpoolChain, WhatIsSealedOutlastsAReleaseThatDoesNotKnowIt) {
+  append(1, 3);
+  const auto batch = store_->read(1);
+  ASSERT_TRUE(batch);
+  ASSERT_TRUE(store_->acknowledge(batch->end));
+  ASSERT_TRUE(store_->save());
+  store_.reset();
+  EXPECT_EQ(list_folder(folder_)->highest, 2U);
+  std::ofstream(clear_segment(3), std::ios::binary) << line_with_crc(json_of(4)) << line_with_crc(json_of(5));
+  std::ofstream(folder_ / "acknowledged", std::ios::trunc)
+      << R"({"segment":3,"offset":)" << line_with_crc(json_of(4)).size() << "}";
+  open();
+  append(6, 6);
+  std::vector<std::uint64_t> sequences;
+  for (const auto& record : drain()) sequences.push_back(decode_record(record.record)->sequence);
+  EXPECT_EQ(sequences, (std::vector<std::uint64_t>{1, 2, 3, 4, 5, 6})) << "some of it twice, none of it never";
 }
 
 TEST_F(SpoolChain, WhatIsSetAsideIsMissingInTheChain) {
@@ -155,7 +204,7 @@ TEST_F(SpoolChain, NumbersThatWereHandedOverAreNotGivenAgain) {
   store_.reset();
   // As if a disk that had failed held less than was handed over from memory.
   for (const auto& entry : fs::directory_iterator(folder_))
-    if (entry.path().extension() == ".spool") fs::resize_file(entry.path(), 0);
+    if (entry.path().extension() == ".sealed") fs::resize_file(entry.path(), 0);
   open();
   EXPECT_EQ(store_->head().number, 4U);
   append(6, 6);

@@ -53,7 +53,7 @@ class ForgetfulDisk : public Disk {
     fs::create_directories(to);
     for (const auto& entry : fs::directory_iterator(from)) {
       const std::string name = entry.path().filename();
-      const bool segment = name.ends_with(".spool");
+      const bool segment = name.ends_with(".spool.sealed");
       if (segment && !named_.contains(name) && random_() % 2 == 0) continue;
       std::string content = *read_file(entry.path(), 1 << 30);
       if (segment) {
@@ -79,7 +79,8 @@ class Crash : public testing::Test {
 
  protected:
   std::unique_ptr<SpoolStore> open(const fs::path& folder, Disk& disk) {
-    auto opened = SpoolStore::open({.folder = folder, .segment_bytes = 2000, .free_floor_bytes = 0, .disk = &disk});
+    auto opened = SpoolStore::open(
+        {.folder = folder, .key_file = root_ / "key", .segment_bytes = 2000, .free_floor_bytes = 0, .disk = &disk});
     EXPECT_TRUE(opened) << opened.error().message;
     return opened ? std::move(*opened) : nullptr;
   }
@@ -104,6 +105,7 @@ class Crash : public testing::Test {
       EXPECT_TRUE(store.acknowledge(batch->end));
     }
   }
+  Crash() { fs::create_directories(root_); }
   fs::path root_ = fs::path(testing::TempDir()) / make_id("crash");
 };
 

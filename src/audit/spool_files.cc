@@ -19,7 +19,8 @@
 namespace portolan::audit {
 namespace {
 
-constexpr std::string_view kSuffix = ".spool";
+constexpr std::string_view kSuffix = ".spool";  // of all that has a number
+constexpr std::string_view kSealedSuffix = ".spool.sealed";
 constexpr std::size_t kDigits = 12;
 
 std::unexpected<Error> system_failure(std::string_view what, const std::filesystem::path& path) {
@@ -64,7 +65,14 @@ File::~File() {
 }
 
 std::filesystem::path segment_path(const std::filesystem::path& folder, std::uint64_t number) {
-  return folder / fmt::format("{:0{}}{}", number, kDigits, kSuffix);
+  return folder / fmt::format("{:0{}}{}", number, kDigits, kSealedSuffix);
+}
+
+std::optional<std::uint64_t> segment_number(std::string_view name) {
+  std::uint64_t number = 0;
+  const auto parsed = std::from_chars(name.data(), name.data() + std::min(name.size(), kDigits), number);
+  if (parsed.ec != std::errc() || parsed.ptr != name.data() + kDigits) return std::nullopt;
+  return name.substr(kDigits).starts_with(kSuffix) ? std::optional(number) : std::nullopt;
 }
 
 Result<FolderContent> list_folder(const std::filesystem::path& folder) {
@@ -73,13 +81,12 @@ Result<FolderContent> list_folder(const std::filesystem::path& folder) {
   for (auto entry = std::filesystem::directory_iterator(folder, error);
        !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
     const std::string name = entry->path().filename().string();
-    std::uint64_t number = 0;
-    const auto parsed = std::from_chars(name.data(), name.data() + std::min(name.size(), kDigits), number);
-    if (parsed.ec != std::errc() || parsed.ptr != name.data() + kDigits) continue;
+    const auto number = segment_number(name);
+    if (!number) continue;
     const std::string_view tail = std::string_view(name).substr(kDigits);
-    if (!tail.starts_with(kSuffix)) continue;
-    out.highest = std::max(out.highest, number);
-    if (tail == kSuffix) out.segments.push_back({number, entry->path()});
+    out.highest = std::max(out.highest, *number);
+    if (tail == kSuffix || tail == kSealedSuffix)
+      out.segments.push_back({*number, entry->path(), tail == kSealedSuffix});
   }
   if (error) return fail(Code::kIo, "audit spool: list " + folder.string() + ": " + error.message());
   std::sort(out.segments.begin(), out.segments.end(), [](const auto& a, const auto& b) { return a.number < b.number; });
@@ -107,7 +114,7 @@ Result<Recovered> recover_segment(const std::filesystem::path& path) {
   const File file(open_again(path, O_RDWR));
   if (file.descriptor() < 0) return system_failure("open", path);
   PL_TRY(const std::uint64_t size, size_of(file, path));
-  const std::uint64_t begin = size > kLineLimit ? size - kLineLimit : 0;
+  const std::uint64_t begin = size > kFileLineLimit ? size - kFileLineLimit : 0;
   PL_TRY(const std::string tail, read_at(file, begin, static_cast<std::size_t>(size - begin), path));
   const auto last = tail.rfind('\n');
   if (last == std::string::npos && begin > 0)

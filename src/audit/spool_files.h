@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,12 +31,17 @@ class File {
 struct SegmentFile {
   std::uint64_t number = 0;
   std::filesystem::path path;
+  bool sealed = false;  // else in clear text, of a release before
 };
 struct FolderContent {
   std::vector<SegmentFile> segments;  // by number
   std::uint64_t highest = 0;          // number in use, those set aside among them
 };
 
+// That of a name NUMBER.spool…: of a segment, sealed or not, also of one that was set aside.
+std::optional<std::uint64_t> segment_number(std::string_view name);
+// Of a sealed segment: NUMBER.spool.sealed. The releases that know segments in clear text alone, NUMBER.spool, leave it
+// alone, and do not give its number again.
 std::filesystem::path segment_path(const std::filesystem::path& folder, std::uint64_t number);
 Result<FolderContent> list_folder(const std::filesystem::path& folder);
 // Code::kConflict if another process, or this one, has the folder open. The lock goes with the file.

@@ -34,19 +34,6 @@ std::uint32_t crc32(std::string_view bytes) {
   return static_cast<std::uint32_t>(::crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
-void put_hex(std::uint32_t value, char* out) {
-  for (int shift = 28; shift >= 0; shift -= 4) *out++ = "0123456789abcdef"[value >> shift & 15];
-}
-
-// The first line, which is taken off; nothing without an end.
-std::optional<std::string_view> take_line(std::string_view& bytes) {
-  const auto end = bytes.find('\n');
-  if (end == std::string_view::npos) return std::nullopt;
-  const std::string_view line = bytes.substr(0, end);
-  bytes.remove_prefix(end + 1);
-  return line;
-}
-
 std::unexpected<Error> not_a_line() { return fail(Code::kInvalid, "not a line of an audit spool"); }
 
 // Takes the beginning of `text` up to `end`, and the end.
@@ -146,10 +133,9 @@ Result<api::AuditRecord> decode_record(std::string_view json) {
   return json::decode<api::AuditRecord>(json, json::Unknown::kIgnore);
 }
 
-std::string line_of(const ChainPoint& point, std::string_view json) {
+std::string handed_line(const ChainPoint& point, std::string_view json) {
   std::string line;
   line.reserve(json.size() + kPlaceLimit);
-  line += "00000000 ";
   line += kForm;
   line += point.chain;
   line += kNumber;
@@ -158,21 +144,32 @@ std::string line_of(const ChainPoint& point, std::string_view json) {
   line += hex(point.hash);
   line += kRecord;
   line += json.substr(1);
-  put_hex(crc32(std::string_view(line).substr(kHead)), line.data());
-  line += '\n';
   return line;
 }
 
-std::string line_without_chain(std::string_view json) { return fmt::format("{:08x} {}\n", crc32(json), json); }
+std::string line_with_crc(std::string_view text) { return fmt::format("{:08x} {}\n", crc32(text), text); }
 
-Result<Line> parse_line(std::string_view line) {
+std::optional<std::string_view> take_line(std::string_view& bytes) {
+  const auto end = bytes.find('\n');
+  if (end == std::string_view::npos) return std::nullopt;
+  const std::string_view line = bytes.substr(0, end);
+  bytes.remove_prefix(end + 1);
+  return line;
+}
+
+Result<std::string_view> behind_crc(std::string_view line) {
   std::uint32_t crc = 0;
   if (line.size() < kHead || line.size() >= kLineLimit || line[kHead - 1] != ' ') return not_a_line();
   const auto parsed = std::from_chars(line.data(), line.data() + kHead - 1, crc, 16);
   if (parsed.ec != std::errc() || parsed.ptr != line.data() + kHead - 1) return not_a_line();
   line.remove_prefix(kHead);
   if (crc32(line) != crc) return fail(Code::kInvalid, "its CRC does not fit");
-  return parse_handed(line);
+  return line;
+}
+
+Result<Line> parse_line(std::string_view line) {
+  PL_TRY(const std::string_view text, behind_crc(line));
+  return parse_handed(text);
 }
 
 Result<Line> parse_handed(std::string_view line) {
@@ -202,24 +199,9 @@ void add(Scan& out, std::string_view line) {
   ++out.count;
 }
 
-Scan scan_memory(std::string_view bytes, std::size_t limit) {
-  Scan out;
-  out.lines.reserve(bytes.size());
-  std::string_view last;
-  while (out.count < limit) {
-    const auto line = take_line(bytes);
-    if (!line) break;
-    last = line->substr(kHead);
-    add(out, *line);
-  }
-  if (const auto parsed = parse_handed(last)) out.last = parsed->point;
-  return out;
-}
-
 }  // namespace
 
-Scan scan(std::string_view bytes, std::size_t limit, From from) {
-  if (from == From::kMemory) return scan_memory(bytes, limit);
+Scan scan(std::string_view bytes, std::size_t limit) {
   Scan out;
   while (out.count < limit) {
     const auto text = take_line(bytes);

@@ -22,6 +22,9 @@ std::string_view without_end(std::string_view line) { return line.substr(0, line
 
 const ChainPoint kPoint{"c-0123456789abcdefghij", 41, crypto::sha256(as_bytes("x"))};
 
+// As it stands in a segment in clear text.
+std::string line_of(const ChainPoint& point, std::string_view json) { return line_with_crc(handed_line(point, json)); }
+
 std::string line_of_record(const api::AuditRecord& record) { return line_of(kPoint, *encode_record(record)); }
 
 Result<api::AuditRecord> decode_line(std::string_view line) {
@@ -31,7 +34,7 @@ Result<api::AuditRecord> decode_line(std::string_view line) {
 
 TEST(SpoolLine, HasTheDocumentedForm) {
   // CRC-32 as in ISO 3309, zlib and zip.
-  EXPECT_EQ(line_without_chain("123456789"), "cbf43926 123456789\n");
+  EXPECT_EQ(line_with_crc("123456789"), "cbf43926 123456789\n");
   const std::string line = line_of(kPoint, R"({"kind":"query"})");
   EXPECT_EQ(line.substr(8), R"( {"form":2,"chain":"c-0123456789abcdefghij","number":41,"hash":")"
                             R"(2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881","kind":"query"})"
@@ -53,7 +56,7 @@ TEST(SpoolLine, RoundTrips) {
 
 TEST(SpoolLine, OfTheFirstReleaseAndForIt) {
   const auto in = query("select 1");
-  const auto old = parse_line(without_end(line_without_chain(json::encode(in))));
+  const auto old = parse_line(without_end(line_with_crc(json::encode(in))));
   ASSERT_TRUE(old);
   EXPECT_EQ(old->point.number, 0U);
   EXPECT_EQ(old->json, json::encode(in));
@@ -78,7 +81,7 @@ TEST(SpoolLine, EveryAlteredByteIsSeen) {
 TEST(SpoolLine, RefusesPlacesThatAreNone) {
   for (const char* json : {R"({"form":2,"chain":"x","number":1,"hash":"00",)",
                            R"({"form":2,"chain":"c-1","number":-1,)", R"({"form":2,"chain":"c-1","number":0,"hash":")"})
-    EXPECT_FALSE(parse_line(without_end(line_without_chain(json)))) << json;
+    EXPECT_FALSE(parse_line(without_end(line_with_crc(json)))) << json;
   ChainPoint none = kPoint;
   none.number = 0;
   EXPECT_FALSE(parse_line(without_end(line_of(none, "{}"))));
@@ -159,37 +162,24 @@ TEST(SpoolLine, ScanStopsWhereItMust) {
   std::string bytes;
   for (int i = 0; i < 3; ++i) bytes += line_of_record(query("select " + std::to_string(i)));
   const std::size_t each = bytes.size() / 3;
-  EXPECT_EQ(scan(bytes, 10, From::kDisk).count, 3U);
-  EXPECT_EQ(scan(bytes, 10, From::kDisk).used, bytes.size());
-  EXPECT_EQ(scan(bytes, 2, From::kDisk).used, 2 * each);
-  const Scan torn = scan(std::string_view(bytes).substr(0, bytes.size() - 1), 10, From::kDisk);
+  EXPECT_EQ(scan(bytes, 10).count, 3U);
+  EXPECT_EQ(scan(bytes, 10).used, bytes.size());
+  EXPECT_EQ(scan(bytes, 2).used, 2 * each);
+  const Scan torn = scan(std::string_view(bytes).substr(0, bytes.size() - 1), 10);
   EXPECT_EQ(torn.used, 2 * each);
   EXPECT_FALSE(torn.broken);
   bytes[each + 20] ^= 1;
-  const Scan broken = scan(bytes, 10, From::kDisk);
+  const Scan broken = scan(bytes, 10);
   EXPECT_EQ(broken.used, each);
   EXPECT_EQ(broken.count, 1U);
   EXPECT_TRUE(broken.broken);
 }
 
-// What is handed over from memory is what would be read from the file.
-TEST(SpoolLine, AScanOfMemoryIsThatOfTheDisk) {
+TEST(SpoolLine, GivesBackWhatWasChained) {
   std::string bytes;
   for (std::uint64_t i = 1; i <= 5; ++i)
     bytes += line_of({kPoint.chain, i, crypto::sha256(as_bytes(std::to_string(i)))}, *encode_record(query("select 1")));
-  for (std::size_t size = 0; size <= bytes.size(); ++size)
-    for (const std::size_t limit : {std::size_t{2}, std::size_t{10}}) {
-      const std::string_view piece = std::string_view(bytes).substr(0, size);
-      const Scan disk = scan(piece, limit, From::kDisk);
-      const Scan memory = scan(piece, limit, From::kMemory);
-      EXPECT_EQ(memory.lines, disk.lines) << size;
-      EXPECT_EQ(memory.count, disk.count);
-      EXPECT_EQ(memory.used, disk.used);
-      EXPECT_EQ(memory.last.number, disk.last.number);
-      EXPECT_EQ(memory.last.chain, disk.last.chain);
-      EXPECT_EQ(memory.last.hash, disk.last.hash);
-    }
-  const auto records = records_in(scan(bytes, 10, From::kMemory).lines);
+  const auto records = records_in(scan(bytes, 10).lines);
   ASSERT_TRUE(records);
   ASSERT_EQ(records->size(), 5U);
   EXPECT_EQ(records->back().number, 5U);
@@ -202,12 +192,11 @@ TEST(SpoolLine, AScanIsOfOneChain) {
   ChainPoint other = kPoint;
   other.chain = "c-other";
   const std::string json = *encode_record(query("select 1"));
-  const std::string bytes =
-      line_without_chain(json) + line_of(kPoint, json) + line_of(kPoint, json) + line_of(other, json);
-  Scan found = scan(bytes, 10, From::kDisk);
+  const std::string bytes = line_with_crc(json) + line_of(kPoint, json) + line_of(kPoint, json) + line_of(other, json);
+  Scan found = scan(bytes, 10);
   EXPECT_EQ(found.last.chain, "");
   EXPECT_EQ(found.count, 1U);
-  found = scan(std::string_view(bytes).substr(found.used), 10, From::kDisk);
+  found = scan(std::string_view(bytes).substr(found.used), 10);
   EXPECT_EQ(found.last.chain, kPoint.chain);
   EXPECT_EQ(found.count, 2U);
   EXPECT_EQ(found.last.hash, kPoint.hash);

@@ -1,6 +1,9 @@
 // The spool's state on disk and in memory, without threads or waiting of its own: what the loop calls and what the
 // spool's thread calls (spool.cc) meet here, under one lock that is never held over a sync or a read.
 //
+// Each segment is sealed with a key of its own, which no other start and no other segment has, so that no number is
+// used twice as a nonce under it. What is kept in memory is sealed as in the file.
+//
 // Segments are numbered and no number is used twice, also over restarts, so that a position says where a record is for
 // good. Every start begins a new segment; the chain goes on from the last record that is known, and a new one begins
 // where none is. Records are read from the acknowledged position on, each time; what is not
@@ -16,6 +19,8 @@
 
 #include "audit/spool.h"
 #include "audit/spool_files.h"
+#include "audit/spool_sealed.h"
+#include "crypto/sealing.h"
 
 namespace portolan::audit {
 
@@ -47,14 +52,20 @@ class SpoolStore {
   Result<> save();
 
  private:
+  using Key = std::shared_ptr<const Secret>;
   struct Segment {
+    std::filesystem::path path = {};
     std::uint64_t size = 0;
     std::uint64_t synced = 0;
+    std::uint64_t begin = 0;  // of its records
+    Key key = {};             // null: in clear text
   };
   struct Piece {  // of a segment, to be read
     std::uint64_t segment = 0;
     std::uint64_t offset = 0;
     std::uint64_t size = 0;
+    std::filesystem::path path;
+    Key key;
   };
 
   struct Recent {  // the end of a segment, from `offset` on
@@ -69,21 +80,25 @@ class SpoolStore {
   };
 
   SpoolStore(SpoolOptions options, File lock);
-  Result<> recover();
-  Result<> recover_acknowledged();
-  void recover_chain(std::string_view last_line, const std::filesystem::path& path);
+  Result<> recover(const FolderContent& content);
+  Result<> recover_acknowledged(const FolderContent& content);
+  bool handed_over(const SegmentFile& file) const;
+  Result<> recover_segment_of(const SegmentFile& file);
+  void recover_chain(const Segment& segment, std::string_view last_line);
   Result<> may_append();
   Result<> start_segment();
   void drop_finished();
   std::optional<Piece> next_piece() const;
   void remember(std::uint64_t segment, std::uint64_t offset, std::string_view line);
   std::optional<std::string> remembered(const Piece& piece) const;
+  static Scan scan_piece(const Piece& piece, std::string_view bytes, std::size_t limit);
   Result<> give_up(std::uint64_t segment, std::string_view why);
 
   const SpoolOptions options_;
   Disk& disk_;
   const File lock_;
-  mutable std::mutex mutex_;  // guards all below
+  std::optional<crypto::SealingKey> key_;  // from recover() on
+  mutable std::mutex mutex_;               // guards all below
   std::map<std::uint64_t, Segment> segments_;
   std::uint64_t next_number_ = 1;
   SpoolPosition acknowledged_;
@@ -101,9 +116,11 @@ class SpoolStore {
   std::optional<Lost> lost_;             // when the disk failed the last time
   Recent recent_;                        // of what is not acknowledged
   std::shared_ptr<const File> current_;  // appended to; the last of segments_
+  std::string head_;                     // of it
+  std::optional<LineSealer> sealer_;     // of it
   std::map<std::uint64_t, std::shared_ptr<const File>> unsynced_;
   bool folder_unsynced_ = false;
-  std::vector<std::uint64_t> finished_;  // to be removed
+  std::vector<std::filesystem::path> finished_;  // to be removed
   std::optional<Error> failure_;
   std::chrono::steady_clock::time_point failed_{};
   std::uint64_t free_ = 0;  // bytes, when the disk was last asked

@@ -27,10 +27,10 @@ api::AuditRecord record(std::uint64_t sequence) {
 }
 
 std::string json_of(std::uint64_t sequence) { return *encode_record(record(sequence)); }
-// As long as it stands in the file.
-std::string line(std::uint64_t sequence) {
-  return line_of({"c-0123456789abcdefghij", sequence, {}}, json_of(sequence));
-}
+// As long as its line in the file is at most; it may be a byte shorter.
+std::uint64_t most() { return LineSealer::most(handed_line({"c-0123456789abcdefghij", 1, {}}, json_of(1)).size()); }
+// Of a segment's first line.
+std::uint64_t head_size() { return make_head(crypto::SealingKey::generate(), 1).line.size(); }
 
 class SpoolStoreTest : public testing::Test {
  public:
@@ -81,6 +81,14 @@ class SpoolStoreTest : public testing::Test {
     return out;
   }
   fs::path segment(std::uint64_t number) const { return segment_path(options_.folder, number); }
+  // Where the lines of the file end: its head, the first record, …
+  std::vector<std::uint64_t> ends(const fs::path& path) const {
+    const std::string content = *read_file(path);
+    std::vector<std::uint64_t> out;
+    for (std::size_t i = 0; i < content.size(); ++i)
+      if (content[i] == '\n') out.push_back(i + 1);
+    return out;
+  }
   void alter(const fs::path& path, std::size_t offset) {
     std::string content = *read_file(path);
     content.at(offset) ^= 1;
@@ -96,14 +104,14 @@ TEST_F(SpoolStoreTest, HandsOverWhatIsSyncedUntilItIsAcknowledged) {
   EXPECT_TRUE(store_->read(10)->count == 0);
   ASSERT_TRUE(store_->append(json_of(1)));
   EXPECT_TRUE(store_->read(10)->count == 0) << "not synced yet";
-  EXPECT_EQ(store_->backlog(), line(1).size());
+  EXPECT_EQ(store_->backlog(), fs::file_size(segment(1)) - head_size());
   append(2, 5);
   EXPECT_EQ(numbers(*store_->read(2)), (Numbers{1, 2}));
   const auto batch = store_->read(2);
   EXPECT_EQ(numbers(*batch), (Numbers{1, 2}));
   ASSERT_TRUE(store_->acknowledge(batch->end));
   ASSERT_TRUE(store_->acknowledge(batch->end)) << "again";
-  EXPECT_EQ(store_->backlog(), 3 * line(1).size());
+  EXPECT_EQ(store_->backlog(), fs::file_size(segment(1)) - ends(segment(1))[2]);
   EXPECT_EQ(numbers(*store_->read(10)), (Numbers{3, 4, 5}));
   EXPECT_EQ(drain(), (Numbers{3, 4, 5}));
   EXPECT_EQ(store_->backlog(), 0U);
@@ -112,17 +120,17 @@ TEST_F(SpoolStoreTest, HandsOverWhatIsSyncedUntilItIsAcknowledged) {
 TEST_F(SpoolStoreTest, RefusesAnAcknowledgementOfNothing) {
   append(1, 2);
   ASSERT_TRUE(store_->append(json_of(3)));
-  const std::uint64_t size = line(1).size();
-  for (const SpoolPosition end : {SpoolPosition{1, 3 * size}, SpoolPosition{2, 0}, SpoolPosition{99, 5}})
+  const auto ends_at = ends(segment(1));
+  for (const SpoolPosition end : {SpoolPosition{1, ends_at[3]}, SpoolPosition{2, 0}, SpoolPosition{99, 5}})
     EXPECT_EQ(store_->acknowledge(end).error().code, Code::kInvalid) << end.segment;
-  EXPECT_TRUE(store_->acknowledge({1, 2 * size}));
+  EXPECT_TRUE(store_->acknowledge({1, ends_at[2]}));
 }
 
 // Whatever the disk has made of it meanwhile.
 TEST_F(SpoolStoreTest, HandsOverFromMemoryWhatIsStillThere) {
   append(1, 4);
-  alter(segment(1), 30);
-  alter(segment(1), 3 * line(1).size() + 30);
+  const auto ends_at = ends(segment(1));
+  for (const std::uint64_t at : {std::uint64_t{0}, ends_at[0], ends_at[3]}) alter(segment(1), at + 30);
   EXPECT_EQ(numbers(*store_->read(2)), (Numbers{1, 2}));
   EXPECT_EQ(drain(), (Numbers{1, 2, 3, 4}));
   append(5, 6);
@@ -132,8 +140,8 @@ TEST_F(SpoolStoreTest, HandsOverFromMemoryWhatIsStillThere) {
 // A reader that is behind reads the file up to where memory begins.
 TEST_F(SpoolStoreTest, ReadsBackWhatNoLongerFitsIntoMemory) {
   for (const std::size_t lines : {0, 1, 2, 3, 5}) {
-    options_.recent_bytes = lines * line(1).size() + 10;
-    options_.segment_bytes = 7 * line(1).size();
+    options_.recent_bytes = lines * most() + 10;
+    options_.segment_bytes = head_size() + 7 * most();
     open();
     append(1, 3);
     EXPECT_EQ(numbers(*store_->read(2)), (Numbers{1, 2}));
@@ -188,36 +196,42 @@ TEST_F(SpoolStoreTest, RestartsInEveryState) {
 }
 
 TEST_F(SpoolStoreTest, RollsOverAndRemovesWhatIsDoneWith) {
-  options_.segment_bytes = 3 * line(1).size();
+  options_.segment_bytes = head_size() + 3 * most();
   open();
   append(1, 8);
-  EXPECT_EQ(files(),
-            (std::vector<std::string>{"000000000001.spool", "000000000002.spool", "000000000003.spool", "lock"}));
+  EXPECT_EQ(files(), (std::vector<std::string>{"000000000001.spool.sealed", "000000000002.spool.sealed",
+                                               "000000000003.spool.sealed", "lock"}));
   auto batch = store_->read(100);
   EXPECT_EQ(numbers(*batch), (Numbers{1, 2, 3}));
   ASSERT_TRUE(store_->acknowledge(batch->end));
   ASSERT_TRUE(store_->save());
-  EXPECT_EQ(files(), (std::vector<std::string>{"000000000002.spool", "000000000003.spool", "acknowledged", "lock"}));
+  EXPECT_EQ(files(), (std::vector<std::string>{"000000000002.spool.sealed", "000000000003.spool.sealed", "acknowledged",
+                                               "lock"}));
   EXPECT_EQ(drain(), (Numbers{4, 5, 6, 7, 8}));
-  EXPECT_EQ(files(), (std::vector<std::string>{"000000000003.spool", "acknowledged", "lock"}));
+  EXPECT_EQ(files(), (std::vector<std::string>{"000000000003.spool.sealed", "acknowledged", "lock"}));
   append(9, 10);  // the third is full and done with only now
   EXPECT_EQ(drain(), (Numbers{9, 10}));
-  EXPECT_EQ(files(), (std::vector<std::string>{"000000000004.spool", "acknowledged", "lock"}));
+  EXPECT_EQ(files(), (std::vector<std::string>{"000000000004.spool.sealed", "acknowledged", "lock"}));
 }
 
 TEST_F(SpoolStoreTest, CutsATornTailAtEveryByte) {
   append(1, 3);
   const std::string whole = *read_file(segment(1));
-  const std::size_t two = whole.size() / 3 * 2;
-  for (std::size_t cut = two; cut < whole.size(); ++cut) {
+  const auto ends_at = ends(segment(1));
+  for (std::size_t cut = 0; cut < whole.size(); ++cut) {
     store_.reset();
     fs::remove_all(options_.folder);
     fs::create_directories(options_.folder);
     std::ofstream(segment(1), std::ios::binary) << whole.substr(0, cut);
     open();
-    EXPECT_EQ(fs::file_size(segment(1)), two) << cut;
+    const auto good = std::ranges::upper_bound(ends_at, cut) - ends_at.begin();  // lines, the head among them
+    Numbers expected;
+    for (std::uint64_t i = 1; i + 1 <= static_cast<std::uint64_t>(good); ++i) expected.push_back(i);
+    ASSERT_EQ(store_->head().number, expected.size()) << cut;
+    if (!expected.empty()) EXPECT_EQ(fs::file_size(segment(1)), ends_at[expected.size()]) << cut;
     append(4, 4);
-    ASSERT_EQ(drain(), (Numbers{1, 2, 4})) << cut;
+    expected.push_back(4);
+    ASSERT_EQ(drain(), expected) << cut;
   }
 }
 
@@ -236,30 +250,31 @@ TEST_F(SpoolStoreTest, CutsZeroesThatACrashLeft) {
 
 TEST_F(SpoolStoreTest, SetsAFileAsideAtABrokenRecordAndGoesOn) {
   options_.recent_bytes = 0;
-  options_.segment_bytes = 4 * line(1).size();
+  options_.segment_bytes = head_size() + 4 * most();
   open();
   append(1, 8);
-  alter(segment(1), 2 * line(1).size() + 30);
+  const auto size = fs::file_size(segment(1));
+  alter(segment(1), ends(segment(1))[2] + 30);
   EXPECT_EQ(drain(), (Numbers{1, 2, 5, 6, 7, 8}));
-  EXPECT_EQ(files(),
-            (std::vector<std::string>{"000000000001.spool.bad", "000000000002.spool", "acknowledged", "lock"}));
+  EXPECT_EQ(files(), (std::vector<std::string>{"000000000001.spool.sealed.bad", "000000000002.spool.sealed",
+                                               "acknowledged", "lock"}));
   EXPECT_EQ(store_->backlog(), 0U);
   open();
   append(9, 9);
   EXPECT_EQ(drain(), Numbers{9});
-  EXPECT_EQ(fs::file_size(options_.folder / "000000000001.spool.bad"), 4 * line(1).size());
+  EXPECT_EQ(fs::file_size(options_.folder / "000000000001.spool.sealed.bad"), size);
 }
 
 TEST_F(SpoolStoreTest, SetsTheFileAsideThatIsWrittenTo) {
   options_.recent_bytes = 0;
   open();
   append(1, 2);
-  alter(segment(1), 30);
+  alter(segment(1), ends(segment(1))[0] + 30);
   EXPECT_TRUE(store_->read(10)->count == 0);
   append(3, 4);  // into a new one
   EXPECT_EQ(drain(), (Numbers{3, 4}));
-  EXPECT_EQ(files(),
-            (std::vector<std::string>{"000000000001.spool.bad", "000000000002.spool", "acknowledged", "lock"}));
+  EXPECT_EQ(files(), (std::vector<std::string>{"000000000001.spool.sealed.bad", "000000000002.spool.sealed",
+                                               "acknowledged", "lock"}));
 }
 
 TEST_F(SpoolStoreTest, SetsAsideWhatCannotBeOpenedOrHasNoLines) {
@@ -276,17 +291,18 @@ TEST_F(SpoolStoreTest, SetsAsideWhatCannotBeOpenedOrHasNoLines) {
 
 TEST_F(SpoolStoreTest, AStrangePositionMeansAgain) {
   append(1, 3);
-  const std::string size = std::to_string(line(1).size());
+  const std::uint64_t first = ends(segment(1))[1];
   for (const std::string& text :
-       {std::string("nonsense"), std::string(), std::string(5000, ' '), std::string(R"({"segment":1,"offset":7})"),
-        std::string(R"({"segment":1,"offset":99999})")}) {
+       {std::string("nonsense"), std::string(), std::string(5000, ' '),
+        std::string(R"({"form":3,"segment":1,"offset":7})"), std::string(R"({"form":3,"segment":1,"offset":99999})")}) {
     store_.reset();
     std::ofstream(options_.folder / "acknowledged", std::ios::trunc) << text;
     open();
     EXPECT_EQ(numbers(*store_->read(10)), (Numbers{1, 2, 3})) << text;
   }
   store_.reset();
-  std::ofstream(options_.folder / "acknowledged", std::ios::trunc) << R"({"segment":1,"offset":)" << size << "}";
+  std::ofstream(options_.folder / "acknowledged", std::ios::trunc)
+      << R"({"form":3,"segment":1,"offset":)" << first << "}";
   open();
   EXPECT_EQ(numbers(*store_->read(10)), (Numbers{2, 3}));
 }

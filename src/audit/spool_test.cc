@@ -23,7 +23,10 @@ struct Folder {
   Folder() = default;
   Folder(const Folder&) = delete;
   Folder& operator=(const Folder&) = delete;
-  ~Folder() { fs::remove_all(path); }
+  ~Folder() {
+    fs::remove_all(path);
+    fs::remove(fs::path(path).concat(".key"));
+  }
 };
 
 Task<std::unique_ptr<Spool>> open_spool(SpoolOptions options) {

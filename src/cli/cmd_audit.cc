@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "cli/activity_words.h"
+#include "cli/audit_unseal.h"
 #include "cli/audit_verify.h"
 #include "cli/calls.h"
 #include "cli/command.h"
@@ -252,6 +253,7 @@ void add_audit(CLI::App& root, Context& context) {
   on_chosen(add_list(group, context, "activities", "who changed the directory", activities), context, activities,
             run<api::ActivityView>);
   add_audit_verify(group, context);
+  add_audit_unseal(group, context);
 }
 
 }  // namespace portolan::cli

@@ -16,6 +16,7 @@ struct Options {
   Settings settings;
   LogOptions log;
   std::string data;
+  std::string audit_key_file;
   std::string control;
   std::string join_token_file;
   std::string name;
@@ -40,6 +41,7 @@ Result<node::NodeOptions> node_options(const Options& options) {
   if (options.control.empty()) return wrong_usage("no control plane; give --control HOST:PORT");
   node::NodeOptions node;
   node.data = options.data;
+  node.audit_key_file = options.audit_key_file;
   PL_TRY(node.control, endpoint_setting("--control", options.control, 443));
   PL_TRY(node.join_token, join_token(options));
   node.name = options.name;
@@ -94,6 +96,10 @@ void add_node(CLI::App& root, Context& context) {
   auto options = std::make_shared<Options>(app);
   Settings& settings = options->settings;
   settings.add("--data", options->data, "the folder with its identity and its audit spool");
+  settings.add(
+      "--audit-key-file", options->audit_key_file,
+      "the key that seals the audit spool, made at the first start; audit.key in the data folder if not given, "
+      "which a copy of that folder has with it");
   settings.add("--control", options->control, "HOST:PORT of the control plane");
   settings.add("--join-token-file", options->join_token_file,
                "for the first start; from: portolan admin nodes token create");

@@ -22,8 +22,7 @@ struct Sent {
 };
 
 std::string handed(const audit::ChainPoint& point, std::string_view json) {
-  const std::string line = audit::line_of(point, json);
-  return line.substr(line.find('{'));
+  return audit::handed_line(point, json) + "\n";
 }
 
 Sent records_of(std::uint64_t count) {

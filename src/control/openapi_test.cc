@@ -189,8 +189,8 @@ net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   started.session = "s-1";
   started.sequence = 1;
   co_await tour.call({"POST /v1/node/audit", {}, json::encode(api::AuditBatch{{started}})}, by);
-  const std::string line = audit::line_of({"c-1", 1, {}}, json::encode(started));
-  co_await tour.call({"POST /v1/node/audit/chain", {}, line.substr(line.find('{'))}, by);
+  const std::string line = audit::handed_line({"c-1", 1, {}}, json::encode(started)) + "\n";
+  co_await tour.call({"POST /v1/node/audit/chain", {}, line}, by);
   co_await tour.call({"POST /v1/node/audit/heads", {}, json::encode(api::ChainHeads{})}, by);
   co_await tour.admin("GET /v1/audit/chains");
   for (const char* list : {"GET /v1/audit/chain", "GET /v1/audit/heads"})

@@ -112,6 +112,7 @@ net::Task<Result<>> NodeImpl::begin() {
                        (options_.listen ? ", which listens on nothing: leave --listen out" : ": give it --listen"));
   audit::SpoolOptions spool_options;
   spool_options.folder = options_.data / "audit";
+  spool_options.key_file = options_.audit_key_file;
   CO_TRY(spool_, audit::Spool::open(executor_, std::move(spool_options)));
   CO_TRY(control_, api::ControlClient::make(control_address(*identity_, options_.control)));
   CO_TRY(auto reporting_client, api::ControlClient::make(control_address(*identity_, options_.control)));

@@ -16,11 +16,12 @@ namespace portolan::node {
 
 struct NodeOptions {
   std::filesystem::path data;
-  net::Endpoint control;                     // the control plane
-  std::optional<Secret> join_token = {};     // needed at the first start only
-  std::string name = {};                     // for a new node; default: the host's name
-  std::optional<net::Endpoint> listen = {};  // makes it a gateway
-  std::string advertise = {};                // host:port for clients and nodes; default: the bound address
+  std::filesystem::path audit_key_file = {};  // that the audit spool is sealed with; default: DATA/audit.key
+  net::Endpoint control;                      // the control plane
+  std::optional<Secret> join_token = {};      // needed at the first start only
+  std::string name = {};                      // for a new node; default: the host's name
+  std::optional<net::Endpoint> listen = {};   // makes it a gateway
+  std::string advertise = {};                 // host:port for clients and nodes; default: the bound address
   std::optional<net::Endpoint> health = net::Endpoint{"127.0.0.1", 9090};
   std::optional<net::Endpoint> metrics = net::Endpoint{"127.0.0.1", 9999};
   std::chrono::milliseconds dial_limit = std::chrono::seconds(10);  // to resources, gateways, the control plane

@@ -33,7 +33,7 @@ api::AuditRecord record(std::uint64_t sequence) {
 // A spool, and a control plane that keeps what it is given as the real one does.
 struct Rig {
   explicit Rig(const net::Executor& on) : executor(on), came(on) {
-    auto opened = audit::Spool::open(executor, {.folder = folder, .free_floor_bytes = 0});
+    auto opened = audit::Spool::open(executor, {.folder = folder / "audit", .free_floor_bytes = 0});
     EXPECT_TRUE(opened);
     spool = std::move(*opened);
   }

@@ -16,6 +16,7 @@
 
 #include "audit/spool.h"
 #include "audit/spool_line.h"
+#include "audit/spool_sealed.h"
 #include "base/id.h"
 #include "base/json.h"
 #include "net/loop.h"
@@ -152,18 +153,22 @@ void parts() {
   const auto record = record_of(4711);
   const std::string json = *audit::encode_record(record);
   const auto point = audit::begin_chain();
+  audit::LineSealer sealer(Secret(std::string(32, 'k')));
   std::size_t bytes = 0;
-  fmt::print("a record is {} bytes of JSON, {} in the file\n", json.size(), audit::line_of(point, json).size());
+  fmt::print("a record is {} bytes of JSON, {} in the file\n", json.size(),
+             sealer.seal(0, audit::handed_line(point, json)).size());
   time_one("make the record", [&](std::uint64_t i) { bytes += record_of(i).text->size(); });
   time_one("to JSON", [&](std::uint64_t) { bytes += audit::encode_record(record)->size(); });
   time_one("hash of the chain", [&](std::uint64_t i) { bytes += audit::chain_hash(point.hash, i, json).size(); });
-  time_one("line with CRC-32", [&](std::uint64_t) { bytes += audit::line_of(point, json).size(); });
+  time_one("line", [&](std::uint64_t) { bytes += audit::handed_line(point, json).size(); });
+  const std::string handed = audit::handed_line(point, json);
+  time_one("sealed", [&](std::uint64_t i) { bytes += sealer.seal(i, handed).size(); });
   if (bytes == 0) std::abort();
 }
 
 net::Task<Result<>> measure(net::Executor executor, std::filesystem::path folder, Seconds limit) {
   parts();
-  CO_TRY(const auto spool, audit::Spool::open(executor, {.folder = folder}));
+  CO_TRY(const auto spool, audit::Spool::open(executor, {.folder = folder / "audit"}));
   CO_CHECK(co_await unbounded(*spool, limit));
   for (const std::uint64_t rate : {20'000, 40'000}) {
     CO_CHECK(co_await at_rate(*spool, rate, limit));

@@ -53,6 +53,21 @@ def test_a_record_as_it_is(audited):
     assert audited.run("audit", "verify", "--node", "nobody", check=False).returncode == 1
 
 
+def test_what_lies_on_the_relays_disk_is_sealed(audited, tmp_path):
+    other = tmp_path / "key"
+    other.write_text("A" * 43)  # 32 bytes
+    other.chmod(0o600)
+    told = ""
+    for segment in pathlib.Path(audited.data).rglob("*.spool.sealed"):
+        assert b"marker" not in segment.read_bytes()
+        key = segment.parent.with_suffix(".key")
+        assert key.stat().st_mode & 0o777 == 0o600
+        told += audited.run("audit", "unseal", segment, "--key-file", key).stdout
+        refused = audited.run("audit", "unseal", segment, "--key-file", other, check=False)
+        assert refused.returncode != 0 and "another key" in refused.stderr and not refused.stdout
+    assert [json.loads(line)["text"] for line in told.splitlines() if "marker-durable-3" in line] == ["select 'marker-durable-3'"]
+
+
 def test_unknown_modes_are_refused(audited):
     refused = audited.run("admin", "resources", "create", "odd-db", "--url", "postgres://a@127.0.0.1:1/x?audit=perhaps", check=False)
     assert refused.returncode != 0 and "strict, durable or best-effort" in refused.stderr

@@ -64,6 +64,22 @@ def test_what_the_previous_release_had_not_delivered_is_delivered(deploy, progra
     wait_until(recorded, 20, "the record from before has come")
 
 
+def test_what_was_not_delivered_waits_while_the_previous_release_is_back(deploy, programs):
+    """It does not know sealed files, and leaves them alone."""
+    made = deploy(**dict.fromkeys(PARTS, programs["this"]))
+    made.works("a_lease")
+    made.parts["control"].stop()
+    answer = made.psql("select 'sealed_and_waiting'")
+    assert answer.returncode == 0, f"a cached lease is good while the control plane is away: {answer.stderr}"
+    made.become("relay", programs["previous"])
+    made.become("control", programs["this"])
+    made.works("in_between")
+    made.become("relay", programs["this"])
+    recorded = lambda: any("sealed_and_waiting" in query["text"] for query in made.json_lines("audit", "queries"))  # noqa: E731
+    wait_until(recorded, 20, "the record from before has come")
+    assert not list((made.folder / "relay" / "audit").glob("*.bad"))
+
+
 def test_nodes_and_agents_can_go_back(deploy, programs):
     """What this build writes into the folders of nodes and agents, the previous release can read."""
     made = deploy(**dict.fromkeys(PARTS, programs["this"]))
