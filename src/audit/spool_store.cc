@@ -211,8 +211,11 @@ Result<> SpoolStore::append(std::string_view json) {
 
 void SpoolStore::remember(std::uint64_t segment, std::uint64_t offset, std::string_view line) {
   if (recent_.segment != segment || recent_.offset + recent_.bytes.size() != offset ||
-      recent_.bytes.size() + line.size() > options_.recent_bytes)
-    recent_ = {segment, offset, {}};
+      recent_.bytes.size() + line.size() > options_.recent_bytes) {
+    recent_.segment = segment;
+    recent_.offset = offset;
+    recent_.bytes.clear();  // keeps its memory: a megabyte that comes and goes costs a page fault for each page
+  }
   if (line.size() <= options_.recent_bytes) recent_.bytes += line;
 }
 
