@@ -100,6 +100,8 @@ CO_TEST(Splice, PassesMuchInOrder) {
   }
   EXPECT_TRUE(done);
   EXPECT_TRUE(received == sent);
+  on.group.cancel();
+  co_await on.group.join();
 }
 
 // What waits in the gateway for a reader that has stopped is what the kernel's buffers hold, however much comes.
@@ -126,6 +128,8 @@ CO_TEST(Splice, AReaderThatStopsMakesItsWriterStop) {
     received += got->data().size();
   }
   EXPECT_EQ(received, accepted);
+  on.group.cancel();
+  co_await on.group.join();
 }
 
 CO_TEST(Splice, EndsWhenOneSideIsReset) {

@@ -25,7 +25,7 @@ void Acceptor::spawn(std::string name, net::Task<> task) {
   // Beyond the cap the handshake that has taken longest makes room: an honest one takes a few round trips, so that who
   // holds many open keeps nobody out.
   if (tasks_.size() >= handshakes_) tasks_.cancel_oldest();
-  if (tasks_.size() < 2 * handshakes_) tasks_.spawn(std::move(name), std::move(task));
+  if (tasks_.size() < 2 * handshakes_ && !stopping_) tasks_.spawn(std::move(name), std::move(task));
 }
 
 net::Task<> Acceptor::read_preface(std::unique_ptr<net::TcpStream> stream) {
@@ -52,6 +52,7 @@ net::Task<> Acceptor::prove(std::unique_ptr<net::Stream> stream) {
 }
 
 net::Task<> Acceptor::stop() {
+  stopping_ = true;  // who speaks only now would be waited for
   tasks_.cancel();
   co_await tasks_.join();
 }

@@ -42,6 +42,7 @@ class Acceptor {
   OnLink on_link_;
   OnPlain on_plain_;
   net::Admission admission_;
+  bool stopping_ = false;
   net::TaskGroup tasks_;
 };
 
