@@ -32,15 +32,26 @@ std::string node_uri(const Credentials& credentials, const std::string& node) {
 Gateways::Gateway::Gateway(const net::Executor& executor, api::AgentGateway its, Changes& changes)
     : what(std::move(its)),
       links([this, &changes](const Error& why) {
-        log::warn("link to gateway ended", {{"gateway", what.address}, {"why", why}});
-        reason = why.message;
-        ended_by = why;
-        ended.set();
+        ended(why);
         changes.note();
       }),
-      ended(executor),
+      turned(executor),
       tasks(executor),
       probes(executor) {}
+
+// One that leaves has ended a link on which nothing ran.
+void Gateways::Gateway::ended(const Error& why) {
+  const bool left = why.reason == tunnel::kDrained;
+  if (left) {
+    log::info("link to gateway ended, which is leaving", {{"gateway", what.address}});
+  } else {
+    log::warn("link to gateway ended", {{"gateway", what.address}, {"why", why}});
+  }
+  ended_by =
+      left ? Error{Code::kUnavailable, "gateway " + what.name + " is stopping", "node_stopping", Hop::kGateway} : why;
+  reason = ended_by->message;
+  turned.set();
+}
 
 Gateways::Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes)
     : credentials_(credentials), changes_(changes), changed_(executor), tasks_(executor) {}
@@ -63,8 +74,22 @@ void Gateways::follow(const std::vector<api::AgentGateway>& wanted) {
     auto gateway = std::make_unique<Gateway>(tasks_.executor(), what, changes_);
     Gateway& kept = *gateway;
     gateways_[id] = std::move(gateway);
+    kept.links.on_draining([this, &kept] { leaves(kept); });
     kept.tasks.spawn("gateway " + what.address, keep(kept));
   }
+}
+
+bool Gateways::serves(const std::string& id) const {
+  const auto found = gateways_.find(id);
+  return found != gateways_.end() && found->second->links.serves();
+}
+
+void Gateways::leaves(Gateway& gateway) {
+  log::info("a gateway is leaving", {{"gateway", gateway.what.name}});
+  gateway.reason = "gateway " + gateway.what.name + " is stopping";
+  gateway.turned.set();
+  changes_.note();
+  if (on_leaving_) on_leaving_(gateway.what.id);
 }
 
 net::Task<> Gateways::keep(Gateway& gateway) {
@@ -88,6 +113,11 @@ net::Task<> Gateways::keep(Gateway& gateway) {
       changes_.note();
       log::warn("cannot link to gateway", {{"gateway", gateway.what.address}, {"why", linked.error()}});
     }
+    const auto woken = co_await gateway.turned.wait(backoff.next());
+    if (!woken && woken.error().code == Code::kCancelled) co_return;
+    if (!woken) continue;
+    // The link of one that was leaving has ended: from now on it may be back at any moment.
+    backoff.reset();
     const auto slept = co_await net::sleep_for(backoff.next());
     if (!slept) co_return;
   }
@@ -104,7 +134,7 @@ net::Task<Result<>> Gateways::link_once(Gateway& gateway) {
 }
 
 void Gateways::renewed() {
-  for (const auto& [id, gateway] : gateways_) gateway->ended.set();
+  for (const auto& [id, gateway] : gateways_) gateway->turned.set();
 }
 
 // Beside the one that there is, which goes on for what runs on it.
@@ -122,7 +152,7 @@ net::Task<> Gateways::measure_until_end(Gateway& gateway) {
   net::Backoff backoff(kLook, std::chrono::minutes(1));
   auto measure = std::chrono::steady_clock::now();
   auto renewal = measure;
-  while (gateway.links.up()) {
+  while (gateway.links.serves()) {
     const auto now = std::chrono::steady_clock::now();
     if (now >= renewal && gateway.links.due(credentials_.certificate, Clock::real().wall())) {
       renewal = now + backoff.next();
@@ -136,10 +166,10 @@ net::Task<> Gateways::measure_until_end(Gateway& gateway) {
       const auto measured = co_await gateway.links.newest()->mux->ping(kPingLimit);
       // A smoothed value, so that one slow answer does not move sessions about.
       if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
-      if (!gateway.links.up()) co_return;
+      if (!gateway.links.serves()) co_return;
     }
     gateway.links.tidy();
-    const auto ended = co_await gateway.ended.wait(kLook);
+    const auto ended = co_await gateway.turned.wait(kLook);
     if (!ended && ended.error().code == Code::kCancelled) co_return;
   }
 }
@@ -147,7 +177,7 @@ net::Task<> Gateways::measure_until_end(Gateway& gateway) {
 std::vector<Gateways::Linked> Gateways::linked_now() const {
   std::vector<const Gateway*> up;
   for (const auto& [id, gateway] : gateways_)
-    if (gateway->links.up()) up.push_back(gateway.get());
+    if (gateway->links.serves()) up.push_back(gateway.get());
   const auto round_trip = [](const Gateway* gateway) {
     return gateway->round_trip.value_or(std::chrono::microseconds::max());
   };
@@ -224,7 +254,7 @@ std::optional<std::string> Gateways::no_way_to(const std::vector<std::string>& e
 std::vector<api::LocalGateway> Gateways::status() const {
   std::vector<api::LocalGateway> list;
   for (const auto& [id, gateway] : gateways_) {
-    const bool linked = gateway->links.up();
+    const bool linked = gateway->links.serves();
     api::LocalGateway entry{gateway->what.name, gateway->what.address, linked ? "linked" : "down", std::nullopt,
                             std::nullopt};
     if (gateway->round_trip) entry.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());

@@ -1,6 +1,7 @@
 // The agent's links to gateways: all of them are kept, measured, and offered best first.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -21,13 +22,17 @@ class Gateways {
  public:
   Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes);
   void follow(const std::vector<api::AgentGateway>& gateways);
+  // `left` is called, from the loop, when a gateway says that it is leaving: what goes by it should go by another.
+  void on_leaving(std::function<void(const std::string& id)> left) { on_leaving_ = std::move(left); }
+  // Whether it is linked and has not said that it is leaving.
+  bool serves(const std::string& id) const;
 
   struct Linked {
     std::string id;
     std::string name;
     tunnel::Mux* mux;  // valid until the next await
   };
-  // Those with a link, by measured round trip. Waits up to `limit` for the first one; then the error says why each is
+  // Those that serve, by measured round trip. Waits up to `limit` for the first one; then the error says why each is
   // down.
   net::Task<Result<std::vector<Linked>>> linked(std::chrono::milliseconds limit);
   // The address of a gateway, to dial it as an egress; none if it is not a gateway we know.
@@ -49,18 +54,20 @@ class Gateways {
  private:
   struct Gateway {
     Gateway(const net::Executor& executor, api::AgentGateway its, Changes& changes);
+    void ended(const Error& why);
     api::AgentGateway what;
     tunnel::Succession links;
     std::optional<std::chrono::microseconds> round_trip;
     std::string reason = "not tried yet";
     std::optional<Error> ended_by = {};  // of the last link
-    net::Event ended;
-    net::TaskGroup tasks;   // keep() alone
-    net::TaskGroup probes;  // probe_one(), which ends keep() and begins it anew
+    net::Event turned;                   // its link has ended, or is to be made anew
+    net::TaskGroup tasks;                // keep() alone
+    net::TaskGroup probes;               // probe_one(), which ends keep() and begins it anew
     bool probe_again = false;
     std::optional<BootTime> trying = {};  // since when a link is being made
     bool tried = false;                   // once, to its end
   };
+  void leaves(Gateway& gateway);
   net::Task<> keep(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
   net::Task<> measure_until_end(Gateway& gateway);
@@ -73,6 +80,7 @@ class Gateways {
   const Credentials& credentials_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
   Changes& changes_;
+  std::function<void(const std::string& id)> on_leaving_;
   net::Event changed_;
   net::TaskGroup tasks_;
 };

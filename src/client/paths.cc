@@ -40,6 +40,7 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
       ways_(gateways, clock, kinds),
       changes_(changes),
       tasks_(executor) {
+  gateways_.on_leaving([this](const std::string& id) { move_from(id); });
   tasks_.spawn("renew-links", keep_fresh());
 }
 
@@ -167,12 +168,25 @@ void Paths::look_after(const std::string& egress, const std::shared_ptr<tunnel::
   });
 }
 
+void Paths::goes_by(const std::shared_ptr<tunnel::Pipe>& pipe, const std::string& gateway) {
+  std::erase_if(piped_, [&](const Piped& known) { return known.pipe.expired() || known.pipe.lock() == pipe; });
+  if (gateway.empty()) return;
+  piped_.push_back({pipe, gateway});
+  // It may have said that it is leaving while the link was being made.
+  if (!gateways_.serves(gateway)) pipe->replace_link();
+}
+
+void Paths::move_from(const std::string& gateway) {
+  for (const Piped& piped : piped_)
+    if (const auto pipe = piped.pipe.lock(); pipe && piped.gateway == gateway) pipe->replace_link();
+}
+
 // A first moment of rest, each of another length: after a gateway's death thousands come at once. Longer ones also
 // where each link breaks as soon as it has been made: whoever lets us in and then cuts us off would have handshakes
-// without end. A link that is only silent is not given up before another answers.
+// without end. A link that is only silent, or whose gateway is leaving, is not given up before another answers.
 net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe) {
   Path& path = path_to(egress);
-  log::info(pipe->attached() ? "an end-to-end link is silent; trying another way"
+  log::info(pipe->attached() ? "an end-to-end link is silent, or its gateway is leaving; trying another way"
                              : "an end-to-end link has broken; reconnecting",
             {{"egress", egress}, {"gateway", path.gateway}});
   if (clock_.boot() - path.reconnected >= kLasting) path.rest.reset();
@@ -263,15 +277,21 @@ net::Task<Result<>> Paths::link_over(Way way, std::string egress, std::string ga
   path.gateway = gateways_.name_of(gateway.empty() ? egress : gateway);
   path.kind = gateway.empty() ? "direct" : way.spliced ? "spliced" : "nested";
   path.fallback = std::move(way.fallback);
-  path.gateway_id = std::move(gateway);
+  path.gateway_id = gateway;
   changes_.note();
   log::info(resumed ? "end-to-end link resumed" : "end-to-end link",
             {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
-  if (resumed) co_return Result<>{};
+  if (resumed) {
+    goes_by(resumed, gateway);
+    co_return Result<>{};
+  }
   path.not_reconnected.reset();
   path.tells_endings = false;
   ++path.handshakes;
-  if (const tunnel::Link* link = path.links.newest(); link && link->pipe) look_after(egress, link->pipe);
+  if (const tunnel::Link* link = path.links.newest(); link && link->pipe) {
+    look_after(egress, link->pipe);
+    goes_by(link->pipe, gateway);
+  }
   co_return Result<>{};
 }
 
@@ -410,6 +430,7 @@ std::vector<api::LocalPath> Paths::status() const {
 }
 
 net::Task<> Paths::stop() {
+  gateways_.on_leaving(nullptr);
   tasks_.cancel();
   co_await tasks_.join();
   // The egress nodes are told, or they would keep the sessions for whoever might come back.

@@ -4,6 +4,7 @@
 #pragma once
 #include <chrono>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <set>
@@ -101,6 +102,10 @@ class Paths {
   net::Task<Result<>> link_over(Way way, std::string egress, std::string gateway, Resumed resumed);
   net::Task<Result<>> wait_for_pipe(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
   void look_after(const std::string& egress, const std::shared_ptr<tunnel::Pipe>& pipe);
+  // Notes by which gateway the pipe goes; empty: straight.
+  void goes_by(const std::shared_ptr<tunnel::Pipe>& pipe, const std::string& gateway);
+  // The gateway is leaving: the pipes that go by it are given links by others, while theirs still stand.
+  void move_from(const std::string& gateway);
   // Gives the pipe links until it has one that answers, or has ended.
   net::Task<> reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
   net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,
@@ -123,6 +128,11 @@ class Paths {
   std::map<UseKey, Use> uses_;
   const std::shared_ptr<tunnel::PipeBudget> pipes_ = std::make_shared<tunnel::PipeBudget>();
   std::set<const tunnel::Pipe*> reconnecting_;
+  struct Piped {
+    std::weak_ptr<tunnel::Pipe> pipe;
+    std::string gateway;
+  };
+  std::list<Piped> piped_;
   net::TaskGroup tasks_;
 };
 

@@ -156,13 +156,13 @@ void AgentViews::find_usable(const Lookup& lookup, const std::string& account, U
   usable.revision = snapshot.revision;
 }
 
-// Those that are up first, else by name.
+// Those that serve first, else by name.
 std::vector<api::AgentGateway> AgentViews::gateways(const directory::Snapshot& snapshot) const {
   std::vector<const directory::Node*> nodes;
   for (const auto& [id, node] : snapshot.nodes)
     if (!node.revoked && node.kind == "gateway") nodes.push_back(&node);
   std::ranges::sort(nodes, {}, [&](const directory::Node* node) {
-    return std::pair(!presence_.up(node->id), std::string_view(node->name));
+    return std::pair(!presence_.serves(node->id), std::string_view(node->name));
   });
   std::vector<api::AgentGateway> out;
   for (const auto* node : nodes) out.push_back({node->id, node->name, node->address});

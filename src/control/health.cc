@@ -128,6 +128,7 @@ Answer Health::take_report(const Exchange& exchange) {
   presence_.seen(node);
   presence_.set_version(node, plain_words(report.version, kNameLimit));
   presence_.set_sessions(node, report.load.sessions);
+  presence_.set_leaving(node, report.leaving.value_or(false));
   checks_.follow(lookup);
   checks_.node_can(node, report.checks, report.understands.value_or(std::vector<std::string>()));
   bool any = false;
@@ -204,7 +205,7 @@ void Health::best_first(const std::string& resource, std::vector<const directory
     return state->settled == Checks::Health::kHealthy ? 0 : 2;
   };
   std::ranges::sort(nodes, {}, [&](const directory::Node* node) {
-    return std::tuple(!presence_.up(node->id), rank(node), std::string_view(node->name));
+    return std::tuple(!presence_.serves(node->id), rank(node), std::string_view(node->name));
   });
 }
 

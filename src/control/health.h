@@ -31,7 +31,7 @@ class Health {
   // It has come or gone.
   void node_changed(const std::string& node);
 
-  // The nodes in the order in which agents shall try them: those that are up first, of these those that reach the
+  // The nodes in the order in which agents shall try them: those that serve first, of these those that reach the
   // resource, else by name.
   void best_first(const std::string& resource, std::vector<const directory::Node*>& nodes) const;
   // What agents are told; `nodes` are best first.

@@ -35,6 +35,7 @@ Presence::Seat::Seat(Presence& presence, std::string node) : presence_(presence)
   state.up_since = state.since;
   state.reported = presence_.clock_.boot();  // it has its time until the first report
   state.silent = false;
+  if (!blinked) state.leaving = false;
   presence_.on_change_(node_);
 }
 
@@ -62,6 +63,12 @@ void Presence::report(const std::string& node, api::NodeFacts facts) {
   const WallTime begun = clock_.wall() - std::chrono::seconds(state.facts->uptime_s);
   if (state.since && state.watches > 0 && begun > *state.since + kBlink) state.since = state.up_since = begun;
 }
+
+void Presence::set_leaving(const std::string& node, bool leaving) {
+  if (std::exchange(states_[node].leaving, leaving) != leaving) turned_.push_back(node);
+}
+
+bool Presence::serves(const std::string& node) const { return up(node) && !states_.find(node)->second.leaving; }
 
 bool Presence::up(const std::string& node) const {
   const auto found = states_.find(node);
@@ -115,6 +122,7 @@ std::string Presence::trouble(const directory::Node& node, const Lookup& lookup)
                    (offset.count() > 0 ? " ahead" : " behind") + ", and more than " +
                    format_duration(api::kClockSlack) + " keeps people out: set it by NTP");
   if (const std::string links = trouble_with_links(state, node, lookup); !links.empty()) add(words, links);
+  if (state.leaving) add(words, "it was told to stop: it takes nothing new, and ends when what runs there has ended");
   const auto& load = state.facts->load;
   if (load.descriptor_limit > 0 &&
       load.descriptors > load.descriptor_limit - load.descriptor_limit * kDescriptorsLeft / 100)

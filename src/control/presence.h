@@ -27,6 +27,7 @@ class Presence {
     BootTime left{};                        // when its last watch ended
     BootTime reported{};                    // the facts
     bool silent = false;                    // it has reported once, and no more
+    bool leaving = false;                   // it was told to stop
     std::uint64_t sequence = 0;             // of the last change that is worth showing
     std::string trouble_shown{};            // what was wrong with it when it was last noted
   };
@@ -52,7 +53,11 @@ class Presence {
   void set_sessions(const std::string& node, std::uint64_t sessions) { states_[node].sessions = sessions; }
   void report(const std::string& node, api::NodeFacts facts);
   void forget(const std::string& node) { states_.erase(node); }
+  // It says that it leaves, or does not any more.
+  void set_leaving(const std::string& node, bool leaving);
   bool up(const std::string& node) const;
+  // Whether it is up and takes what is new.
+  bool serves(const std::string& node) const;
   State of(const std::string& node) const;
   // None: nothing has been heard of it. Until the next change.
   const State* find(const std::string& node) const;

@@ -165,6 +165,7 @@ net::Task<Result<Egress::Opened>> Egress::answer(std::shared_ptr<Client> client,
 
 // The result is about letting the stream in; how the session went is on record.
 net::Task<Result<Egress::Opened>> Egress::open(Knock knock, tunnel::Incoming& incoming) {
+  if (leaving_) co_return std::unexpected(*leaving_);
   CO_TRY(auto lease, co_await parts_.leases.get(knock.key, knock.assertion, watch_.away()));
   if (!protocols::find_protocol(lease->type))
     co_return fail(Code::kUnavailable, "this node does not speak " + quoted(lease->type), "unknown_protocol");

@@ -4,6 +4,7 @@
 #include <deque>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/agent.h"
@@ -45,6 +46,8 @@ class Egress {
   void end_denied();
   // Ends links by certificates of authorities that are not trusted any more.
   void end_untrusted(const std::vector<crypto::Certificate>& user_trust);
+  // Begins no more sessions: who asks for one is told `why`, and tries another node. Those that run go on.
+  void leave(Error why) { leaving_ = std::move(why); }
   net::Task<> stop(Error reason);
   const EgressCounters& counters() const { return counters_; }
   std::size_t links() const { return links_.size(); }
@@ -101,6 +104,7 @@ class Egress {
   Counts streams_;  // open or being let in
   std::list<std::shared_ptr<Client>> links_;
   std::size_t tellers_ = 0;  // tasks that tell endings
+  std::optional<Error> leaving_;
   bool stopping_ = false;
   net::TaskGroup tasks_;
 };

@@ -63,6 +63,7 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
           if (const auto ended = weak.lock()) remove(ended);
         });
       });
+  if (leaving_) user->link->mux->drain();
 }
 
 void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
@@ -129,11 +130,20 @@ void Gateway::retire(std::shared_ptr<Relay> older, const tunnel::Link& newer) {
   retired_.back()->link->mux->drain();
 }
 
-// A spliced path goes when its ends have no link here any more: what ends those ends it.
+// A spliced path goes when its ends have no link here any more: what ends those ends it. But a link on which nothing
+// runs ends when this gateway leaves, and then the path is looked after by what its client has proven.
 void Gateway::remove(const std::shared_ptr<User>& user) {
   users_.remove(user);
-  if (std::ranges::none_of(users_, [&](const auto& other) { return other->identity == user->identity; }))
+  if (std::ranges::any_of(users_, [&](const auto& other) { return other->identity == user->identity; })) return;
+  if (leaving_)
+    left_.push_back(user);
+  else
     splices_.end_user(user->identity);
+}
+
+void Gateway::leave() {
+  leaving_ = true;
+  for (const auto& user : std::list(users_)) user->link->mux->drain();
 }
 
 void Gateway::remove(const std::shared_ptr<Relay>& relay) {
@@ -226,18 +236,27 @@ net::Task<> Gateway::forward(crypto::UserIdentity user, std::unique_ptr<tunnel::
   counters_.bytes += joined.forward + joined.backward;
 }
 
+std::optional<Error> Gateway::why_over(User& user) const {
+  const IndexedView* view = watch_.view();
+  const bool expired = clock_.wall() >= user.certificate.not_after();
+  const bool denied = view && view->denies(user.identity.account, user.identity.device, user.certificate.serial());
+  if (!expired && !denied) return std::nullopt;
+  if (!user.ends) user.ends = clock_.boot() + kGoodbye;
+  if (clock_.boot() < *user.ends) return std::nullopt;
+  return refusal(Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
+                 expired ? "sign_in_ended" : "revoked");
+}
+
 void Gateway::end_denied() {
   const IndexedView* view = watch_.view();
   const WallTime now = clock_.wall();
-  for (const auto& user : std::list(users_)) {
-    const bool expired = now >= user->certificate.not_after();
-    const bool denied = view && view->denies(user->identity.account, user->identity.device, user->certificate.serial());
-    if (!expired && !denied) continue;
-    if (!user->ends) user->ends = clock_.boot() + kGoodbye;
-    if (clock_.boot() >= *user->ends)
-      user->link->mux->close(refusal(Code::kDenied, expired ? "the sign-in has ended" : "access was taken away",
-                                     expired ? "sign_in_ended" : "revoked"));
-  }
+  for (const auto& user : std::list(users_))
+    if (const auto why = why_over(*user)) user->link->mux->close(*why);
+  std::erase_if(left_, [&](const auto& user) {
+    const bool over = why_over(*user).has_value();
+    if (over) splices_.end_user(user->identity);
+    return over;
+  });
   for (const auto& relay : all_relays()) {
     const bool expired = now >= relay->certificate.not_after();
     if (expired || (view && view->denies_serial(relay->certificate.serial())))
@@ -250,6 +269,8 @@ void Gateway::end_untrusted(const tunnel::LinkIdentity& trust) {
   const Error why = refusal(Code::kDenied, "the authority of its certificate is not trusted any more", "revoked");
   for (const auto& user : std::list(users_))
     if (!tunnel::issued_by_any(user->certificate, trust.user_trust)) user->link->mux->close(why);
+  for (const auto& user : left_)
+    if (!tunnel::issued_by_any(user->certificate, trust.user_trust)) splices_.end_user(user->identity);
   for (const auto& relay : all_relays())
     if (!tunnel::issued_by_any(relay->certificate, trust.node_trust)) relay->link->mux->close(why);
 }
@@ -272,6 +293,7 @@ net::Task<> Gateway::stop(Error why) {
   co_await tasks_.join();
   co_await splices_.stop();
   users_.clear();
+  left_.clear();
   relays_.clear();
   retired_.clear();
 }

@@ -4,6 +4,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/node_facts.h"
@@ -34,11 +35,14 @@ class Gateway {
   void end_denied();
   // Ends links by certificates of authorities that are not trusted any more.
   void end_untrusted(const tunnel::LinkIdentity& trust);
-  // Says why on every link; takes a second at most.
+  // Tells clients that it takes no more paths, so that they go by other gateways (GOAWAY with NO_ERROR). Paths that run
+  // go on: streams() says how many there are.
+  void leave();
   // A plain connection that came with a ticket.
   void serve_plain(std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
     splices_.take(std::move(stream), ticket);
   }
+  // Says why on every link; takes a second at most.
   net::Task<> stop(Error why);
   GatewayCounters counters() const;
   std::size_t user_links() const { return users_.size(); }
@@ -63,6 +67,8 @@ class Gateway {
     std::optional<std::chrono::microseconds> round_trip = {};
   };
   static net::Task<> measure(std::weak_ptr<Relay> weak);
+  // Why a person's link here must end now, if it must.
+  std::optional<Error> why_over(User& user) const;
   void retire(std::shared_ptr<Relay> older, const tunnel::Link& newer);
   void remove(const std::shared_ptr<Relay>& relay);
   std::list<std::shared_ptr<Relay>> all_relays() const;
@@ -80,7 +86,10 @@ class Gateway {
   Counts streams_;  // open
   Splices splices_;
   GatewayCounters counters_;
+  bool leaving_ = false;
   std::list<std::shared_ptr<User>> users_;
+  // Whose link has ended since this gateway leaves, while spliced paths of theirs run.
+  std::list<std::shared_ptr<User>> left_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;
   std::list<std::shared_ptr<Relay>> retired_;  // relays' older links
   net::TaskGroup tasks_;

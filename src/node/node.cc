@@ -2,6 +2,8 @@
 // others.
 #include "node/node.h"
 
+#include <algorithm>
+
 #include "audit/spool.h"
 #include "base/log.h"
 #include "net/backoff.h"
@@ -22,6 +24,7 @@ constexpr std::chrono::milliseconds kSweep = std::chrono::seconds(1);
 // Between the end of an authority and that of links by certificates of it.
 constexpr std::chrono::milliseconds kRelinkTime = std::chrono::seconds(30);
 constexpr std::chrono::milliseconds kReportEvery = std::chrono::seconds(60);
+constexpr std::chrono::milliseconds kLeaveLook = std::chrono::milliseconds(20);  // whether anything runs any more
 
 class NodeImpl final : public Node {
  public:
@@ -58,6 +61,9 @@ class NodeImpl final : public Node {
   net::Task<Result<>> report_once();
   std::vector<Metric> metrics() const;
   void fill_health(api::NodeHealth& health) const;
+  net::Task<> leave();
+  Error is_stopping(Hop hop) const;
+  bool other_gateways() const;
 
   net::Executor executor_;
   const Clock& clock_ = Clock::real();
@@ -80,6 +86,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<Renewal> renewal_;
   std::unique_ptr<Health> health_;
   std::optional<BootTime> end_untrusted_at_;
+  bool leaving_ = false;
   bool stopping_ = false;
   bool reporting_ = false;  // report_soon() runs
   bool report_wanted_ = false;
@@ -91,7 +98,7 @@ Result<> NodeImpl::bind() {
     // Bound before joining, since the advertised address may depend on it; nobody is served until the identity is
     // there.
     PL_TRY(listener_, net::listen_tcp(executor_, *options_.listen, [this](std::unique_ptr<net::TcpStream> stream) {
-             if (acceptor_ && watch_->view() && !stopping_) acceptor_->add(std::move(stream));
+             if (acceptor_ && watch_->view() && !leaving_) acceptor_->add(std::move(stream));
            }));
   }
   PL_TRY(health_, Health::start(executor_, options_.health, options_.metrics,
@@ -290,7 +297,7 @@ net::Task<Result<>> NodeImpl::report_once() {
 }
 
 bool NodeImpl::ready() const {
-  if (!watch_ || !watch_->view() || watch_->refused() || stopping_) return false;
+  if (!watch_ || !watch_->view() || watch_->refused() || leaving_) return false;
   return !uplinks_ || uplinks_->wanted() == 0 || uplinks_->linked() > 0;
 }
 
@@ -301,6 +308,7 @@ std::vector<Metric> NodeImpl::metrics() const {
   };
   using enum Metric::Kind;
   add("portolan_ready", "1 when this node can serve", kGauge, ready() ? 1 : 0);
+  add("portolan_leaving", "1 since it was told to stop", kGauge, leaving_ ? 1 : 0);
   if (!egress_) return list;
   add("portolan_sessions", "sessions that live here", kGauge, static_cast<double>(leases_->sessions()));
   add("portolan_sessions_begun_total", "sessions begun here", kCounter,
@@ -331,6 +339,7 @@ std::vector<Metric> NodeImpl::metrics() const {
 }
 
 void NodeImpl::fill_health(api::NodeHealth& health) const {
+  if (leaving_) health.leaving = true;
   health.load.sessions = leases_->sessions();
   health.load.audit_backlog_bytes = spool_->backlog();
   health.load.clients = egress_->links();
@@ -342,22 +351,54 @@ void NodeImpl::fill_health(api::NodeHealth& health) const {
   }
 }
 
-net::Task<> NodeImpl::stop() {
-  stopping_ = true;
+Error NodeImpl::is_stopping(Hop hop) const {
+  return {Code::kUnavailable, identity_->kind + " " + identity_->name + " is stopping", "node_stopping", hop};
+}
+
+bool NodeImpl::other_gateways() const {
+  const IndexedView* view = watch_->view();
+  return view && std::ranges::any_of(view->view.nodes, [&](const api::PeerNode& node) {
+           return node.kind == "gateway" && node.id != identity_->node;
+         });
+}
+
+// Balancers see that it is not ready, the control plane and clients are told, and nothing new is taken; what runs has
+// its time: sessions end by themselves, paths move to other gateways. Where there is no other one they pause until this
+// one is back, and waiting would only put that off.
+net::Task<> NodeImpl::leave() {
+  leaving_ = true;
   listener_.reset();
+  if (!shipper_ || options_.drain_limit.count() == 0) co_return;
+  report_health();
+  egress_->leave(is_stopping(Hop::kEgress));
+  const bool paths_move = gateway_ && other_gateways();
+  if (paths_move) gateway_->leave();
+  const auto sessions = [&] { return leases_->sessions(); };
+  const auto paths = [&] { return paths_move ? gateway_->streams() : 0; };
+  log::info("leaving",
+            {{"sessions", sessions()}, {"paths", paths()}, {"limit", format_duration(options_.drain_limit)}});
+  const BootTime began = clock_.boot();
+  while (sessions() + paths() > 0 && clock_.boot() - began < options_.drain_limit)
+    if (const auto slept = co_await net::sleep_for(kLeaveLook); !slept) break;
+  log::info(sessions() + paths() > 0 ? "the time to leave is over" : "nothing runs here any more",
+            {{"sessions", sessions()},
+             {"paths", paths()},
+             {"took", format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(clock_.boot() - began))}});
+}
+
+net::Task<> NodeImpl::stop() {
+  co_await leave();
+  stopping_ = true;
   if (renewal_) co_await renewal_->stop();
   tasks_.cancel();
   co_await tasks_.join();
   if (reporter_) co_await reporter_->stop();
   if (acceptor_) co_await acceptor_->stop();
-  const auto stopping = [this](Hop hop) {
-    return Error{Code::kUnavailable, identity_->kind + " " + identity_->name + " is stopping", "node_stopping", hop};
-  };
-  if (egress_) co_await egress_->stop(stopping(Hop::kEgress));
+  if (egress_) co_await egress_->stop(is_stopping(Hop::kEgress));
   if (uplinks_) co_await uplinks_->stop();
   if (inner_acceptor_) co_await inner_acceptor_->stop();
-  if (gateway_) co_await gateway_->stop(stopping(Hop::kGateway));
-  if (shipper_) co_await shipper_->stop(options_.drain_limit);
+  if (gateway_) co_await gateway_->stop(is_stopping(Hop::kGateway));
+  if (shipper_) co_await shipper_->stop(options_.ship_limit);
   if (watch_) {
     watch_->tasks().cancel();
     co_await watch_->tasks().join();

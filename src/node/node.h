@@ -28,7 +28,9 @@ struct NodeOptions {
   std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);
   std::size_t handshakes = 256;            // unproven connections at a time
   std::size_t streams_per_account = 2000;  // through a gateway
-  std::chrono::milliseconds drain_limit = std::chrono::seconds(5);
+  // When it is told to stop: for sessions to end and paths to move to other gateways; none: at once.
+  std::chrono::milliseconds drain_limit{0};
+  std::chrono::milliseconds ship_limit = std::chrono::seconds(5);  // then, for what is on record
 };
 
 class Node {
@@ -42,7 +44,8 @@ class Node {
   virtual std::optional<net::Endpoint> local() const = 0;  // a gateway's bound address
   // Has its first view, and at least one link to a gateway if it is a relay and there are gateways.
   virtual bool ready() const = 0;
-  // Tells clients why, ends sessions, ships what is on record (within drain_limit). After it the node can be destroyed.
+  // Leaves: is not ready any more and takes nothing new, says so, and gives what runs the drain limit. Then it tells
+  // clients why, ends what is left, and ships what is on record. After it the node can be destroyed.
   virtual net::Task<> stop() = 0;
 };
 

@@ -94,6 +94,8 @@ class MuxHandle final : public Mux {
     return make_stream(core_, std::move(state));
   }
   void drain() override { core_->drain(); }
+  bool draining() const override { return core_->draining(); }
+  void on_draining(std::function<void()> heard) override { core_->on_draining(std::move(heard)); }
   void close(Error why) override { core_->close(std::move(why)); }
   bool ended() const override { return core_->ended(); }
   std::size_t open_streams() const override { return core_->open_streams(); }

@@ -12,11 +12,15 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "net/http/message.h"
 #include "net/stream.h"
 
 namespace portolan::tunnel {
+
+// Error::reason of a link that was drained, and whose last stream has ended.
+inline constexpr std::string_view kDrained = "drained";
 
 struct MuxOptions {
   std::uint32_t stream_window = 256 * 1024;
@@ -75,6 +79,10 @@ class Mux {
   // Says that no more streams will be accepted or opened here; streams that live go on (GOAWAY). When the last of them
   // has ended, both sides end with Code::kUnavailable.
   virtual void drain() = 0;
+  // Whether the peer has said so. What `heard` does is done once, from the loop: then, or soon if it has said so
+  // already.
+  virtual bool draining() const = 0;
+  virtual void on_draining(std::function<void()> heard) = 0;
   // Tells the peer, then closes below and ends with `why`.
   virtual void close(Error why) = 0;
   virtual bool ended() const = 0;

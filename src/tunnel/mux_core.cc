@@ -28,6 +28,8 @@ std::uint32_t goaway_code(Code code) {
   }
 }
 
+Error drained() { return {Code::kUnavailable, "the link was drained", std::string(kDrained), Hop::kUnknown}; }
+
 MuxOptions checked(MuxOptions options) {
   options.stream_window = std::clamp<std::uint32_t>(options.stream_window, 1024, 1U << 30);
   options.connection_window = std::clamp<std::uint32_t>(options.connection_window, 65'535, 1U << 30);
@@ -80,8 +82,11 @@ void MuxCore::read_below() {
     auto chunk = below_->try_read();
     if (!chunk) return end_now(std::move(chunk).error().within("link " + name_));
     if (chunk->kind == net::Chunk::Kind::kWait) break;
-    if (chunk->kind == net::Chunk::Kind::kEnd)
-      return end_now(fault_.value_or(Error{Code::kEof, "the peer closed the link", {}, Hop::kUnknown}));
+    if (chunk->kind == net::Chunk::Kind::kEnd) {
+      const bool was_drained = drain_heard_ && streams_.empty();
+      const Error lost = was_drained ? drained() : Error{Code::kEof, "the peer closed the link", {}, Hop::kUnknown};
+      return end_now(fault_.value_or(lost));
+    }
     last_heard_ = Clock::real().boot();
     take_in(chunk->buffer.data());
     if (fault_) return;
@@ -126,8 +131,7 @@ void MuxCore::settle() {
   if (outbox_.pending() > kOutboxLimit)
     return end_now(Error{Code::kLimit, "the peer of link " + name_ + " takes nothing in", {}, Hop::kUnknown});
   if (fault_) return begin_end(*fault_, fault_is_ours_ ? Tell::kPeer : Tell::kNobody);
-  if ((drain_sent_ || drain_heard_) && streams_.empty() && outbox_.empty())
-    begin_end(Error{Code::kUnavailable, "the link was drained", {}, Hop::kUnknown}, Tell::kNobody);
+  if ((drain_sent_ || drain_heard_) && streams_.empty() && outbox_.empty()) begin_end(drained(), Tell::kNobody);
 }
 
 void MuxCore::schedule_flush() {
@@ -181,6 +185,11 @@ void MuxCore::drain() {
   schedule_flush();
 }
 
+void MuxCore::on_draining(std::function<void()> heard) {
+  on_draining_ = std::move(heard);
+  if (drain_heard_) schedule_dispatch();
+}
+
 void MuxCore::close(Error why) {
   if (!ended()) begin_end(std::move(why), Tell::kPeer);
 }
@@ -188,6 +197,7 @@ void MuxCore::close(Error why) {
 void MuxCore::abandon() {
   abandoned_ = true;
   on_incoming_ = nullptr;
+  on_draining_ = nullptr;
   on_end_ = nullptr;
   if (phase_ == Phase::kOpen) begin_end(Error{Code::kCancelled, "the link was closed", {}, Hop::kUnknown}, Tell::kPeer);
   if (phase_ == Phase::kClosing) write_down();

@@ -7,6 +7,7 @@
 #pragma once
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -40,6 +41,8 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   // ---- for the Mux (mux_core.cc) ----
   Result<StreamPtr> open(const OpenRequest& request);
   void drain();
+  bool draining() const { return drain_heard_; }
+  void on_draining(std::function<void()> heard);
   void close(Error why);
   void abandon();  // the Mux has been destroyed
   std::shared_ptr<PingWait> ping();
@@ -98,6 +101,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   void serve_requests();
   void serve_writers();
   void serve_finishing();
+  void tell_draining();
   void tell_end();
   void enqueue(const StreamPtr& s);
   void park(const StreamPtr& s);
@@ -150,6 +154,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   std::optional<BootTime> probed_at_;
   net::Timer timer_;  // the probe; when closing, the limit of the goodbye
   Mux::OnIncoming on_incoming_;
+  std::function<void()> on_draining_;
   Mux::OnEnd on_end_;
 };
 

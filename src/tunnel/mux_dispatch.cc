@@ -1,6 +1,7 @@
 // Who waits for what, and when they are called: from the loop only, with nothing of ours on the stack, so that a
 // callback may do anything. A condition is looked at again just before the call, so nobody is woken for nothing.
 #include <algorithm>
+#include <utility>
 
 #include "tunnel/mux_core.h"
 #include "tunnel/mux_handles.h"
@@ -85,6 +86,7 @@ void MuxCore::dispatch() {
   serve_requests();
   serve_writers();
   serve_finishing();
+  tell_draining();
   tell_end();
 }
 
@@ -174,6 +176,11 @@ void MuxCore::serve_requests() {
     call(std::move(request));
     if (!abandoned_) on_incoming_ = std::move(call);
   }
+}
+
+// A goodbye with a code is no draining: the link has ended.
+void MuxCore::tell_draining() {
+  if (drain_heard_ && !fault_ && on_draining_) std::exchange(on_draining_, nullptr)();
 }
 
 void MuxCore::tell_end() {

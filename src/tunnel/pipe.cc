@@ -92,7 +92,7 @@ std::expected<void, AttachRefusal> Pipe::take(const Attach& attach, ByteView bin
 void Pipe::use(std::unique_ptr<net::Stream> link, Bytes rest) {
   link_ = std::move(link);
   in_ = rest.empty() ? net::Buffer() : net::Buffer::copy_of(rest);
-  looked_again_ = suspected_ = false;
+  looked_again_ = suspected_ = to_replace_ = false;
   flush_later();
   if (reader_) listen();
   arm();
@@ -342,6 +342,11 @@ void Pipe::probe(std::chrono::milliseconds limit) {
   if (!attached()) return;
   end_.core.ask(limit, now());
   flush();
+}
+
+void Pipe::replace_link() {
+  if (!attached() || std::exchange(to_replace_, true)) return;
+  tell_change();
 }
 
 std::chrono::milliseconds Pipe::lateness() const { return end_.core.lateness(now()); }

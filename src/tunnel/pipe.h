@@ -47,14 +47,16 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   // ---- who looks after it ----
   // Called from the loop whenever wants_link() may have become true, a link has come or gone, or the pipe has ended.
   void on_change(std::function<void()> changed) { changed_ = std::move(changed); }
-  // No link, or one that is silent where it should not be.
-  bool wants_link() const { return !over() && (!end_.core.attached() || end_.core.suspicious()); }
+  // No link, or one that is silent where it should not be, or is to be replaced.
+  bool wants_link() const { return !over() && (!end_.core.attached() || end_.core.suspicious() || to_replace_); }
   bool attached() const { return !over() && end_.core.attached(); }
   bool over() const { return failure_.has_value() || abandoned_; }
   // Until the pipe ends for want of a link; none while it has one.
   std::optional<std::chrono::milliseconds> time_left() const;
   // The network has changed: silence is suspicious after `limit`.
   void probe(std::chrono::milliseconds limit);
+  // The link that it has will end soon: another is wanted, and this one kept until then.
+  void replace_link();
   // How old what is being read may be: it had to wait for a link.
   std::chrono::milliseconds lateness() const;
   const PipeId& id() const { return end_.id(); }
@@ -95,7 +97,7 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   net::ReadySlot readable_, writable_;
   std::optional<Error> failure_;
   bool abandoned_ = false;
-  bool looked_again_ = false, suspected_ = false;
+  bool looked_again_ = false, suspected_ = false, to_replace_ = false;
   bool flush_posted_ = false, waiting_below_ = false, listening_ = false, change_posted_ = false;
   std::function<void()> changed_;
   net::Timer timer_;

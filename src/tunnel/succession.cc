@@ -38,6 +38,9 @@ net::Task<Result<>> Succession::dial(std::unique_ptr<net::Stream> path, std::sha
   if (!link) co_return std::unexpected(std::move(link).error());
   held->link = std::move(*link);
   if (auto before = std::exchange(newest_, held)) retire(std::move(before));
+  held->link->mux->on_draining([this, weak] {
+    if (const auto drained = weak.lock(); drained && newest_ == drained) on_draining_();
+  });
   if (!held->ended) co_return Result<>{};
   co_return fail(Code::kUnavailable, "the link has ended at once");
 }

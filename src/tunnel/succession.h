@@ -20,9 +20,13 @@ class Succession {
   Succession(const Succession&) = delete;
   Succession& operator=(const Succession&) = delete;
 
+  // `heard` is called, from the loop, whenever the peer says of the newest link that it takes no more streams.
+  void on_draining(std::function<void()> heard) { on_draining_ = std::move(heard); }
   // The link for new streams; null if there is none, or it has ended.
   Link* newest() const;
   bool up() const { return newest() != nullptr; }
+  // Whether it takes some.
+  bool serves() const { return up() && !newest()->mux->draining(); }
   // Makes a link over the path, which becomes the newest if that succeeds; the one before it retires. `mine` is what
   // `tls` shows.
   using OnIncoming = std::function<void(std::unique_ptr<Incoming>)>;
@@ -60,6 +64,7 @@ class Succession {
   void retire(std::shared_ptr<Held> held);
 
   OnEnd on_end_;
+  std::function<void()> on_draining_ = [] {};
   std::shared_ptr<Held> newest_;  // shared with its callback, weakly
   std::list<std::shared_ptr<Held>> retired_;
 };
