@@ -24,6 +24,8 @@ struct Options {
   std::string advertise;
   std::string health = "127.0.0.1:9090";
   std::string metrics = "127.0.0.1:9999";
+  // Within the 30 s after which Kubernetes kills, with time left to hand over the record.
+  std::string drain_limit = "20s";
 };
 
 // The token is needed at the first start only; a node that has joined does not miss the file.
@@ -53,6 +55,7 @@ Result<node::NodeOptions> node_options(const Options& options) {
   node.advertise = options.advertise;
   PL_TRY(node.health, optional_endpoint("--health", options.health, 9090));
   PL_TRY(node.metrics, optional_endpoint("--metrics", options.metrics, 9999));
+  PL_TRY(node.drain_limit, duration_setting("--drain-limit", options.drain_limit, Nothing::kAllowed));
   return node;
 }
 
@@ -109,6 +112,10 @@ void add_node(CLI::App& root, Context& context) {
                "HOST:PORT at which clients and relays find a gateway, if not where it listens");
   settings.add("--health", options->health, "HOST:PORT of /liveness and /readiness, or none");
   settings.add("--metrics", options->metrics, "HOST:PORT of /metrics, or none");
+  settings.add(
+      "--drain-limit", options->drain_limit,
+      "how long it waits, when it is told to stop, for sessions to end and for people's connections to move to "
+      "other gateways; a second signal ends it at once");
   add_log_options(settings, options->log);
   on_chosen(app, context, options, run);
 }

@@ -29,6 +29,7 @@ struct Options {
   bool nested_paths = false;
   std::size_t relays = 1;
   std::string certificate_life;
+  std::string drain_limit = "0s";
   bool separate = false;
   std::string email = "admin@example.com";
   std::string log_level = "warn";
@@ -216,6 +217,7 @@ Result<> run(Context& context, Options& options) {
   if (!options.certificate_life.empty()) {
     PL_TRY(dev.certificate_life, duration_setting("--certificate-life", options.certificate_life));
   }
+  PL_TRY(dev.drain_limit, duration_setting("--drain-limit", options.drain_limit, Nothing::kAllowed));
   dev.log_arguments = {"--log-level", context.out.verbose ? "debug" : options.log_level, "--quiet"};
   std::unique_ptr<BaseReservation> reservation;
   if (options.port_base != 0) {
@@ -250,6 +252,8 @@ void add_dev(CLI::App& root, Context& context) {
       "--certificate-life", options->certificate_life,
       "how long certificates of people, nodes and the control plane last, to see them renew; else 1h, 30d, 90d");
   app.add_flag("--nested-paths", options->nested_paths, "no spliced paths: see portolan agent --help");
+  app.add_option("--drain-limit", options->drain_limit, "of the nodes: see portolan node --help")
+      ->capture_default_str();
   app.add_flag("--separate", options->separate, "every part a process of its own, started again if it dies");
   app.add_option("--email", options->email, "the first account")->capture_default_str();
   app.add_option("--log-level", options->log_level, "debug, info, warn or error")->capture_default_str();

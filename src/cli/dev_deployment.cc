@@ -141,6 +141,7 @@ DevPart DevDeployment::node_part(std::size_t index) const {
   if (described.kind == "gateway") node.listen = local(options_.ports.gateway(index));
   node.health = local(options_.ports.health(index));
   node.metrics = local(options_.ports.metrics(index));
+  node.drain_limit = options_.drain_limit;
   const auto token_file = node.data / "join-token";
   if (auto token = read_private_file(token_file)) node.join_token = Secret(std::move(*token));
   std::vector<std::string> arguments = {"node",
@@ -154,6 +155,8 @@ DevPart DevDeployment::node_part(std::size_t index) const {
                                         net::to_text(*node.health),
                                         "--metrics",
                                         net::to_text(*node.metrics),
+                                        "--drain-limit",
+                                        format_duration(node.drain_limit),
                                         "--join-token-file",
                                         token_file.string()};
   if (node.listen) arguments.insert(arguments.end(), {"--listen", net::to_text(*node.listen)});

@@ -30,6 +30,7 @@ struct DevOptions {
   std::size_t relays = 1;
   bool separate = false;
   bool nested_paths = false;
+  std::chrono::milliseconds drain_limit{0};                        // of each node
   std::optional<std::chrono::milliseconds> certificate_life = {};  // of everybody's certificates
   DevPorts ports = {};
   std::vector<std::string> log_arguments = {};  // for parts that are processes

@@ -27,10 +27,11 @@ Result<> configure_log(const LogOptions& options, const Output& out, std::string
   return {};
 }
 
-Result<std::chrono::milliseconds> duration_setting(const std::string& name, const std::string& text) {
+Result<std::chrono::milliseconds> duration_setting(const std::string& name, const std::string& text, Nothing nothing) {
   auto duration = parse_duration(text);
   if (!duration) return bad_setting(name, std::move(duration).error());
-  if (*duration <= std::chrono::milliseconds(0)) return wrong_usage(name + ": must be more than nothing");
+  if (nothing == Nothing::kRefused && *duration <= std::chrono::milliseconds(0))
+    return wrong_usage(name + ": must be more than nothing");
   return duration;
 }
 

@@ -55,6 +55,28 @@ TEST(Presence, AWatchSaysWhoIsThere) {
   EXPECT_EQ(rig.changed.size(), 2U);
 }
 
+TEST(Presence, WhoLeavesIsUpAndDoesNotServe) {
+  Rig rig;
+  auto seat = std::make_optional<Presence::Seat>(rig.presence, "n-relay");
+  rig.presence.report("n-relay", {});
+  rig.presence.set_leaving("n-relay", false);
+  EXPECT_TRUE(rig.presence.serves("n-relay"));
+  EXPECT_TRUE(rig.after(1s).turned.empty());
+  rig.presence.set_leaving("n-relay", true);
+  rig.presence.set_leaving("n-relay", true);
+  EXPECT_TRUE(rig.presence.up("n-relay"));
+  EXPECT_FALSE(rig.presence.serves("n-relay"));
+  EXPECT_EQ(rig.after(1s).turned, std::vector<std::string>{"n-relay"}) << "agents are told once";
+  EXPECT_NE(rig.trouble().find("told to stop"), std::string::npos) << rig.trouble();
+  // Its successor serves, whether or not it says so.
+  seat.reset();
+  EXPECT_FALSE(rig.presence.serves("n-relay"));
+  rig.clock.advance(20s);
+  seat.emplace(rig.presence, "n-relay");
+  EXPECT_TRUE(rig.presence.serves("n-relay"));
+  EXPECT_FALSE(rig.presence.serves("n-nobody"));
+}
+
 TEST(Presence, WhoComesBackAtOnceWasNeverAway) {
   Rig rig;
   api::NodeFacts facts;

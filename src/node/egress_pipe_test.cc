@@ -87,6 +87,31 @@ CO_TEST(EgressPipe, ASessionGoesOnOverAnotherLink) {
   co_await rig.end();
 }
 
+CO_TEST(EgressPipe, ALinkIsReplacedWhileItStands) {
+  Piped rig(co_await net::this_executor());
+  auto link = co_await rig.connect_piped();
+  CO_ASSERT_OK(link);
+  auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_OK(stream);
+  const auto unwanted = co_await rig.resume((*link)->pipe, rig.user);
+  CO_ASSERT_ERROR(unwanted, Code::kConflict);
+  int changes = 0;
+  (*link)->pipe->on_change([&] { ++changes; });
+  (*link)->pipe->replace_link();
+  EXPECT_TRUE((*link)->pipe->wants_link());
+  EXPECT_TRUE((*link)->pipe->attached());
+  const auto meanwhile = co_await say(**stream, "on the old one");
+  CO_ASSERT_OK(meanwhile);
+  EXPECT_EQ(changes, 1);
+  CO_ASSERT_OK(co_await rig.resume((*link)->pipe, rig.user));
+  EXPECT_FALSE((*link)->pipe->wants_link());
+  const auto after = co_await say(**stream, "on the new one");
+  CO_ASSERT_OK(after);
+  EXPECT_EQ(*after, "on the new one");
+  EXPECT_EQ(rig.egress.counters().resumed, 1U);
+  co_await rig.end();
+}
+
 // The same account and device, proven; but not the secret of the pipe.
 CO_TEST(EgressPipe, AnotherPipeOfTheSameIdIsRefused) {
   Piped rig(co_await net::this_executor());

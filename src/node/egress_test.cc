@@ -163,6 +163,30 @@ CO_TEST(Egress, TellsTheAgentWhichSessionsItEndsAndWhy) {
   EXPECT_TRUE(!end || end->empty());
 }
 
+CO_TEST(Egress, WhoLeavesBeginsNoSessionsAndLetsThoseThatRunGoOn) {
+  Rig rig(co_await net::this_executor());
+  auto link = co_await rig.connect();
+  CO_ASSERT_OK(link);
+  const auto running = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_OK(running);
+  rig.egress.leave(Error{Code::kUnavailable, "relay r1 is stopping", "node_stopping", Hop::kEgress});
+  const int leases = rig.control.calls;
+  const auto refused = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+  CO_ASSERT_ERROR(refused, Code::kUnavailable);
+  EXPECT_EQ(refused.error().reason, "node_stopping");
+  EXPECT_EQ(refused.error().hop, Hop::kEgress);
+  EXPECT_TRUE(refused.error().retry_can_help()) << "the agent tries the next node";
+  EXPECT_EQ(rig.control.calls, leases) << "no credential is fetched for it";
+  CO_ASSERT_OK(co_await net::write(**running, as_bytes("still here")));
+  const auto heard = co_await net::read(**running);
+  CO_ASSERT_OK(heard);
+  EXPECT_EQ(as_text(heard->data()), "still here");
+  // And its lease is renewed meanwhile.
+  CO_ASSERT_OK(co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key), "renew"));
+  EXPECT_EQ(rig.leases.sessions(), 1U);
+  co_await rig.stop();
+}
+
 // A link lives as long as the newest certificate that its owner has proven here, on whatever link.
 CO_TEST(Egress, AnOlderLinkGoesOnWithARenewedCertificate) {
   for (const bool renews : {true, false}) {

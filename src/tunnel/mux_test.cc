@@ -439,6 +439,53 @@ CO_TEST(Mux, DrainLetsLivingStreamsGoOn) {
   co_await pair.opener.ended();
 }
 
+CO_TEST(Mux, WhoeverWantsToKnowIsToldThatThePeerDrains) {
+  const net::Executor executor = co_await net::this_executor();
+  MuxPair pair(executor);
+  auto [near, far] = co_await pair.stream();
+  int told = 0;
+  pair.opener.mux->on_draining([&] { ++told; });
+  co_await pair.settle();
+  EXPECT_EQ(told, 0);
+  EXPECT_FALSE(pair.opener.mux->draining());
+  pair.acceptor.mux->drain();
+  co_await pair.settle();
+  EXPECT_EQ(told, 1);
+  EXPECT_TRUE(pair.opener.mux->draining());
+  EXPECT_FALSE(pair.acceptor.mux->draining()) << "it has said so itself";
+  // Who asks later is told all the same.
+  pair.opener.mux->on_draining([&] { told += 10; });
+  co_await pair.settle();
+  EXPECT_EQ(told, 11);
+  near.reset();
+  far.reset();
+  const Error end = co_await pair.opener.ended();
+  EXPECT_EQ(end.reason, kDrained);
+}
+
+CO_TEST(Mux, AnIdleLinkThatIsDrainedSaysWhyItEnds) {
+  const net::Executor executor = co_await net::this_executor();
+  MuxPair pair(executor);
+  bool told = false;
+  pair.opener.mux->on_draining([&] { told = !pair.opener.end.has_value(); });
+  pair.acceptor.mux->drain();
+  const Error end = co_await pair.opener.ended();
+  EXPECT_EQ(end.reason, kDrained) << end.message;
+  EXPECT_TRUE(told) << "before the end";
+}
+
+CO_TEST(Mux, AGoodbyeWithACodeIsNoDraining) {
+  const net::Executor executor = co_await net::this_executor();
+  MuxPair pair(executor);
+  bool told = false;
+  pair.opener.mux->on_draining([&] { told = true; });
+  pair.acceptor.mux->close(Error{Code::kUnavailable, "stopping", "node_stopping", Hop::kUnknown});
+  const Error end = co_await pair.opener.ended();
+  EXPECT_EQ(end.reason, "node_stopping");
+  co_await pair.settle();
+  EXPECT_FALSE(told);
+}
+
 // ---- silence ----
 
 CO_TEST(Mux, PingMeasuresARoundTrip) {

@@ -148,6 +148,33 @@ CO_TEST(Succession, TheEndOfTheNewestIsTold) {
   EXPECT_FALSE(world.succession.due(world.client(Purpose::kUser).identity.chain.front(), world.now));
 }
 
+CO_TEST(Succession, ThatThePeerLeavesIsToldOfTheNewestOnly) {
+  World world(co_await net::this_executor());
+  int told = 0;
+  world.succession.on_draining([&] { ++told; });
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  auto first = world.succession.newest()->mux->open({"n-1"});
+  CO_ASSERT_OK(first);
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  auto second = world.succession.newest()->mux->open({"n-1"});
+  CO_ASSERT_OK(second);
+  CO_ASSERT_OK(co_await (*second)->answered(kSoon));
+  world.accepted.at(0)->mux->drain();
+  co_await world.settle();
+  EXPECT_EQ(told, 0);
+  EXPECT_TRUE(world.succession.serves());
+  world.accepted.at(1)->mux->drain();
+  co_await world.settle();
+  EXPECT_EQ(told, 1);
+  EXPECT_FALSE(world.succession.serves());
+  EXPECT_TRUE(world.succession.up()) << "what runs goes on";
+  CO_ASSERT_OK(co_await net::write(**second, as_bytes("still here")));
+  // And it serves again by a new link.
+  CO_ASSERT_OK(co_await world.dial(Purpose::kUser, world.client(Purpose::kUser)));
+  EXPECT_TRUE(world.succession.serves());
+  world.succession.clear();
+}
+
 const Error kChanged{Code::kUnavailable, "the network has changed", "network_changed", Hop::kAgent};
 
 CO_TEST(Succession, ANewestThatDoesNotAnswerEnds) {

@@ -66,7 +66,7 @@ class Network:
     def start(self, name, *words, home):
         with (self.folder / "log").open("ab") as log:
             process = subprocess.Popen(["ip", "netns", "exec", name, *map(str, words)], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                       env={**os.environ, "PORTOLAN_HOME": str(home)})
+                                       env={**os.environ, "PORTOLAN_HOME": str(home), "PORTOLAN_DRAIN_LIMIT": "1s"})
         self.processes.append(process)
         return process
 

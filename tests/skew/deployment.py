@@ -54,6 +54,7 @@ class Part:
         self.program = program
         self.arguments = arguments
         self.environment = {key: value for key, value in os.environ.items() if not key.startswith("PORTOLAN_")}
+        self.environment["PORTOLAN_DRAIN_LIMIT"] = "1s"
         self.environment.update(environment or {})
         self.process = None
 

@@ -1,0 +1,159 @@
+"""A node that is told to stop (SIGTERM) leaves in good order: it is not ready any more, takes nothing new, lets what runs move or end, and goes."""
+import contextlib
+import os
+import signal
+import time
+import urllib.error
+import urllib.request
+
+import harness
+import pgwire
+import pytest
+from harness import wait_until
+from test_reconnect import Pgbench, linked, status, tables  # noqa: F401  (a fixture)
+from test_session_ends import last_words
+
+LIMIT = 15.0  # seconds: the drain limit of these nodes
+SOON = 5.0   # what needs no drain limit, on a machine that does other things too
+# A path that moves costs its sessions a few round trips. Three times what is seen on a machine that does nothing else.
+LONGEST = 0.5
+
+
+@pytest.fixture(scope="module")
+def two_of_each(postgres):
+    options = ("--separate", "--gateways", "2", "--relays", "2", "--drain-limit", f"{LIMIT:.0f}s")
+    with harness.running(harness.Dev({"billing-db": postgres.url()}, *options)) as dev:
+        dev.psql("billing-db", "-c", "select 1")
+        yield dev
+
+
+@pytest.fixture(scope="module")
+def one_of_each(postgres):
+    with harness.running(harness.Dev({"billing-db": postgres.url()}, "--separate", "--drain-limit", "3s")) as dev:
+        yield dev
+
+
+@pytest.fixture
+def healed(two_of_each):
+    wait_until(lambda: linked(two_of_each) == 2, 20, "the agent is linked to both gateways")
+    wait_until(lambda: {node["state"] for node in two_of_each.json_lines("admin", "nodes", "list")} == {"up"}, 20, "all nodes are up")
+    yield two_of_each
+
+
+def path_in_use(dev):
+    [only] = [path for path in status(dev)["paths"] if path["sessions"]]
+    return only
+
+
+def process(dev, name):
+    [only] = [each for each in dev.processes() if each["name"] == name]
+    return only
+
+
+def gone(dev, leaving, limit):
+    """Seconds until the process had ended and its successor had been started."""
+    began = time.monotonic()
+    wait_until(lambda: process(dev, leaving["name"])["pid"] not in (0, leaving["pid"]), limit, f"{leaving['name']} has gone")
+    return time.monotonic() - began
+
+
+def answers(dev, name, what):
+    """The status of /liveness or /readiness; none while nobody answers."""
+    names = [each["name"] for each in dev.processes() if each["part"] in ("gateway", "relay")]
+    base = int(dev.ready["admin_url"].rsplit(":", 1)[1].strip("/"))
+    with contextlib.suppress(OSError):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{base + 90 + names.index(name)}{what}", timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as error:
+            return error.code
+    return None
+
+
+def session(dev):
+    return pgwire.Connection(dev.port("billing-db"), database="postgres")
+
+
+def test_gateways_are_restarted_one_after_the_other_under_load(healed, tables, tmp_path):  # noqa: F811
+    dev, restarts = healed, 4
+    handshakes = sum(path["handshakes"] for path in status(dev)["paths"])
+    pgbench = Pgbench(dev, tmp_path, 5 * restarts)
+    took = []
+    for _ in range(restarts):
+        used = path_in_use(dev)["gateway"]
+        leaving = process(dev, used)
+        os.kill(leaving["pid"], signal.SIGTERM)
+        wait_until(lambda: path_in_use(dev)["gateway"] != used, SOON, "the path has moved")
+        took.append(gone(dev, leaving, SOON))
+        wait_until(lambda: linked(dev) == 2, 20, "the gateway is back")
+    count, longest = pgbench.finish()
+    print(f"{restarts} gateways left: {count} transactions, 0 failed, the longest took {longest:.3f} s; the last paths had moved after {max(took):.2f} s")
+    assert sum(path["handshakes"] for path in status(dev)["paths"]) == handshakes, "a link was made anew rather than moved"
+    assert longest <= LONGEST
+
+
+def test_a_relay_lets_its_sessions_end_while_others_begin_elsewhere(healed):
+    dev = healed
+    running = session(dev)
+    relay = path_in_use(dev)["egress_name"]
+    leaving = process(dev, relay)
+    running.send(pgwire.query("select pg_sleep(2)"))
+    os.kill(leaving["pid"], signal.SIGTERM)
+    wait_until(lambda: answers(dev, relay, "/readiness") == 503, SOON, "it is not ready any more")
+    assert answers(dev, relay, "/liveness") == 200
+    began = time.monotonic()
+    others = [session(dev) for _ in range(3)]
+    print(f"three sessions began elsewhere in {time.monotonic() - began:.3f} s")
+    assert time.monotonic() - began < SOON
+    wait_until(lambda: sum(path["sessions"] for path in status(dev)["paths"] if path["egress_name"] != relay) == 3, SOON, "they are at the other relay")
+    told = lambda: [node for node in dev.json_lines("admin", "nodes", "list") if node["name"] == relay and "told to stop" in node.get("reason", "")]  # noqa: E731
+    wait_until(told, SOON, "admins see that it leaves")
+    running.until("Z")
+    running.ask(pgwire.query("select 'still there'"))
+    assert running.outcomes[-2:] == ["SELECT 1", "SELECT 1"]
+    assert process(dev, relay)["pid"] == leaving["pid"], "it waits for its session"
+    running.end()
+    print(f"it had gone {gone(dev, leaving, SOON):.2f} s after its last session")
+    for other in others:
+        other.ask(pgwire.query("select 1"))
+        other.end()
+    wait_until(lambda: [query for query in dev.queries() if "still there" in query["text"]], 20, "its record")
+
+
+def test_what_does_not_end_is_ended_when_the_time_is_over(one_of_each):
+    dev = one_of_each
+    idle = session(dev)
+    leaving = process(dev, "relay-1")
+    began = time.monotonic()
+    os.kill(leaving["pid"], signal.SIGTERM)
+    # Nobody else could serve it: who comes now is told so.
+    wait_until(lambda: answers(dev, "relay-1", "/readiness") == 503, SOON, "it is not ready any more")
+    refused = dev.psql("billing-db", "-c", "select 1", check=False)
+    assert refused.returncode != 0 and "relay relay-1 is stopping" in refused.stderr, refused.stderr
+    told = last_words(idle, SOON + 3)
+    assert 2.5 < time.monotonic() - began < SOON + 3
+    assert told["C"] == "57P01" and "relay relay-1 is stopping" in told["M"] and "code: node_stopping" in told["D"], told
+    gone(dev, leaving, SOON)
+    wait_until(lambda: dev.psql("billing-db", "-c", "select 1", check=False).returncode == 0, 20, "it is back")
+
+
+def test_a_second_signal_ends_it_at_once(one_of_each):
+    dev = one_of_each
+    idle = session(dev)
+    leaving = process(dev, "relay-1")
+    os.kill(leaving["pid"], signal.SIGTERM)
+    wait_until(lambda: answers(dev, "relay-1", "/readiness") == 503, SOON, "it is not ready any more")
+    os.kill(leaving["pid"], signal.SIGTERM)
+    assert gone(dev, leaving, 2.0) < 2.0
+    idle.break_off()
+    wait_until(lambda: dev.psql("billing-db", "-c", "select 1", check=False).returncode == 0, 20, "it is back")
+
+
+def test_the_only_gateway_goes_at_once_and_what_ran_goes_on_when_it_is_back(one_of_each):
+    dev = one_of_each
+    idle = session(dev)
+    leaving = process(dev, "gateway-1")
+    os.kill(leaving["pid"], signal.SIGTERM)
+    assert gone(dev, leaving, 2.5) < 2.5, "there is nothing to wait for"
+    idle.ask(pgwire.query("select 1"))
+    idle.end()
