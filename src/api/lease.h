@@ -49,6 +49,8 @@ BOOST_DESCRIBE_STRUCT(Lease, (),
 // The reason of a lease that is refused, by either side, since the node does not understand what it takes: another node
 // may.
 inline constexpr std::string_view kLeaseNotUnderstood = "lease_not_understood";
+// Error::reason of whatever a node ends or refuses because it was told to stop.
+inline constexpr std::string_view kNodeStopping = "node_stopping";
 
 // What no decoder can know: that this build understands the lease's version and, of the features that it demands, all.
 Result<> check_lease(const Lease& lease, const std::vector<std::string>& understood);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/lease.h"
 #include "base/log.h"
 #include "net/backoff.h"
 #include "net/tcp.h"
@@ -47,8 +48,9 @@ void Gateways::Gateway::ended(const Error& why) {
   } else {
     log::warn("link to gateway ended", {{"gateway", what.address}, {"why", why}});
   }
-  ended_by =
-      left ? Error{Code::kUnavailable, "gateway " + what.name + " is stopping", "node_stopping", Hop::kGateway} : why;
+  ended_by = left ? Error{Code::kUnavailable, "gateway " + what.name + " is stopping", std::string(api::kNodeStopping),
+                          Hop::kGateway}
+                  : why;
   reason = ended_by->message;
   turned.set();
 }

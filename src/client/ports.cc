@@ -124,10 +124,12 @@ Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
 net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string trace) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   net::Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(1));
-  std::set<std::string> too_old;  // egresses of a release that does not understand what the resource needs
+  // Egresses of a release that does not understand what the resource needs, and those that are stopping.
+  std::set<std::string> too_old, stopping;
   for (;;) {
     api::AgentResource resource = resource_;
-    std::erase_if(resource.egress, [&](const auto& egress) { return too_old.contains(egress); });
+    std::erase_if(resource.egress,
+                  [&](const auto& egress) { return too_old.contains(egress) || stopping.contains(egress); });
     const bool is_last = resource.egress.size() == 1;
     auto opened = co_await paths_.open(std::move(resource), "open", trace);
     Result<> done;
@@ -138,14 +140,16 @@ net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string tr
       if (!head.empty()) done = co_await net::write(*opened->stream, head);
       if (done) done = co_await opened->stream->answered(kAnswerLimit);
       if (done) co_return std::move(*opened);
-      if (done.error().reason == api::kLeaseNotUnderstood && !is_last && too_old.insert(opened->egress).second)
-        continue;
+      const std::string& reason = done.error().reason;
+      if (reason == api::kLeaseNotUnderstood && !is_last && too_old.insert(opened->egress).second) continue;
+      if (reason == api::kNodeStopping && !is_last && stopping.insert(opened->egress).second) continue;
     }
     if (!done.error().retry_can_help() || done.error().hop == Hop::kResource ||
         std::chrono::steady_clock::now() >= until)
       co_return std::unexpected(std::move(done).error());
     log::debug("trying again to open a session", {{"resource", resource_.name}, {"why", done.error()}});
     CO_CHECK(co_await net::sleep_for(backoff.next()));
+    stopping.clear();  // they may be back
   }
 }
 

@@ -352,7 +352,8 @@ void NodeImpl::fill_health(api::NodeHealth& health) const {
 }
 
 Error NodeImpl::is_stopping(Hop hop) const {
-  return {Code::kUnavailable, identity_->kind + " " + identity_->name + " is stopping", "node_stopping", hop};
+  return {Code::kUnavailable, identity_->kind + " " + identity_->name + " is stopping", std::string(api::kNodeStopping),
+          hop};
 }
 
 bool NodeImpl::other_gateways() const {
