@@ -7,4 +7,9 @@ net::Task<Result<std::unique_ptr<Part>>> AgentPart::start(net::Loop& loop, clien
   co_return std::make_unique<AgentPart>(std::move(agent));
 }
 
+net::Task<Result<>> AgentPart::ended() {
+  co_await agent_->stop_requested();
+  co_return Result<>{};
+}
+
 }  // namespace portolan::cli

@@ -9,7 +9,7 @@ class AgentPart : public Part {
  public:
   static net::Task<Result<std::unique_ptr<Part>>> start(net::Loop& loop, client::AgentOptions options);
   explicit AgentPart(std::unique_ptr<client::Agent> agent) : agent_(std::move(agent)) {}
-  net::Task<> ended() override { return agent_->stop_requested(); }
+  net::Task<Result<>> ended() override;
   net::Task<> stop() override { return agent_->stop(); }
 
  private:

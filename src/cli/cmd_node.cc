@@ -26,6 +26,8 @@ struct Options {
   std::string metrics = "127.0.0.1:9999";
   // Within the 30 s after which Kubernetes kills, with time left to hand over the record.
   std::string drain_limit = "20s";
+  std::string maintenance;
+  bool require_idle = false;
 };
 
 // The token is needed at the first start only; a node that has joined does not miss the file.
@@ -59,6 +61,15 @@ Result<node::NodeOptions> node_options(const Options& options) {
   return node;
 }
 
+Result<Maintenance> maintenance_options(const Options& options) {
+  Maintenance maintenance{{}, options.require_idle};
+  if (options.maintenance.empty()) return maintenance;
+  auto window = Cron::parse(options.maintenance);
+  if (!window) return wrong_usage("--maintenance: " + window.error().message);
+  maintenance.window = *window;
+  return maintenance;
+}
+
 struct Started {
   std::string node;
   std::string name;
@@ -83,8 +94,9 @@ Result<> run(Context& context, Options& options) {
   }
   PL_CHECK(configure_log(options.log, context.out, options.listen.empty() ? "relay" : "gateway"));
   PL_TRY(const node::NodeOptions node, node_options(options));
+  PL_TRY(const Maintenance maintenance, maintenance_options(options));
   prepare_process();
-  return run_part([node](net::Loop& loop) { return NodePart::start(loop, node); },
+  return run_part([node, maintenance](net::Loop& loop) { return NodePart::start(loop, node, maintenance); },
                   [&](Result<Part*> started) {
                     if (started) announce(context.out, static_cast<const NodePart&>(**started).node());
                   });
@@ -116,6 +128,12 @@ void add_node(CLI::App& root, Context& context) {
       "--drain-limit", options->drain_limit,
       "how long it waits, when it is told to stop, for sessions to end and for people's connections to move to "
       "other gateways; a second signal ends it at once");
+  settings.add(
+      "--maintenance", options->maintenance,
+      "the minutes, in UTC, in which a restart that is asked for by SIGHUP may begin, as cron has them: "
+      "\"* 2-3 * * 6\" is Saturdays from 2 to 4; at any time if it is not given. It then leaves as when it is told "
+      "to stop, with exit status 75");
+  settings.add_switch("--require-idle", options->require_idle, "such a restart waits until no session runs here");
   add_log_options(settings, options->log);
   on_chosen(app, context, options, run);
 }

@@ -6,11 +6,13 @@ namespace portolan::cli {
 namespace {
 
 constexpr std::string_view kUsageReason = "usage";
+constexpr std::string_view kRestartReason = "restart";
 
 }  // namespace
 
 Exit exit_for(const Error& error) {
   if (error.reason == kUsageReason) return Exit::kUsage;
+  if (error.reason == kRestartReason) return Exit::kRestart;
   switch (error.code) {
     case Code::kUnauthenticated: return Exit::kNotLoggedIn;
     case Code::kDenied: return Exit::kDenied;
@@ -22,6 +24,11 @@ Exit exit_for(const Error& error) {
 
 std::unexpected<Error> wrong_usage(std::string message) {
   return fail(Code::kInvalid, std::move(message), std::string(kUsageReason));
+}
+
+std::unexpected<Error> restart_due() {
+  return fail(Code::kCancelled, "stopped for the restart that was asked for; start it again",
+              std::string(kRestartReason));
 }
 
 std::string one_line(std::string_view text) {

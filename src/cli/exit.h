@@ -14,12 +14,16 @@ enum class Exit : int {
   kNotLoggedIn = 3,
   kDenied = 4,
   kUnreachable = 5,
+  kRestart = 75,  // whoever supervises it is to start it again; EX_TEMPFAIL of sysexits.h
 };
 
 Exit exit_for(const Error& error);
 
 // The command line or a setting is wrong.
 std::unexpected<Error> wrong_usage(std::string message);
+
+// A service has stopped for the restart that was asked for.
+std::unexpected<Error> restart_due();
 
 // One line without control characters, whatever the error quotes.
 std::string one_line(std::string_view text);

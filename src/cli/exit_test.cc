@@ -15,6 +15,7 @@ TEST(Exit, FromErrors) {
   };
   for (const auto& [code, exit] : cases) EXPECT_EQ(exit_for({code, ""}), exit) << name_of(code);
   EXPECT_EQ(exit_for(wrong_usage("no such option").error()), Exit::kUsage);
+  EXPECT_EQ(exit_for(restart_due().error()), Exit::kRestart);
 }
 
 TEST(Exit, SaysWhatToDo) {

@@ -20,10 +20,10 @@ constexpr int kSeldom = 6;
 
 }  // namespace
 
-net::Task<> Part::ended() {
+net::Task<Result<>> Part::ended() {
   for (;;) {
     const auto slept = co_await net::sleep_for(std::chrono::hours(24));
-    if (!slept) co_return;
+    if (!slept) co_return Result<>{};
   }
 }
 
@@ -44,7 +44,7 @@ net::Task<> PartLife::begin() {
   if (started) {
     part_ = std::move(*started);
     if (on_started_) on_started_(part_.get());
-    co_await part_->ended();
+    result_ = co_await part_->ended();
   } else {
     result_ = std::unexpected(started.error());
     if (on_started_) on_started_(std::unexpected(std::move(started).error()));

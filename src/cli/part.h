@@ -15,8 +15,9 @@ namespace portolan::cli {
 class Part {
  public:
   virtual ~Part() = default;
-  // Returns when the part wants to end by itself (the agent was told so by its API). By default: when cancelled.
-  virtual net::Task<> ended();
+  // Returns when the part wants to end by itself (the agent was told so by its API), with what its process ends with.
+  // By default: when cancelled.
+  virtual net::Task<Result<>> ended();
   virtual net::Task<> stop() = 0;
 };
 

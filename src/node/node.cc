@@ -40,6 +40,7 @@ class NodeImpl final : public Node {
     return listener_ ? std::optional(listener_->local()) : std::nullopt;
   }
   bool ready() const override;
+  bool idle() const override;
   net::Task<> stop() override;
 
  private:
@@ -361,6 +362,10 @@ bool NodeImpl::other_gateways() const {
   return view && std::ranges::any_of(view->view.nodes, [&](const api::PeerNode& node) {
            return node.kind == "gateway" && node.id != identity_->node;
          });
+}
+
+bool NodeImpl::idle() const {
+  return leases_->sessions() == 0 && (!gateway_ || other_gateways() || gateway_->streams() == 0);
 }
 
 // Balancers see that it is not ready, the control plane and clients are told, and nothing new is taken; what runs has

@@ -44,6 +44,8 @@ class Node {
   virtual std::optional<net::Endpoint> local() const = 0;  // a gateway's bound address
   // Has its first view, and at least one link to a gateway if it is a relay and there are gateways.
   virtual bool ready() const = 0;
+  // Whether a stop now would end no session and break no path: those that can move to another gateway do not count.
+  virtual bool idle() const = 0;
   // Leaves: is not ready any more and takes nothing new, says so, and gives what runs the drain limit. Then it tells
   // clients why, ends what is left, and ships what is on record. After it the node can be destroyed.
   virtual net::Task<> stop() = 0;

@@ -157,3 +157,73 @@ def test_the_only_gateway_goes_at_once_and_what_ran_goes_on_when_it_is_back(one_
     assert gone(dev, leaving, 2.5) < 2.5, "there is nothing to wait for"
     idle.ask(pgwire.query("select 1"))
     idle.end()
+
+
+@pytest.fixture(scope="module")
+def plain(postgres):
+    with harness.running(harness.Dev({"billing-db": postgres.url()})) as dev:
+        yield dev
+
+
+class Relay:
+    """One that the resource is bound to, started as its service manager would."""
+
+    def __init__(self, dev, folder, *options):
+        self.log = folder / "log"
+        self.health = f"127.0.0.1:{harness.free_port()}"
+        name, token = f"relay-{self.health.rsplit(':', 1)[1]}", folder / "token"
+        dev.run("admin", "nodes", "token", "create", "--kind", "relay", "--out", token)
+        control = dev.ready["admin_url"].removeprefix("https://").rstrip("/")
+        command = [dev.program, "node", "--data", folder / "data", "--control", control, "--join-token-file", token, "--name", name,
+                   "--health", self.health, "--metrics", "none", *options]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_until(self.is_ready, 20, "the relay is ready")
+        dev.run("admin", "resources", "update", "billing-db", "--egress", name)
+        wait_until(lambda: dev.psql("billing-db", "-c", "select 1", check=False).returncode == 0, 20, "it serves")
+
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.health}/readiness", timeout=5) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+    def asked_to_restart(self):
+        """What it says of that."""
+        self.process.send_signal(signal.SIGHUP)
+        said = lambda: [line for line in self.log.read_text().splitlines() if "a restart was asked for" in line]  # noqa: E731
+        [line] = wait_until(said, SOON, "it has been told")
+        return line
+
+    def destroy(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def test_a_restart_that_was_asked_for_waits_until_nothing_runs(plain, tmp_path):
+    with harness.running(Relay(plain, tmp_path, "--require-idle")) as relay:
+        running = session(plain)
+        relay.asked_to_restart()
+        assert relay.is_ready() and plain.psql("billing-db", "-c", "select 1").stdout.strip() == "1", "until then it serves"
+        running.ask(pgwire.query("select 1"))
+        running.end()
+        assert relay.process.wait(timeout=SOON) == 75, "whoever supervises it is told to start it again"
+        assert "stopped for the restart that was asked for" in relay.log.read_text()
+
+
+def test_a_restart_that_was_asked_for_waits_for_its_window(plain, tmp_path):
+    month = (time.gmtime().tm_mon + 5) % 12 + 1
+    with harness.running(Relay(plain, tmp_path, "--maintenance", f"0 0 1 {month} *")) as relay:
+        assert f"-{month:02}-01T00:00:00" in relay.asked_to_restart()
+        assert relay.is_ready() and plain.psql("billing-db", "-c", "select 1").stdout.strip() == "1", "until then it serves"
+        relay.process.terminate()
+        assert relay.process.wait(timeout=SOON) == 0
+
+
+@pytest.mark.parametrize("cron, words", [("61 * * * *", "minute"), ("* * * *", "five fields"), ("0 0 30 2 *", "no such day")])
+def test_a_window_that_is_none_is_refused(tmp_path, cron, words):
+    command = [harness.PORTOLAN, "node", "--data", tmp_path / "data", "--control", "127.0.0.1:1", "--maintenance", cron]
+    refused = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    assert refused.returncode == 2 and "--maintenance" in refused.stderr and words in refused.stderr, refused.stderr
