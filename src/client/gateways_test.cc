@@ -113,7 +113,10 @@ CO_TEST(Gateways, OneThatLeavesTakesNothingNewAndKeepsWhatRuns) {
   std::vector<std::string> left;
   gateways.on_leaving([&](const std::string& id) { left.push_back(id); });
   gateways.follow({{"n-g1", "g1", busy.address}, {"n-g2", "g2", idle.address}, {"n-g3", "g3", other.address}});
-  const auto all_serve = [&] { return gateways.serves("n-g1") && gateways.serves("n-g2") && gateways.serves("n-g3"); };
+  const auto all_serve = [&] {
+    return gateways.serves("n-g1") && gateways.serves("n-g2") && gateways.serves("n-g3") && !busy.links.empty() &&
+           !idle.links.empty();
+  };
   for (int i = 0; i < 500 && !all_serve(); ++i) CO_ASSERT_OK(co_await net::sleep_for(10ms));
   CO_ASSERT_TRUE(all_serve());
   auto linked = co_await gateways.linked(0ms);
