@@ -15,6 +15,8 @@ constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::seconds(3);
 constexpr std::chrono::milliseconds kLook = std::chrono::milliseconds(5);
+constexpr int kToldAtOnce = 32;
+constexpr std::chrono::milliseconds kToldEvery = std::chrono::milliseconds(20);
 constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
 
 Error refusal(Code code, std::string message, std::string reason) {
@@ -143,7 +145,17 @@ void Gateway::remove(const std::shared_ptr<User>& user) {
 
 void Gateway::leave() {
   leaving_ = true;
-  for (const auto& user : std::list(users_)) user->link->mux->drain();
+  tasks_.spawn("leave", tell_leaving());
+}
+
+// Some at a time: each client makes its handshakes elsewhere then, and nothing of theirs is cut off meanwhile.
+net::Task<> Gateway::tell_leaving() {
+  int told = 0;
+  for (const auto& user : std::list(users_)) {
+    user->link->mux->drain();
+    if (++told % kToldAtOnce != 0) continue;
+    if (const auto slept = co_await net::sleep_for(kToldEvery); !slept) co_return;
+  }
 }
 
 void Gateway::remove(const std::shared_ptr<Relay>& relay) {

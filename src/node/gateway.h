@@ -67,6 +67,7 @@ class Gateway {
     std::optional<std::chrono::microseconds> round_trip = {};
   };
   static net::Task<> measure(std::weak_ptr<Relay> weak);
+  net::Task<> tell_leaving();
   // Why a person's link here must end now, if it must.
   std::optional<Error> why_over(User& user) const;
   void retire(std::shared_ptr<Relay> older, const tunnel::Link& newer);
