@@ -14,6 +14,7 @@ namespace {
 constexpr int kBlocksPerTurn = 8;  // read from below before other work of the loop runs
 constexpr std::size_t kOutboxLimit =
     8 * 1024 * 1024;  // more unsent frames: the peer does not read and yet makes us talk
+constexpr std::size_t kUncounted = kBatch + 64 * 1024;     // waits also for a peer that reads slowly
 constexpr std::size_t kOutboxForOpening = 1024 * 1024;     // more: no further streams are opened
 constexpr std::chrono::milliseconds kGoodbyeLimit{1'000};  // for the last words of a link
 
@@ -48,6 +49,7 @@ MuxCore::MuxCore(std::unique_ptr<net::Stream> below, Mux::Role role, MuxOptions 
       on_end_(std::move(on_end)) {}
 
 MuxCore::~MuxCore() {
+  if (options_.shared) options_.shared->give_back(queued_);
   if (session_ != nullptr) nghttp2_session_del(session_);
 }
 
@@ -122,12 +124,25 @@ void MuxCore::settle() {
             NGHTTP2_ENHANCE_YOUR_CALM);
       enqueue(s);
     }
+  const bool has_room = count_queue();
   if (phase_ != Phase::kOpen) return;
-  if (outbox_.pending() > kOutboxLimit)
+  if (outbox_.pending() > kOutboxLimit || !has_room)
     return end_now(Error{Code::kLimit, "the peer of link " + name_ + " takes nothing in", {}, Hop::kUnknown});
   if (fault_) return begin_end(*fault_, fault_is_ours_ ? Tell::kPeer : Tell::kNobody);
   if ((drain_sent_ || drain_heard_) && streams_.empty() && outbox_.empty())
     begin_end(Error{Code::kUnavailable, "the link was drained", {}, Hop::kUnknown}, Tell::kNobody);
+}
+
+// Frames beyond a batch of DATA wait because the peer does not read, and count as what it makes us hold. False: the
+// budget that the link shares with others has no room for them.
+bool MuxCore::count_queue() {
+  const std::size_t queued = outbox_.pending() - std::min(outbox_.pending(), kUncounted);
+  if (!options_.shared || queued == queued_) return true;
+  const bool fits = queued <= queued_ || may_hold(options_.shared.get(), queued - queued_);
+  options_.shared->give_back(queued_);
+  options_.shared->take(queued);
+  queued_ = queued;
+  return fits;
 }
 
 void MuxCore::schedule_flush() {
@@ -163,6 +178,7 @@ Result<StreamPtr> MuxCore::open(const OpenRequest& request) {
   fields.add(":authority", request.authority);
   fields.add(request.headers);
   auto s = std::make_shared<StreamState>();
+  s->budget = request.charged ? request.charged : options_.shared;
   const nghttp2_data_provider source = source_of(*s);
   const std::int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(), &source, s.get());
   if (id < 0) return fail(Code::kInternal, std::string("cannot open a stream: ") + nghttp2_strerror(id));

@@ -108,6 +108,10 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   Blocked blocked(const StreamState& s) const;
   bool link_has_room() const;
   bool must_queue(const StreamState& s) const;
+  bool may_hold(const Budget* shared, std::size_t more) const;
+  bool count_queue();
+  bool keep_header(StreamState& s, std::size_t size) const;
+  void note_taken(const StreamState& s, std::size_t n);
   void drop_inbox(StreamState& s);
   void set_failure(StreamState& s, Error why);
   std::optional<Error> judge(const HeaderBlock& block) const;
@@ -121,6 +125,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   net::Outbox outbox_;
   std::unordered_map<std::int32_t, StreamPtr> streams_;  // those that nghttp2 has open
   std::size_t buffered_ = 0;
+  std::size_t queued_ = 0;  // of the outbox, charged to MuxOptions::shared
 
   // What callbacks noted, for after nghttp2 has returned.
   std::vector<StreamPtr> ready_;        // may have something for who waits on them

@@ -45,7 +45,7 @@ class Pipe::Top final : public net::Stream {
 };
 
 Pipe::Pipe(const net::Executor& executor, Role role, PipeId id, Bytes secret, PipeOptions options,
-           std::shared_ptr<PipeBudget> budget)
+           std::shared_ptr<Budget> budget)
     : executor_(executor),
       role_(role),
       grace_(options.grace),

@@ -24,7 +24,7 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
  public:
   enum class Role { kDialler, kAcceptor };
   Pipe(const net::Executor& executor, Role role, PipeId id, Bytes secret, PipeOptions options,
-       std::shared_ptr<PipeBudget> budget);
+       std::shared_ptr<Budget> budget);
   ~Pipe();
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;

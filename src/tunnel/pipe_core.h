@@ -33,7 +33,7 @@ struct PipeOptions {
 
 class PipeCore {
  public:
-  PipeCore(PipeOptions options, std::shared_ptr<PipeBudget> budget)
+  PipeCore(PipeOptions options, std::shared_ptr<Budget> budget)
       : options_(options), buffer_(budget), budget_(std::move(budget)) {}
 
   // ---- above ----
@@ -115,7 +115,7 @@ class PipeCore {
 
   const PipeOptions options_;
   PipeBuffer buffer_;
-  const std::shared_ptr<PipeBudget> budget_;
+  const std::shared_ptr<Budget> budget_;
   std::size_t window_ = options_.first_window;
   bool attached_ = false;
   BootTime detached_since_{};

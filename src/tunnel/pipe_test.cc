@@ -33,7 +33,7 @@ struct PipeWorld {
   }
 
   net::Executor executor;
-  const std::shared_ptr<PipeBudget> budget = std::make_shared<PipeBudget>();
+  const std::shared_ptr<Budget> budget = std::make_shared<Budget>();
   std::shared_ptr<Pipe> near, far;
   MuxEnd opener, acceptor;
   net::TaskGroup carriers, attaching;
@@ -270,7 +270,7 @@ net::Chunk a_block_of_pings() {
 
 CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
   const auto executor = co_await net::this_executor();
-  const auto budget = std::make_shared<PipeBudget>();
+  const auto budget = std::make_shared<Budget>();
   const auto near = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick, budget);
   const auto far = std::make_shared<Pipe>(executor, Pipe::Role::kAcceptor, PipeId{}, Bytes(32), kQuick, budget);
   const Bytes binding(32);
@@ -292,8 +292,8 @@ CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
 
 CO_TEST(Pipe, WhoIsOnTheWayCannotSayThatThePipeIsUnknown) {
   const auto executor = co_await net::this_executor();
-  const auto pipe = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick,
-                                           std::make_shared<PipeBudget>());
+  const auto pipe =
+      std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick, std::make_shared<Budget>());
   auto link = std::make_unique<ScriptedLink>(executor, []() -> Result<net::Chunk> {
     return std::unexpected(Error{Code::kIo, "it was restarted, believe me", std::string(kPipeUnknown), Hop::kEgress});
   });
