@@ -28,8 +28,10 @@ struct MuxOptions {
   std::uint32_t max_streams = 4096;          // that the peer may have open
   std::size_t header_bytes = 16 * 1024;      // of one request or answer
   std::uint32_t last_stream_id = 1U << 29;   // no streams are opened here from this number on
-  std::chrono::milliseconds probe_after = std::chrono::seconds(15);  // silence before a PING; 0: never
-  std::chrono::milliseconds probe_limit = std::chrono::seconds(10);  // silence after it before the link counts as dead
+  std::chrono::milliseconds probe_after = std::chrono::seconds(15);   // silence before a PING; 0: never
+  std::chrono::milliseconds probe_limit = std::chrono::seconds(10);   // silence after it before the link counts as dead
+  std::chrono::milliseconds drained_limit = std::chrono::seconds(1);  // for the last bytes of a link that was drained;
+                                                                      // 0: until below has handed them down, or failed
 };
 
 // What a CONNECT asks for.

@@ -128,9 +128,10 @@ void MuxCore::settle() {
   if (phase_ != Phase::kOpen) return;
   if (outbox_.pending() > kOutboxLimit || !has_room)
     return end_now(Error{Code::kLimit, "the peer of link " + name_ + " takes nothing in", {}, Hop::kUnknown});
-  if (fault_) return begin_end(*fault_, fault_is_ours_ ? Tell::kPeer : Tell::kNobody);
+  if (fault_) return begin_end(*fault_, fault_is_ours_ ? Tell::kPeer : Tell::kNobody, kGoodbyeLimit);
   if ((drain_sent_ || drain_heard_) && streams_.empty() && outbox_.empty())
-    begin_end(Error{Code::kUnavailable, "the link was drained", {}, Hop::kUnknown}, Tell::kNobody);
+    begin_end(Error{Code::kUnavailable, "the link was drained", {}, Hop::kUnknown}, Tell::kNobody,
+              options_.drained_limit);
 }
 
 // Frames beyond a batch of DATA wait because the peer does not read, and count as what it makes us hold. False: the
@@ -198,14 +199,18 @@ void MuxCore::drain() {
 }
 
 void MuxCore::close(Error why) {
-  if (!ended()) begin_end(std::move(why), Tell::kPeer);
+  if (!ended())
+    begin_end(std::move(why), Tell::kPeer, kGoodbyeLimit);
+  else if (phase_ == Phase::kClosing && std::exchange(lingering_, false))
+    limit_goodbye(kGoodbyeLimit);
 }
 
 void MuxCore::abandon() {
   abandoned_ = true;
   on_incoming_ = nullptr;
   on_end_ = nullptr;
-  if (phase_ == Phase::kOpen) begin_end(Error{Code::kCancelled, "the link was closed", {}, Hop::kUnknown}, Tell::kPeer);
+  if (phase_ == Phase::kOpen)
+    begin_end(Error{Code::kCancelled, "the link was closed", {}, Hop::kUnknown}, Tell::kPeer, kGoodbyeLimit);
   if (phase_ == Phase::kClosing) write_down();
   if (phase_ == Phase::kClosing) finish_end();
 }
@@ -245,7 +250,7 @@ void MuxCore::probe() {
 
 // ---- the end ----
 
-void MuxCore::begin_end(Error why, Tell tell) {
+void MuxCore::begin_end(Error why, Tell tell, std::chrono::milliseconds limit) {
   phase_ = Phase::kClosing;
   reason_ = std::move(why);
   if (tell == Tell::kPeer) {
@@ -256,11 +261,19 @@ void MuxCore::begin_end(Error why, Tell tell) {
   }
   fail_streams();
   below_->cancel_readable();
-  timer_.schedule(kGoodbyeLimit, [this] {
+  lingering_ = limit.count() == 0;
+  if (lingering_)
+    timer_.cancel();
+  else
+    limit_goodbye(limit);
+  schedule_flush();
+}
+
+void MuxCore::limit_goodbye(std::chrono::milliseconds limit) {
+  timer_.schedule(limit, [this] {
     const auto self = shared_from_this();
     finish_end();
   });
-  schedule_flush();
 }
 
 void MuxCore::end_now(Error why) {

@@ -86,7 +86,9 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   void arm_reading();
   void probe();
   enum class Tell { kPeer, kNobody };
-  void begin_end(Error why, Tell tell);  // streams fail now; the link ends when the goodbye has gone
+  // Streams fail now; the link ends when the goodbye has gone, at the latest after `limit`; 0: when below has failed.
+  void begin_end(Error why, Tell tell, std::chrono::milliseconds limit);
+  void limit_goodbye(std::chrono::milliseconds limit);
   void end_now(Error why);
   void finish_end();
   void fail_streams();
@@ -149,6 +151,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   Phase phase_ = Phase::kOpen;
   Error reason_;
   bool drain_sent_ = false, drain_heard_ = false;
+  bool lingering_ = false;  // closing, without a limit
   bool abandoned_ = false;
   bool in_turn_ = false, flush_posted_ = false, dispatch_posted_ = false, write_armed_ = false;
   BootTime last_heard_{};
