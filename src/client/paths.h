@@ -126,7 +126,7 @@ class Paths {
   std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };
   std::map<std::string, std::unique_ptr<Path>> paths_;  // by egress; none ever goes
   std::map<UseKey, Use> uses_;
-  const std::shared_ptr<tunnel::PipeBudget> pipes_ = std::make_shared<tunnel::PipeBudget>();
+  const std::shared_ptr<tunnel::Budget> pipes_ = std::make_shared<tunnel::Budget>();
   std::set<const tunnel::Pipe*> reconnecting_;
   struct Piped {
     std::weak_ptr<tunnel::Pipe> pipe;

@@ -33,8 +33,14 @@ std::string header_of(const tunnel::OpenRequest& request, std::string_view name)
 }  // namespace
 
 Egress::Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch,
-               EgressLimits limits)
-    : node_(std::move(node)), parts_(parts), watch_(watch), limits_(limits), tasks_(executor) {}
+               Shares& memory, EgressLimits limits)
+    : node_(std::move(node)),
+      parts_(parts),
+      watch_(watch),
+      limits_(limits),
+      memory_(memory),
+      pipes_(limits.pipe_bytes),
+      tasks_(executor) {}
 
 void Egress::serve(tunnel::AcceptedLink accepted) {
   auto user = crypto::parse_user_identity(accepted.link.peer);
@@ -55,18 +61,15 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
     log::warn("too many end-to-end links of one account", {{"account", user->account}});
     return refuse(std::move(accepted), tunnel::AttachRefusal::kLimit);
   }
-  const auto sibling = std::ranges::find_if(links_, same);
-  const auto pipes = sibling != links_.end() ? (*sibling)->pipes
-                                             : std::make_shared<tunnel::PipeBudget>(tunnel::PipeBudget{
-                                                   .limit = limits_.pipe_bytes_per_account, .whole = pipes_});
   const auto client =
-      std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr, pipes});
+      std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
   ++counters_.links;
   links_.push_back(client);
   log::info("end-to-end link", {{"account", user->account}, {"device", user->device}});
   std::weak_ptr<Client> weak = client;
   client->link = tunnel::start_mux(
-      std::move(accepted), {.pipe = tunnel::LinkOptions::PipeParts{pipes}},
+      std::move(accepted),
+      {.mux = {.shared = memory_.of(user->account)}, .pipe = tunnel::LinkOptions::PipeParts{pipes_.of(user->account)}},
       [this, weak](std::unique_ptr<tunnel::Incoming> incoming) {
         auto alive = weak.lock();
         if (!alive) return;

@@ -14,6 +14,7 @@
 #include "node/counted.h"
 #include "node/leases.h"
 #include "node/session.h"
+#include "node/shares.h"
 #include "tunnel/link.h"
 
 namespace portolan::node {
@@ -30,14 +31,15 @@ struct EgressCounters {
 struct EgressLimits {
   std::size_t links_per_account = 256;
   std::size_t streams_per_account = 4096;
-  // What its pipes keep unacknowledged, together: who takes nothing in, or has no link, leaves the others the rest.
-  std::size_t pipe_bytes_per_account = std::size_t{64} * 1024 * 1024;
+  // What pipes keep unacknowledged, together: who takes nothing in, or has no link, leaves the others the rest.
+  ShareLimits pipe_bytes = {.each = std::size_t{64} * 1024 * 1024, .all = std::size_t{256} * 1024 * 1024};
 };
 
 // One loop. stop() before destruction.
 class Egress {
  public:
-  Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch,
+  // `memory` of links is shared with what else the process has of them.
+  Egress(const net::Executor& executor, std::string node, SessionParts parts, const ControlWatch& watch, Shares& memory,
          EgressLimits limits = {});
   // Takes over an accepted end-to-end link (Purpose::kInner), whose peer is a proven user.
   // A link for a pipe that is here already goes to that.
@@ -65,9 +67,8 @@ class Egress {
     Bytes binding;
     api::NonceMemory nonces;
     std::unique_ptr<tunnel::Link> link;
-    std::shared_ptr<tunnel::PipeBudget> pipes = {};  // of all this account's pipes
-    std::optional<BootTime> ends = {};               // since it is denied or has run out
-    std::shared_ptr<EndingQueue> endings = {};       // asked for
+    std::optional<BootTime> ends = {};          // since it is denied or has run out
+    std::shared_ptr<EndingQueue> endings = {};  // asked for
   };
   // A stream that has been let in.
   struct Knock {
@@ -100,7 +101,8 @@ class Egress {
   const ControlWatch& watch_;
   EgressLimits limits_;
   EgressCounters counters_;
-  const std::shared_ptr<tunnel::PipeBudget> pipes_ = std::make_shared<tunnel::PipeBudget>();
+  Shares& memory_;
+  Shares pipes_;
   Counts streams_;  // open or being let in
   std::list<std::shared_ptr<Client>> links_;
   std::size_t tellers_ = 0;  // tasks that tell endings

@@ -12,7 +12,7 @@ net::Task<> carry(std::unique_ptr<net::Stream> near, std::unique_ptr<net::Stream
   [[maybe_unused]] const auto joined = co_await net::join(*near, *far, {});
 }
 
-const tunnel::LinkOptions kPiped{.pipe = tunnel::LinkOptions::PipeParts{std::make_shared<tunnel::PipeBudget>()}};
+const tunnel::LinkOptions kPiped{.pipe = tunnel::LinkOptions::PipeParts{std::make_shared<tunnel::Budget>()}};
 
 // A link whose path can be cut.
 struct Piped : Rig {
@@ -119,7 +119,7 @@ CO_TEST(EgressPipe, AnotherPipeOfTheSameIdIsRefused) {
   CO_ASSERT_OK(link);
   const auto thief =
       std::make_shared<tunnel::Pipe>(rig.executor, tunnel::Pipe::Role::kDialler, (*link)->pipe->id(), Bytes(32),
-                                     tunnel::PipeOptions{}, std::make_shared<tunnel::PipeBudget>());
+                                     tunnel::PipeOptions{}, std::make_shared<tunnel::Budget>());
   (void)thief->propose(Bytes(32));
   (void)thief->propose(Bytes(32));
   const auto resumed = co_await rig.resume(thief, rig.user);

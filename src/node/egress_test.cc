@@ -104,6 +104,26 @@ CO_TEST(Egress, AnAccountHasItsShareOfLinksAndStreams) {
   co_await rig.stop();
 }
 
+CO_TEST(Egress, AllLinksOfAnAccountAreChargedToIt) {
+  Rig rig(co_await net::this_executor());
+  auto first = co_await rig.connect();
+  auto second = co_await rig.connect();
+  CO_ASSERT_OK(first);
+  CO_ASSERT_OK(second);
+  const auto account = rig.memory.of(kAnn.account);
+  std::size_t before = account->used;
+  std::vector<std::unique_ptr<tunnel::MuxStream>> streams;
+  for (tunnel::Link* link : {first->get(), second->get()}) {
+    auto stream = co_await rig.open(*link, api::sign_assertion(rig.good(*link), rig.user_key));
+    CO_ASSERT_OK(stream);
+    streams.push_back(std::move(*stream));
+    EXPECT_GT(account->used, before);
+    before = account->used;
+  }
+  EXPECT_EQ(rig.memory.all()->used, account->used);
+  co_await rig.stop();
+}
+
 CO_TEST(Egress, TellsWhyTheControlPlaneSaidNo) {
   Rig rig(co_await net::this_executor());
   rig.denial = Error{Code::kDenied, "ann may not use \"echo\"; ask an admin", "no_grant"};

@@ -58,12 +58,13 @@ class MovedClock : public Clock {
 };
 
 struct Rig {
-  explicit Rig(const net::Executor& on, EgressLimits limits = {})
+  explicit Rig(const net::Executor& on, EgressLimits limits = {}, ShareLimits shares = kLinkShares)
       : executor(on),
         control([this](const std::string&, const std::string&) { return lease_answer(); }),
         leases(on, control, clock, kNode.node),
         watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&, const auto&) {}}),
-        egress(on, kNode.node, {spool, leases, cancels, clock, std::chrono::seconds(5)}, watch, limits),
+        memory(shares),
+        egress(on, kNode.node, {spool, leases, cancels, clock, std::chrono::seconds(5)}, watch, memory, limits),
         tasks(on) {
     const auto now = Clock::real().wall();
     const auto user_ca = crypto::Authority::create("users", crypto::Profile::kUser, now, std::chrono::hours(24));
@@ -149,6 +150,7 @@ struct Rig {
   CancelRegistry cancels;
   LeaseCache leases;
   ControlWatch watch;
+  Shares memory;
   Egress egress;
   crypto::PrivateKey user_key = crypto::PrivateKey::generate();
   tunnel::LinkIdentity own, user;

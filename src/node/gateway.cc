@@ -26,10 +26,11 @@ Error refusal(Code code, std::string message, std::string reason) {
 }  // namespace
 
 Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock,
-                 std::size_t streams_per_account)
+                 std::size_t streams_per_account, Shares& memory)
     : watch_(watch),
       clock_(clock),
       streams_per_account_(streams_per_account),
+      memory_(memory),
       splices_(executor, clock, {}),
       tasks_(executor) {}
 
@@ -55,7 +56,7 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
   log::info("client linked", {{"account", identity->account}, {"device", identity->device}});
   std::weak_ptr<User> weak = user;
   user->link = tunnel::start_mux(
-      std::move(accepted), {},
+      std::move(accepted), {.mux = {.shared = memory_.of(identity->account)}},
       [this, who = *identity](std::unique_ptr<tunnel::Incoming> incoming) {
         tasks_.spawn("forward", forward(who, std::move(incoming)));
       },
@@ -87,12 +88,15 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
   relays_[identity->node] = relay;
   log::info("relay linked", {{"node", identity->node}});
   std::weak_ptr<Relay> weak = relay;
-  relay->link = tunnel::start_mux(std::move(accepted), {}, nullptr, [this, weak](const Error& why) {
-    log::info("relay link ended", {{"why", why}});
-    net::post(tasks_.executor(), [this, weak] {
-      if (const auto ended = weak.lock()) remove(ended);
-    });
-  });
+  // One account's streams reach the end of its own share long before that of this link, which is everybody's.
+  relay->link =
+      tunnel::start_mux(std::move(accepted), {.mux = {.budget = memory_.all()->limit, .shared = memory_.all()}},
+                        nullptr, [this, weak](const Error& why) {
+                          log::info("relay link ended", {{"why", why}});
+                          net::post(tasks_.executor(), [this, weak] {
+                            if (const auto ended = weak.lock()) remove(ended);
+                          });
+                        });
   tasks_.spawn("measure relay", measure(relay));
 }
 
@@ -203,11 +207,11 @@ net::Task<Result<tunnel::Ticket>> Gateway::splice(crypto::UserIdentity user, std
   co_return std::unexpected(answered.error());
 }
 
-net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> Gateway::nest(std::string node) {
+net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> Gateway::nest(std::string node, std::string account) {
   const auto relay = relays_.find(node);
   if (relay == relays_.end())
     co_return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
-  auto way = relay->second->link->mux->open({std::move(node), {}});
+  auto way = relay->second->link->mux->open({std::move(node), {}, memory_.of(account)});
   if (!way) co_return std::unexpected(std::move(way).error().within("open a stream to the relay").at(Hop::kGateway));
   auto answered = co_await (*way)->answered(kAnswerLimit);
   if (!answered) co_return std::unexpected(std::move(answered).error().within("the relay").at(Hop::kGateway));
@@ -236,13 +240,14 @@ net::Task<> Gateway::forward(crypto::UserIdentity user, std::unique_ptr<tunnel::
     // The client sees that its answer has no ticket: the path is nested.
     log::debug("a path cannot be spliced", {{"relay", node}, {"why", ticket.error()}});
   }
-  auto way = co_await nest(node);
+  auto way = co_await nest(node, user.account);
   if (!way) {
     ++counters_.refused;
     incoming->refuse(way.error());
     co_return;
   }
   const auto stream = incoming->accept();
+  incoming.reset();  // what was asked need not be kept while the stream goes on
   ++counters_.streams;
   const net::Joined joined = co_await net::join(*stream, **way, {});
   counters_.bytes += joined.forward + joined.backward;

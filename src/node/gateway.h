@@ -10,6 +10,7 @@
 #include "api/node_facts.h"
 #include "node/control_watch.h"
 #include "node/counted.h"
+#include "node/shares.h"
 #include "node/splices.h"
 #include "tunnel/link.h"
 
@@ -25,8 +26,9 @@ struct GatewayCounters {
 // One loop. stop() before destruction.
 class Gateway {
  public:
-  Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock,
-          std::size_t streams_per_account);
+  // `memory` of links is shared with what else the process has of them.
+  Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock, std::size_t streams_per_account,
+          Shares& memory);
   // A client's link: Purpose::kUser.
   void serve_user(tunnel::AcceptedLink accepted);
   // A relay's link: Purpose::kReverse. A second one for the same node must have the same key, else it is refused. If it
@@ -79,11 +81,12 @@ class Gateway {
   Result<Relay*> relay_for(const crypto::UserIdentity& user, const tunnel::OpenRequest& request);
   // The ticket for the client of a path on which the relay waits already.
   net::Task<Result<tunnel::Ticket>> splice(crypto::UserIdentity user, std::string node);
-  net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> nest(std::string node);
+  net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> nest(std::string node, std::string account);
 
   const ControlWatch& watch_;
   const Clock& clock_;
   std::size_t streams_per_account_;
+  Shares& memory_;
   Counts streams_;  // open
   Splices splices_;
   GatewayCounters counters_;

@@ -22,7 +22,8 @@ struct Way {
       : executor(on),
         control([](const std::string&, const std::string&) { return Result<std::string>("{}"); }),
         watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&, const auto&) {}}),
-        gateway(on, watch, clock, 100),
+        memory(kLinkShares),
+        gateway(on, watch, clock, 100, memory),
         tasks(on) {
     std::signal(SIGPIPE, SIG_IGN);
     api::NodeView view;
@@ -100,6 +101,7 @@ struct Way {
       crypto::Authority::create("users", crypto::Profile::kUser, Clock::real().wall(), std::chrono::hours(24));
   testing::FakeControl control;
   ControlWatch watch;
+  Shares memory;
   Gateway gateway;
   std::unique_ptr<tunnel::Link> relay, user;
   tunnel::OpenRequest asked;

@@ -77,6 +77,7 @@ class NodeImpl final : public Node {
   std::unique_ptr<LeaseCache> leases_;
   CancelRegistry cancels_;
   AuditCounters audit_;
+  Shares link_memory_{kLinkShares};
   std::unique_ptr<Egress> egress_;
   std::unique_ptr<Gateway> gateway_;
   std::unique_ptr<Uplinks> uplinks_;
@@ -133,7 +134,7 @@ net::Task<Result<>> NodeImpl::begin() {
                                                     if (reporter_)
                                                       reporter_->saw(resource, entrance == Entrance::kLetIn);
                                                   }},
-                                     *watch_);
+                                     *watch_, link_memory_);
   CO_CHECK(make_acceptors());
   reporter_ = std::make_unique<Reporter>(executor_, std::move(reporting_client), clock_, options_.dial_limit,
                                          [this](api::NodeHealth& health) { fill_health(health); });
@@ -166,7 +167,7 @@ Result<> NodeImpl::make_acceptors() {
   const auto on_link = [this](tunnel::AcceptedLink accepted) { take_link(std::move(accepted)); };
   PL_TRY(auto tls, acceptor_tls());
   if (options_.listen) {
-    gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account);
+    gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account, link_memory_);
     acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
     acceptor_->on_plain([this](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
       if (!stopping_) gateway_->serve_plain(std::move(stream), ticket);

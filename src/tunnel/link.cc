@@ -78,9 +78,9 @@ std::unique_ptr<net::Stream> take_stream(FreshLink& fresh) {
   return net::prepend(std::move(rest), std::move(fresh.stream));
 }
 
-// The pipe knows for itself whether its link lives.
-MuxOptions without_probes(MuxOptions options) {
-  options.probe_after = std::chrono::milliseconds(0);
+// The pipe knows for itself whether its link lives, and when it has waited long enough for another one.
+MuxOptions on_a_pipe(MuxOptions options) {
+  options.probe_after = options.drained_limit = std::chrono::milliseconds(0);
   return options;
 }
 
@@ -174,7 +174,7 @@ net::Task<Result<std::unique_ptr<Link>>> dial_link(std::unique_ptr<net::Stream> 
                                         options.pipe->options, options.pipe->budget);
     CO_CHECK(co_await attach(link->pipe, std::move(made.fresh), left_until(deadline)));
     below = link->pipe->top(std::move(name));
-    options.mux = without_probes(options.mux);
+    options.mux = on_a_pipe(options.mux);
   } else {
     below = take_stream(made.fresh);
   }
@@ -220,7 +220,7 @@ std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux:
     // Only whoever proves what they do not know is refused: their link is closed, and the mux ends with it.
     if (!resume_pipe(accepted, *link->pipe))
       link->pipe->end(Error{Code::kProtocol, "a pipe that begins with a wrong attach", {}, Hop::kUnknown});
-    options.mux = without_probes(options.mux);
+    options.mux = on_a_pipe(options.mux);
   } else {
     below = take_stream(accepted.fresh);
   }

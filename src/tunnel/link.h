@@ -80,7 +80,7 @@ struct LinkOptions {
   MuxOptions mux = {};
   bool successor = false;  // dialler only: kSuccessor
   struct PipeParts {
-    std::shared_ptr<PipeBudget> budget;  // of this process
+    std::shared_ptr<Budget> budget;  // of this process
     PipeOptions options = {};
   };
   std::optional<PipeParts> pipe = {};  // inner links only; none: the mux stands on the link

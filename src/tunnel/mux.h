@@ -5,7 +5,7 @@
 // Flow control: a stream's window says how much its peer may send before the reader takes it; credit goes back only
 // when the bytes were taken, so a reader that stops makes its writer stop. The connection's window goes back on
 // receipt, so that one stopped reader never stalls the rest. Received and untaken bytes of all streams are bounded by
-// MuxOptions::budget: the stream that would exceed it is reset.
+// MuxOptions::budget, and by budgets that many links share: the stream that would exceed one is reset.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -16,6 +16,7 @@
 
 #include "net/http/message.h"
 #include "net/stream.h"
+#include "tunnel/budget.h"
 
 namespace portolan::tunnel {
 
@@ -25,18 +26,24 @@ inline constexpr std::string_view kDrained = "drained";
 struct MuxOptions {
   std::uint32_t stream_window = 256 * 1024;
   std::uint32_t connection_window = 64 * 1024 * 1024;
-  std::size_t budget = 64 * 1024 * 1024;
-  std::uint32_t max_streams = 4096;                                  // that the peer may have open
-  std::size_t header_bytes = 16 * 1024;                              // of one request or answer
-  std::uint32_t last_stream_id = 1U << 29;                           // no streams are opened here from this number on
-  std::chrono::milliseconds probe_after = std::chrono::seconds(15);  // silence before a PING; 0: never
-  std::chrono::milliseconds probe_limit = std::chrono::seconds(10);  // silence after it before the link counts as dead
+  std::size_t budget = 64 * 1024 * 1024;     // received and not yet taken, of all streams
+  std::shared_ptr<Budget> shared = nullptr;  // with other links: for that, for frames that wait, and for headers
+  std::size_t assured = 256 * 1024;          // of it, whatever other links hold: what one stream may send at once
+  std::uint32_t max_streams = 4096;          // that the peer may have open
+  std::size_t header_bytes = 16 * 1024;      // of one request or answer
+  std::uint32_t last_stream_id = 1U << 29;   // no streams are opened here from this number on
+  std::chrono::milliseconds probe_after = std::chrono::seconds(15);   // silence before a PING; 0: never
+  std::chrono::milliseconds probe_limit = std::chrono::seconds(10);   // silence after it before the link counts as dead
+  std::chrono::milliseconds drained_limit = std::chrono::seconds(1);  // for the last bytes of a link that was drained;
+                                                                      // 0: until below has handed them down, or failed
 };
 
 // What a CONNECT asks for.
 struct OpenRequest {
   std::string authority;            // a node id, or a resource id
   net::http::Headers headers = {};  // names begin with "portolan-"
+  // Not sent: what is received for the stream here is charged to it, not to MuxOptions::shared.
+  std::shared_ptr<Budget> charged = nullptr;
 };
 
 // A stream of a mux. Destroying it before both directions have ended resets it (CANCEL).

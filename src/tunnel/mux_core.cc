@@ -14,6 +14,7 @@ namespace {
 constexpr int kBlocksPerTurn = 8;  // read from below before other work of the loop runs
 constexpr std::size_t kOutboxLimit =
     8 * 1024 * 1024;  // more unsent frames: the peer does not read and yet makes us talk
+constexpr std::size_t kUncounted = kBatch + 64 * 1024;     // waits also for a peer that reads slowly
 constexpr std::size_t kOutboxForOpening = 1024 * 1024;     // more: no further streams are opened
 constexpr std::chrono::milliseconds kGoodbyeLimit{1'000};  // for the last words of a link
 
@@ -50,6 +51,7 @@ MuxCore::MuxCore(std::unique_ptr<net::Stream> below, Mux::Role role, MuxOptions 
       on_end_(std::move(on_end)) {}
 
 MuxCore::~MuxCore() {
+  if (options_.shared) options_.shared->give_back(queued_);
   if (session_ != nullptr) nghttp2_session_del(session_);
 }
 
@@ -127,11 +129,25 @@ void MuxCore::settle() {
             NGHTTP2_ENHANCE_YOUR_CALM);
       enqueue(s);
     }
+  const bool has_room = count_queue();
   if (phase_ != Phase::kOpen) return;
-  if (outbox_.pending() > kOutboxLimit)
+  if (outbox_.pending() > kOutboxLimit || !has_room)
     return end_now(Error{Code::kLimit, "the peer of link " + name_ + " takes nothing in", {}, Hop::kUnknown});
-  if (fault_) return begin_end(*fault_, fault_is_ours_ ? Tell::kPeer : Tell::kNobody);
-  if ((drain_sent_ || drain_heard_) && streams_.empty() && outbox_.empty()) begin_end(drained(), Tell::kNobody);
+  if (fault_) return begin_end(*fault_, fault_is_ours_ ? Tell::kPeer : Tell::kNobody, kGoodbyeLimit);
+  if ((drain_sent_ || drain_heard_) && streams_.empty() && outbox_.empty())
+    begin_end(drained(), Tell::kNobody, options_.drained_limit);
+}
+
+// Frames beyond a batch of DATA wait because the peer does not read, and count as what it makes us hold. False: the
+// budget that the link shares with others has no room for them.
+bool MuxCore::count_queue() {
+  const std::size_t queued = outbox_.pending() - std::min(outbox_.pending(), kUncounted);
+  if (!options_.shared || queued == queued_) return true;
+  const bool fits = queued <= queued_ || may_hold(options_.shared.get(), queued - queued_);
+  options_.shared->give_back(queued_);
+  options_.shared->take(queued);
+  queued_ = queued;
+  return fits;
 }
 
 void MuxCore::schedule_flush() {
@@ -167,6 +183,7 @@ Result<StreamPtr> MuxCore::open(const OpenRequest& request) {
   fields.add(":authority", request.authority);
   fields.add(request.headers);
   auto s = std::make_shared<StreamState>();
+  s->budget = request.charged ? request.charged : options_.shared;
   const nghttp2_data_provider source = source_of(*s);
   const std::int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(), &source, s.get());
   if (id < 0) return fail(Code::kInternal, std::string("cannot open a stream: ") + nghttp2_strerror(id));
@@ -191,7 +208,10 @@ void MuxCore::on_draining(std::function<void()> heard) {
 }
 
 void MuxCore::close(Error why) {
-  if (!ended()) begin_end(std::move(why), Tell::kPeer);
+  if (!ended())
+    begin_end(std::move(why), Tell::kPeer, kGoodbyeLimit);
+  else if (phase_ == Phase::kClosing && std::exchange(lingering_, false))
+    limit_goodbye(kGoodbyeLimit);
 }
 
 void MuxCore::abandon() {
@@ -199,7 +219,8 @@ void MuxCore::abandon() {
   on_incoming_ = nullptr;
   on_draining_ = nullptr;
   on_end_ = nullptr;
-  if (phase_ == Phase::kOpen) begin_end(Error{Code::kCancelled, "the link was closed", {}, Hop::kUnknown}, Tell::kPeer);
+  if (phase_ == Phase::kOpen)
+    begin_end(Error{Code::kCancelled, "the link was closed", {}, Hop::kUnknown}, Tell::kPeer, kGoodbyeLimit);
   if (phase_ == Phase::kClosing) write_down();
   if (phase_ == Phase::kClosing) finish_end();
 }
@@ -239,7 +260,7 @@ void MuxCore::probe() {
 
 // ---- the end ----
 
-void MuxCore::begin_end(Error why, Tell tell) {
+void MuxCore::begin_end(Error why, Tell tell, std::chrono::milliseconds limit) {
   phase_ = Phase::kClosing;
   reason_ = std::move(why);
   if (tell == Tell::kPeer) {
@@ -250,11 +271,19 @@ void MuxCore::begin_end(Error why, Tell tell) {
   }
   fail_streams();
   below_->cancel_readable();
-  timer_.schedule(kGoodbyeLimit, [this] {
+  lingering_ = limit.count() == 0;
+  if (lingering_)
+    timer_.cancel();
+  else
+    limit_goodbye(limit);
+  schedule_flush();
+}
+
+void MuxCore::limit_goodbye(std::chrono::milliseconds limit) {
+  timer_.schedule(limit, [this] {
     const auto self = shared_from_this();
     finish_end();
   });
-  schedule_flush();
 }
 
 void MuxCore::end_now(Error why) {

@@ -89,7 +89,9 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   void arm_reading();
   void probe();
   enum class Tell { kPeer, kNobody };
-  void begin_end(Error why, Tell tell);  // streams fail now; the link ends when the goodbye has gone
+  // Streams fail now; the link ends when the goodbye has gone, at the latest after `limit`; 0: when below has failed.
+  void begin_end(Error why, Tell tell, std::chrono::milliseconds limit);
+  void limit_goodbye(std::chrono::milliseconds limit);
   void end_now(Error why);
   void finish_end();
   void fail_streams();
@@ -112,6 +114,10 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   Blocked blocked(const StreamState& s) const;
   bool link_has_room() const;
   bool must_queue(const StreamState& s) const;
+  bool may_hold(const Budget* shared, std::size_t more) const;
+  bool count_queue();
+  bool keep_header(StreamState& s, std::size_t size) const;
+  void note_taken(const StreamState& s, std::size_t n);
   void drop_inbox(StreamState& s);
   void set_failure(StreamState& s, Error why);
   std::optional<Error> judge(const HeaderBlock& block) const;
@@ -125,6 +131,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   net::Outbox outbox_;
   std::unordered_map<std::int32_t, StreamPtr> streams_;  // those that nghttp2 has open
   std::size_t buffered_ = 0;
+  std::size_t queued_ = 0;  // of the outbox, charged to MuxOptions::shared
 
   // What callbacks noted, for after nghttp2 has returned.
   std::vector<StreamPtr> ready_;        // may have something for who waits on them
@@ -148,6 +155,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   Phase phase_ = Phase::kOpen;
   Error reason_;
   bool drain_sent_ = false, drain_heard_ = false;
+  bool lingering_ = false;  // closing, without a limit
   bool abandoned_ = false;
   bool in_turn_ = false, flush_posted_ = false, dispatch_posted_ = false, write_armed_ = false;
   BootTime last_heard_{};

@@ -203,14 +203,12 @@ CO_TEST(HostilePeer, FloodOfPings) {
   EXPECT_EQ(end.code, Code::kProtocol) << end.message;
 }
 
-// It makes us talk, slowly enough, and never reads.
-CO_TEST(HostilePeer, NeverReads) {
-  const net::Executor executor = co_await net::this_executor();
-  Victim victim(executor);
+// It makes us talk, slowly enough, and never reads. The most blocks in use meanwhile.
+net::Task<std::size_t> ping_without_reading(Victim& victim) {
   const auto magic = co_await net::write(*victim.peer, as_bytes(kMagic));
   const Bytes settings = frame(NGHTTP2_SETTINGS, 0, 0);
   const auto greeted = co_await net::write(*victim.peer, settings);
-  CO_ASSERT_TRUE(magic && greeted);
+  EXPECT_TRUE(magic && greeted);
   Bytes pings;
   for (int i = 0; i < 500; ++i) {
     const Bytes one = frame(NGHTTP2_PING, 0, 0, Bytes(8));
@@ -226,7 +224,25 @@ CO_TEST(HostilePeer, NeverReads) {
   }
   const Error end = co_await victim.mux.ended();
   EXPECT_EQ(end.code, Code::kLimit) << end.message;
+  co_return most;
+}
+
+CO_TEST(HostilePeer, NeverReads) {
+  Victim victim(co_await net::this_executor());
+  const std::size_t most = co_await ping_without_reading(victim);
   EXPECT_LE(most * net::kBlockSize, 9U * 1024 * 1024);
+}
+
+// By many links at a time: each ends earlier.
+CO_TEST(HostilePeer, NeverReadsWhereTheBudgetIsSpent) {
+  const auto account = std::make_shared<Budget>(Budget{.limit = 1'000'000});
+  {
+    Victim victim(co_await net::this_executor(), MuxOptions{.shared = account});
+    const std::size_t most = co_await ping_without_reading(victim);
+    EXPECT_LE(most * net::kBlockSize, 2U * 1024 * 1024);
+    EXPECT_GE(account->used, 500'000U);
+  }
+  EXPECT_EQ(account->used, 0U);
 }
 
 CO_TEST(HostilePeer, FloodOfContinuations) {

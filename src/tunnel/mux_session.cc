@@ -90,6 +90,7 @@ struct MuxCore::Callbacks {
     if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
       auto s = std::make_shared<StreamState>();
       s->id = frame->hd.stream_id;
+      s->budget = c.options_.shared;
       s->block = std::make_unique<HeaderBlock>();
       nghttp2_session_set_stream_user_data(session, s->id, s.get());
       c.streams_.emplace(s->id, std::move(s));
@@ -106,8 +107,10 @@ struct MuxCore::Callbacks {
     HeaderBlock& block = *s->block;
     const std::string_view n = text_of(name);
     const std::string_view v = text_of(value);
-    block.size += n.size() + v.size() + 32;
-    if (block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount) {
+    const std::size_t size = n.size() + v.size() + 32;
+    block.size += size;
+    if (block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount ||
+        !core(user).keep_header(*s, size)) {
       block.headers.clear();
       block.too_large = true;
     } else if (n == ":method") {
@@ -184,13 +187,14 @@ struct MuxCore::Callbacks {
     if (found == c.streams_.end()) return 0;
     StreamState& s = *found->second;
     if (s.failure || s.over_budget) return 0;
-    if (c.buffered_ + size > c.options_.budget) {
+    if (c.buffered_ + size > c.options_.budget || !c.may_hold(s.budget.get(), size)) {
       s.over_budget = true;
       c.over_budget_.push_back(found->second);
       return 0;
     }
     s.inbox.append(view_of(data, size));
     c.buffered_ += size;
+    if (s.budget) s.budget->take(size);
     c.enqueue(found->second);
     return 0;
   }

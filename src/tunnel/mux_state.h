@@ -25,7 +25,16 @@ struct HeaderBlock {
 
 // A stream: owned by the core until nghttp2 has closed it, and by its handle (MuxStream or Incoming).
 struct StreamState {
+  StreamState() = default;
+  StreamState(const StreamState&) = delete;
+  StreamState& operator=(const StreamState&) = delete;
+  ~StreamState() {
+    if (budget) budget->give_back(inbox.size() + header_bytes);
+  }
+
   std::int32_t id = 0;
+  std::shared_ptr<Budget> budget;  // that the inbox and the headers are charged to; may be none
+  std::size_t header_bytes = 0;    // of the peer's request or answer
   Inbox inbox;
   ByteView offered;           // what try_write() was given, while it runs
   std::uint64_t mark = 0;     // where in the outbox this stream's last byte ends

@@ -12,13 +12,15 @@ namespace {
 // Credit goes back in steps of this part of the window: at half a window, which is nghttp2's own habit, the second half
 // of every window waits for a round trip.
 constexpr std::uint32_t kCreditSteps = 8;
+// Of one link, whose headers are taken whatever other links hold.
+constexpr std::size_t kAssuredStreams = 16;
 
 }  // namespace
 
 Result<net::Chunk> MuxCore::read(StreamState& s) {
   if (s.answered && !s.inbox.empty()) {
     net::Buffer buffer = s.inbox.take();
-    buffered_ -= buffer.size();
+    note_taken(s, buffer.size());
     s.credit += static_cast<std::uint32_t>(buffer.size());
     if (!s.closed && !s.receive_ended && s.credit >= options_.stream_window / kCreditSteps) {
       nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, s.id,
@@ -72,8 +74,28 @@ void MuxCore::set_failure(StreamState& s, Error why) {
   if (!s.failure) s.failure = std::make_unique<Error>(std::move(why));
 }
 
+// Whether so much more may be held for the peer, in a budget that others share. What the link is assured of it may hold
+// in any case.
+bool MuxCore::may_hold(const Budget* shared, std::size_t more) const {
+  return shared == nullptr || buffered_ + queued_ + more <= options_.assured || more <= shared->left();
+}
+
+// Charged until the stream is gone, as who answers a request keeps its headers meanwhile.
+bool MuxCore::keep_header(StreamState& s, std::size_t size) const {
+  if (!s.budget) return true;
+  if (streams_.size() > kAssuredStreams && size > s.budget->left()) return false;
+  s.header_bytes += size;
+  s.budget->take(size);
+  return true;
+}
+
+void MuxCore::note_taken(const StreamState& s, std::size_t n) {
+  buffered_ -= n;
+  if (s.budget) s.budget->give_back(n);
+}
+
 void MuxCore::drop_inbox(StreamState& s) {
-  buffered_ -= s.inbox.size();
+  note_taken(s, s.inbox.size());
   s.inbox.clear();
 }
 

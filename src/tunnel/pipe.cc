@@ -16,6 +16,8 @@ constexpr std::chrono::milliseconds kSecondLook{20};
 // Taken from the link for one read that finds nothing for who reads: acknowledgements and pings that come faster than
 // they can be looked at must not keep the loop for themselves.
 constexpr int kBlocksPerRead = 2;
+// Of such reads, where nobody reads.
+constexpr int kReadsPerTurn = 4;
 
 BootTime now() { return Clock::real().boot(); }
 
@@ -45,7 +47,7 @@ class Pipe::Top final : public net::Stream {
 };
 
 Pipe::Pipe(const net::Executor& executor, Role role, PipeId id, Bytes secret, PipeOptions options,
-           std::shared_ptr<PipeBudget> budget)
+           std::shared_ptr<Budget> budget)
     : executor_(executor),
       role_(role),
       grace_(options.grace),
@@ -246,6 +248,7 @@ Result<> Pipe::finish() {
 
 std::size_t Pipe::unsent() const {
   if (failure_) return 0;
+  if (end_.core.finished()) return end_.core.unacknowledged();
   return end_.core.unsent() + (link_ ? link_->unsent() : 0);
 }
 
@@ -253,7 +256,32 @@ bool Pipe::can_write() const { return failure_ || (end_.core.finished() ? unsent
 
 void Pipe::wait_writable(net::Stream::Ready ready) {
   writable_.set(std::move(ready));
-  if (can_write()) writable_.fire();
+  if (can_write())
+    writable_.fire();
+  else if (end_.core.finished())
+    read_for_nobody();
+}
+
+// Acknowledgements, by which who has ended the pipe here knows when it may go, come with what nobody reads any more.
+void Pipe::read_for_nobody() {
+  if (over() || reader_ || readable_.waiting()) return;
+  reader_ = [weak = weak_from_this()] {
+    if (const auto self = weak.lock()) self->discard();
+  };
+  listen();
+}
+
+void Pipe::discard() {
+  const BootTime at = now();
+  for (int i = 0; i < kReadsPerTurn && !over(); ++i)
+    if (const auto chunk = read_link(at); !chunk || chunk->kind == net::Chunk::Kind::kWait) break;
+  if (over()) return;
+  if (end_.core.left())
+    return end(Error{Code::kUnavailable, "the other end has closed the connection", {}, Hop::kUnknown});
+  if (end_.core.must_speak(at)) flush_later();
+  if (writable_.waiting() && can_write()) writable_.fire();
+  arm();
+  read_for_nobody();
 }
 
 // ---- to the link ----

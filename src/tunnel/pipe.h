@@ -24,12 +24,15 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
  public:
   enum class Role { kDialler, kAcceptor };
   Pipe(const net::Executor& executor, Role role, PipeId id, Bytes secret, PipeOptions options,
-       std::shared_ptr<PipeBudget> budget);
+       std::shared_ptr<Budget> budget);
   ~Pipe();
   Pipe(const Pipe&) = delete;
   Pipe& operator=(const Pipe&) = delete;
 
-  // The stream that the mux stands on; once. Destroying it ends the pipe, and the peer is told.
+  // The stream that the mux stands on; once. Destroying it ends the pipe, and the peer is told. After its half-close
+  // unsent() is 0 when the peer has acknowledged everything, over however many links: until then the pipe must not be
+  // destroyed, or its last bytes are lost with a link that breaks. Who waits for that and does not read has read all
+  // that they want: the rest is dropped.
   std::unique_ptr<net::Stream> top(std::string name);
 
   // ---- links ----
@@ -77,6 +80,8 @@ class Pipe : public std::enable_shared_from_this<Pipe> {
   Result<net::Chunk> read_link(BootTime at);
   void use(std::unique_ptr<net::Stream> link, Bytes rest);
   void listen();
+  void read_for_nobody();
+  void discard();
   void flush_later();
   void flush();
   void lose(const Error& why);

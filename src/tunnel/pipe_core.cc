@@ -206,6 +206,7 @@ Result<> PipeCore::take_control(BootTime now) {
     case PipeFrame::kPing: pong_ = body.u64(); return {};
     case PipeFrame::kPong: asked_.reset(); return {};
     case PipeFrame::kGone:
+      left_ = true;
       if (peer_end_ == Peer::kOpen) peer_end_ = Peer::kGone;
       return {};
     default: return fail(Code::kProtocol, "an attach on a link that is attached");

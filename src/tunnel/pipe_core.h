@@ -33,7 +33,7 @@ struct PipeOptions {
 
 class PipeCore {
  public:
-  PipeCore(PipeOptions options, std::shared_ptr<PipeBudget> budget)
+  PipeCore(PipeOptions options, std::shared_ptr<Budget> budget)
       : options_(options), buffer_(budget), budget_(std::move(budget)) {}
 
   // ---- above ----
@@ -46,6 +46,7 @@ class PipeCore {
   // Accepted and not taken by the link that there is; the end counts as one.
   std::size_t unsent() const { return static_cast<std::size_t>(written() - sent_); }
   bool all_acknowledged() const { return acked_ == written(); }
+  std::size_t unacknowledged() const { return static_cast<std::size_t>(written() - acked_); }
 
   // ---- links ----
   std::uint64_t received() const { return received_; }  // the end counts as one
@@ -83,6 +84,7 @@ class PipeCore {
   Result<Input> take(ByteView bytes, BootTime now);
   bool ended() const { return peer_end_ == Peer::kEnded; }  // the peer's end has been received, and all before it
   bool gone() const { return peer_end_ == Peer::kGone; }    // it has no use for the pipe any more
+  bool left() const { return left_; }                       // the same, and it may have said its end before
 
   // ---- time ----
   // When on_time() is to be called next at the latest.
@@ -115,7 +117,7 @@ class PipeCore {
 
   const PipeOptions options_;
   PipeBuffer buffer_;
-  const std::shared_ptr<PipeBudget> budget_;
+  const std::shared_ptr<Budget> budget_;
   std::size_t window_ = options_.first_window;
   bool attached_ = false;
   BootTime detached_since_{};
@@ -138,6 +140,7 @@ class PipeCore {
   std::uint64_t told_ = 0;  // of it, acknowledged
   std::optional<BootTime> ack_by_;
   Peer peer_end_ = Peer::kOpen;
+  bool left_ = false;
   std::array<std::byte, kPipeHead + kLongestPipeControl> part_{};  // of a frame that has not arrived whole
   std::size_t part_size_ = 0;
   std::size_t payload_left_ = 0;

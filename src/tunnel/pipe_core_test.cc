@@ -90,7 +90,7 @@ TEST(PipeCore, RandomCutsOfLongExchangesLoseNothing) {
 }
 
 TEST(PipeCore, NeverHoldsMoreThanItsWindow) {
-  const std::shared_ptr<PipeBudget> budget = std::make_shared<PipeBudget>();
+  const std::shared_ptr<Budget> budget = std::make_shared<Budget>();
   PipeEnd end({}, some_bytes(32, 1), {.first_window = 1000, .largest_window = 1000}, budget);
   const Bytes much = some_bytes(5000, 1);
   EXPECT_EQ(end.core.write(much), 1000U);
@@ -99,7 +99,7 @@ TEST(PipeCore, NeverHoldsMoreThanItsWindow) {
 }
 
 TEST(PipeCore, ManyPipesHoldNoMoreThanTheBudgetAndEachItsAssuredShare) {
-  const auto budget = std::make_shared<PipeBudget>(PipeBudget{.limit = 5000});
+  const auto budget = std::make_shared<Budget>(Budget{.limit = 5000});
   const PipeOptions options{.assured = 100};
   PipeEnd greedy({}, some_bytes(32, 1), options, budget);
   PipeEnd late({}, some_bytes(32, 1), options, budget);
@@ -109,10 +109,10 @@ TEST(PipeCore, ManyPipesHoldNoMoreThanTheBudgetAndEachItsAssuredShare) {
 }
 
 TEST(PipeCore, WhoeverHoldsAllOfTheirShareLeavesTheOthersTheRest) {
-  const auto whole = std::make_shared<PipeBudget>(PipeBudget{.limit = 5000});
-  const auto greedy = std::make_shared<PipeBudget>(PipeBudget{.limit = 2000, .whole = whole});
-  const auto modest = std::make_shared<PipeBudget>(PipeBudget{.limit = 2000, .whole = whole});
-  const auto last = std::make_shared<PipeBudget>(PipeBudget{.limit = 2000, .whole = whole});
+  const auto whole = std::make_shared<Budget>(Budget{.limit = 5000});
+  const auto greedy = std::make_shared<Budget>(Budget{.limit = 2000, .whole = whole});
+  const auto modest = std::make_shared<Budget>(Budget{.limit = 2000, .whole = whole});
+  const auto last = std::make_shared<Budget>(Budget{.limit = 2000, .whole = whole});
   const PipeOptions options{.assured = 100};
   const Bytes much = some_bytes(50'000, 1);
   {
@@ -141,7 +141,7 @@ struct Ready : PipeSimulation {
 };
 
 TEST(PipeCore, TheWindowGrowsWhereItHoldsUpTheWriter) {
-  const std::shared_ptr<PipeBudget> budget = std::make_shared<PipeBudget>();
+  const std::shared_ptr<Budget> budget = std::make_shared<Budget>();
   PipeEnd end({}, some_bytes(32, 1), {.first_window = 1000, .largest_window = 3000, .backlog = 10'000}, budget);
   end.core.attach(0, 0, {}, BootTime(1h));
   const Bytes much = some_bytes(10'000, 1);

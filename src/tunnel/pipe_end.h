@@ -10,7 +10,7 @@ namespace portolan::tunnel {
 class PipeEnd {
  public:
   // The secret is exported from the first link at both of its ends, and never sent.
-  PipeEnd(PipeId id, Bytes secret, PipeOptions options, std::shared_ptr<PipeBudget> budget)
+  PipeEnd(PipeId id, Bytes secret, PipeOptions options, std::shared_ptr<Budget> budget)
       : core(options, std::move(budget)), id_(id), secret_(std::move(secret)), grace_(options.grace) {}
   PipeEnd(const PipeEnd&) = delete;
   PipeEnd& operator=(const PipeEnd&) = delete;

@@ -65,7 +65,7 @@ TEST(PipeFrames, CountsThatNoPipeReachesAreRefused) {
 // ---- attach ----
 
 struct Pair {
-  const std::shared_ptr<PipeBudget> budget = std::make_shared<PipeBudget>();
+  const std::shared_ptr<Budget> budget = std::make_shared<Budget>();
   PipeEnd dialler{example().id, some_bytes(32, 1), {}, budget};
   PipeEnd acceptor{example().id, some_bytes(32, 1), {}, budget};
   Bytes binding = some_bytes(32, 2);

@@ -35,7 +35,7 @@ void feed(PipeCore& core, ByteView bytes) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const ByteView bytes(reinterpret_cast<const std::byte*>(data), size);
-  const std::shared_ptr<PipeBudget> budget = std::make_shared<PipeBudget>();
+  const std::shared_ptr<Budget> budget = std::make_shared<Budget>();
   if (size >= kPipeHead) {
     const auto head = decode_pipe_head(bytes.first(kPipeHead));
     const ByteView body = bytes.subspan(kPipeHead);

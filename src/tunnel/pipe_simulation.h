@@ -25,7 +25,7 @@ enum class Notices { kBoth, kDialler, kAcceptor };
 class PipeSimulation {
  public:
   struct End {
-    explicit End(PipeOptions options, const std::shared_ptr<PipeBudget>& budget)
+    explicit End(PipeOptions options, const std::shared_ptr<Budget>& budget)
         : pipe(PipeId{std::byte{7}}, some_bytes(32, 1), options, budget) {}
     PipeEnd pipe;
     Bytes to_write;           // and then the end
@@ -38,7 +38,7 @@ class PipeSimulation {
 
   explicit PipeSimulation(PipeOptions options = {}) : dialler(options, budget), acceptor(options, budget) {}
 
-  const std::shared_ptr<PipeBudget> budget = std::make_shared<PipeBudget>();
+  const std::shared_ptr<Budget> budget = std::make_shared<Budget>();
   End dialler, acceptor;
   BootTime now{std::chrono::hours(1)};
   std::size_t carried = 0;                                                          // bytes, over all links

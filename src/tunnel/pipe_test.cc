@@ -33,14 +33,14 @@ struct PipeWorld {
   }
 
   net::Executor executor;
-  const std::shared_ptr<PipeBudget> budget = std::make_shared<PipeBudget>();
+  const std::shared_ptr<Budget> budget = std::make_shared<Budget>();
   std::shared_ptr<Pipe> near, far;
   MuxEnd opener, acceptor;
   net::TaskGroup carriers, attaching;
   Result<> answered = fail(Code::kInternal, "not run");
 
   void start() {
-    const MuxOptions quiet{.probe_after = 0ms};
+    const MuxOptions quiet{.probe_after = 0ms, .drained_limit = 0ms};
     opener.start(near->top("near"), Mux::Role::kOpener, quiet);
     acceptor.start(far->top("far"), Mux::Role::kAcceptor, quiet);
   }
@@ -238,6 +238,82 @@ CO_TEST(Pipe, AStoppedReaderStopsItsWriterAndNobodyElse) {
   co_await world.stop();
 }
 
+// A stream that the opener has ended, on a link that it has drained: what remains is for the acceptor to say.
+struct LastStream {
+  std::unique_ptr<MuxStream> near, far;
+};
+net::Task<Result<LastStream>> last_stream(PipeWorld& world) {
+  CO_CHECK(co_await world.link());
+  world.start();
+  CO_TRY(auto near, world.opener.mux->open({"rs-test"}));
+  const auto request = co_await world.acceptor.next();
+  if (!request) co_return fail(Code::kInternal, "no stream arrived");
+  auto far = request->accept();
+  CO_CHECK(co_await near->answered(kSoon));
+  CO_CHECK(near->shutdown_send());
+  world.opener.mux->drain();
+  CO_TRY(const auto end, co_await net::read(*far));
+  if (!end.empty()) co_return fail(Code::kInternal, "no end arrived");
+  for (int i = 0; i < 50; ++i) co_await net::yield_to_loop();
+  co_return LastStream{std::move(near), std::move(far)};
+}
+
+// Over a new link.
+net::Task<> expect_last_words(PipeWorld& world, LastStream& last) {
+  EXPECT_FALSE(world.far->over());
+  const auto linked = co_await world.link();
+  EXPECT_TRUE(linked.has_value());
+  const auto words = co_await net::with_timeout(read_all(*last.near), kSoon);
+  EXPECT_TRUE(words.has_value());
+  if (words) EXPECT_EQ(as_text(*words), "the last words");
+  const Error far = co_await world.acceptor.ended();
+  EXPECT_EQ(far.code, Code::kUnavailable) << far.message;
+  [[maybe_unused]] const Error near = co_await world.opener.ended();
+  co_await world.stop();
+}
+
+CO_TEST(Pipe, WhatTheLastStreamSaysWithoutALinkIsNotLost) {
+  PipeWorld world(co_await net::this_executor(), {});
+  auto last = co_await last_stream(world);
+  CO_ASSERT_OK(last);
+  co_await world.cut();
+  for (int i = 0; i < 100 && world.far->attached(); ++i) co_await net::yield_to_loop();
+  CO_ASSERT_OK(co_await net::write(*last->far, as_bytes("the last words")));
+  CO_ASSERT_OK(last->far->shutdown_send());
+  CO_ASSERT_OK(co_await net::sleep_for(1200ms));  // longer than a goodbye
+  co_await expect_last_words(world, *last);
+}
+
+CO_TEST(Pipe, WhatTheLastStreamHasGivenToALinkThatBreaksIsNotLost) {
+  PipeWorld world(co_await net::this_executor(), {});
+  auto last = co_await last_stream(world);
+  CO_ASSERT_OK(last);
+  auto [unread, link] = net::memory_pair(world.executor);
+  const Bytes binding(32, std::byte{7});
+  CO_ASSERT_TRUE(world.far->take(world.near->propose(binding), binding, link, {}).has_value());
+  CO_ASSERT_OK(co_await net::write(*last->far, as_bytes("the last words")));
+  CO_ASSERT_OK(last->far->shutdown_send());
+  for (int i = 0; i < 100; ++i) co_await net::yield_to_loop();
+  unread.reset();
+  for (int i = 0; i < 100 && world.far->attached(); ++i) co_await net::yield_to_loop();
+  co_await expect_last_words(world, *last);
+}
+
+// But who is denied does not keep it until the grace time ends.
+CO_TEST(Pipe, ADrainedMuxThatIsClosedDoesNotWaitForALink) {
+  PipeWorld world(co_await net::this_executor(), {});
+  auto last = co_await last_stream(world);
+  CO_ASSERT_OK(last);
+  co_await world.cut();
+  CO_ASSERT_OK(last->far->shutdown_send());
+  for (int i = 0; i < 100; ++i) co_await net::yield_to_loop();
+  EXPECT_FALSE(world.acceptor.end.has_value());
+  world.acceptor.mux->close(Error{Code::kDenied, "enough", "revoked", Hop::kEgress});
+  [[maybe_unused]] const Error end = co_await world.acceptor.ended();
+  EXPECT_TRUE(world.far->over());
+  co_await world.stop();
+}
+
 // A link that gives what a test says, and takes everything.
 class ScriptedLink final : public net::Stream {
  public:
@@ -270,7 +346,7 @@ net::Chunk a_block_of_pings() {
 
 CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
   const auto executor = co_await net::this_executor();
-  const auto budget = std::make_shared<PipeBudget>();
+  const auto budget = std::make_shared<Budget>();
   const auto near = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick, budget);
   const auto far = std::make_shared<Pipe>(executor, Pipe::Role::kAcceptor, PipeId{}, Bytes(32), kQuick, budget);
   const Bytes binding(32);
@@ -290,10 +366,35 @@ CO_TEST(Pipe, APeerThatOnlyPingsDoesNotKeepTheLoop) {
   for (int i = 0; i < 3; ++i) co_await net::yield_to_loop();
 }
 
+// As releases do that leave as soon as they have read the end.
+CO_TEST(Pipe, APeerThatHasEndedAndLeavesIsNotWaitedFor) {
+  const auto executor = co_await net::this_executor();
+  const auto budget = std::make_shared<Budget>();
+  const auto near = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick, budget);
+  const auto far = std::make_shared<Pipe>(executor, Pipe::Role::kAcceptor, PipeId{}, Bytes(32), kQuick, budget);
+  ByteWriter words;
+  words.bytes(encode_pipe_head(PipeFrame::kEnd, 8));
+  words.u64(0);
+  words.bytes(encode_pipe_head(PipeFrame::kGone, 0));
+  const Bytes binding(32);
+  std::unique_ptr<net::Stream> link =
+      std::make_unique<ScriptedLink>(executor, [text = words.take(), said = false]() mutable -> Result<net::Chunk> {
+        if (std::exchange(said, true)) return net::Chunk{};
+        return net::Chunk{net::Chunk::Kind::kData, net::Buffer::copy_of(text)};
+      });
+  CO_ASSERT_TRUE(far->take(near->propose(binding), binding, link, {}).has_value());
+  auto top = far->top("far");
+  const auto finished = co_await net::finish(*top, 5s);
+  EXPECT_TRUE(finished || finished.error().code != Code::kTimeout);
+  EXPECT_TRUE(far->over());
+  top.reset();
+  for (int i = 0; i < 3; ++i) co_await net::yield_to_loop();
+}
+
 CO_TEST(Pipe, WhoIsOnTheWayCannotSayThatThePipeIsUnknown) {
   const auto executor = co_await net::this_executor();
-  const auto pipe = std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick,
-                                           std::make_shared<PipeBudget>());
+  const auto pipe =
+      std::make_shared<Pipe>(executor, Pipe::Role::kDialler, PipeId{}, Bytes(32), kQuick, std::make_shared<Budget>());
   auto link = std::make_unique<ScriptedLink>(executor, []() -> Result<net::Chunk> {
     return std::unexpected(Error{Code::kIo, "it was restarted, believe me", std::string(kPipeUnknown), Hop::kEgress});
   });

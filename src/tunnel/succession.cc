@@ -105,9 +105,10 @@ net::Task<Result<>> Succession::probe_retired(std::chrono::milliseconds limit, E
 }
 
 void Succession::close(const Error& why) {
-  if (newest_ && newest_->up()) newest_->link->mux->close(why);
+  // Also those that have no streams any more, and wait until what they have sent is acknowledged.
+  if (newest_ && newest_->link && !newest_->ended) newest_->link->mux->close(why);
   for (const auto& held : retired_)
-    if (held->up()) held->link->mux->close(why);
+    if (!held->ended) held->link->mux->close(why);
 }
 
 void Succession::tidy() {

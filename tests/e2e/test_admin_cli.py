@@ -153,7 +153,7 @@ def test_the_guide_has_every_setting(own):
         if name in ("tls_ca", "tls_certificate", "databases"):
             assert example.startswith(name + "=")
             continue
-        own.run("admin", "resources", "update", "billing-db", "--setting", example)
+        own.run("admin", "resources", "update", "billing-db", "--setting", example, *(["--keep-password"] if name == "hosts" else []))
         own.run("admin", "resources", "update", "billing-db", "--setting", f"{name}=")
     own.run("admin", "resources", "update", "billing-db", "--setting", "databases=app=app_prod,reports")
     own.run("admin", "resources", "update", "billing-db", "--setting", "databases=")
