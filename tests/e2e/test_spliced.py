@@ -86,7 +86,7 @@ class OnlyTls(Deployment):
         admin = self.folder / "admin"
         token = self.folder / "relay.token"
         self.command(self.far, admin, "admin", "nodes", "token", "create", "--kind", "relay", "--out", token)
-        self.start(self.far, harness.PORTOLAN, "node", "--data", self.folder / "relay", "--control", f"{SERVER}:4430", "--join-token-file", token,
+        self.start(self.far, harness.PORTOLAN, "node", "--data", self.folder / "relay", "--control", f"{SERVER}:4430", "--join-token-file", token, "--name", "relay",
                    "--health", "none", "--metrics", "none", home=admin)
         self.within(self.far, "nft", "add", "table", "inet", "f")
         self.within(self.far, "nft", "add", "chain", "inet", "f", "in", "{ type filter hook input priority 0; }")
