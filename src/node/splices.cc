@@ -29,6 +29,8 @@ Result<Splices::Tickets> Splices::issue(Ends ends) {
   if (waiting_.size() >= limits_.waiting ||
       std::cmp_greater_equal(std::ranges::count_if(waiting_, same), limits_.waiting_per_account))
     return fail(Code::kLimit, "too many paths are being made", "too_many_paths");
+  if (waiting_.size() + paths_.size() >= limits_.all || of(ends.user.account) >= limits_.per_account)
+    return fail(Code::kLimit, "too many paths are open", "too_many_paths");
   const Tickets tickets{new_ticket(), new_ticket()};
   const auto path = std::make_shared<Path>(std::move(ends), clock_.boot() + limits_.life);
   places_[crypto::sha256(tickets.user)] = {path, 0};

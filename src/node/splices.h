@@ -24,6 +24,10 @@ struct SpliceLimits {
   std::chrono::milliseconds life = std::chrono::seconds(10);  // of a ticket
   std::size_t waiting = 1024;                                 // paths whose ends have not both come
   std::size_t waiting_per_account = 32;
+  // Waiting or joined. Each takes six descriptors while it is joined: people must not use up a gateway's by paths that
+  // they leave half open. Beyond it paths are nested.
+  std::size_t all = 4096;
+  std::size_t per_account = 256;
 };
 
 // One loop. stop() before destruction.

@@ -185,5 +185,28 @@ CO_TEST(Splices, APathEndsWithItsPeersLinks) {
   co_await splices.stop();
 }
 
+CO_TEST(Splices, HasOnlySoManyPathsOpen) {
+  const auto executor = co_await net::this_executor();
+  FakeClock clock;
+  Splices splices(executor, clock, {.all = 3, .per_account = 2});
+  Port port(executor);
+  const auto tickets = splices.issue(kEnds);
+  CO_ASSERT_OK(tickets);
+  auto relay = co_await come(splices, port, tickets->relay);
+  auto user = co_await come(splices, port, tickets->user);
+  CO_ASSERT_TRUE(relay && user);
+  EXPECT_EQ(splices.open(), 1U);
+  const auto second = splices.issue(kEnds);
+  CO_ASSERT_OK(second);
+  CO_ASSERT_ERROR(splices.issue(kEnds), Code::kLimit);
+  const Splices::Ends others{{"org", "a-2", "d-1"}, "n-1"};
+  CO_ASSERT_OK(splices.issue(others));
+  CO_ASSERT_ERROR(splices.issue(others), Code::kLimit);
+  // What has ended makes room.
+  splices.withdraw(*second);
+  CO_ASSERT_OK(splices.issue(kEnds));
+  co_await splices.stop();
+}
+
 }  // namespace
 }  // namespace portolan::node
