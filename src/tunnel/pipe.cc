@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
 #include "base/log.h"
 #include "net/turn_end.h"
 
@@ -20,6 +23,10 @@ constexpr int kBlocksPerRead = 2;
 constexpr int kReadsPerTurn = 4;
 
 BootTime now() { return Clock::real().boot(); }
+
+net::Task<> finish_and_close(std::unique_ptr<net::Stream> link) {
+  [[maybe_unused]] const auto finished = co_await net::finish(*link, kLastWords);
+}
 
 }  // namespace
 
@@ -133,13 +140,11 @@ void Pipe::end(Error why) {
   timer_.cancel();
   // Its last words leave at the end of the turn.
   if (link_) {
-    auto last = std::shared_ptr<net::Stream>(std::move(link_));
-    last->cancel_readable();
-    last->cancel_writable();
-    auto timer = std::make_shared<net::Timer>(executor_);
-    [[maybe_unused]] const auto closed = last->shutdown_send();
-    last->on_writable([timer] { timer->cancel(); });
-    timer->schedule(kLastWords, [last, timer]() mutable { last.reset(); });
+    link_->cancel_readable();
+    link_->cancel_writable();
+    [[maybe_unused]] const auto closed = link_->shutdown_send();
+    // Kept by the loop, and freed with it.
+    boost::asio::co_spawn(executor_, finish_and_close(std::move(link_)), boost::asio::detached);
   }
   drop_link();
   if (reader_) {
