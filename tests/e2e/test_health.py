@@ -126,7 +126,7 @@ def test_sessions_tell_at_once_how_a_resource_is(dev, server):
     told = wait_until(lambda: local(dev) if local(dev).get("health") == "unreachable" else None, 8, "ls says that it is unreachable")
     print(f"unreachable {time.monotonic() - failed:.2f} s after a session was kept out")
     assert "refused" in told["health_reason"]
-    checks = lambda: next(row["checks"] for row in dev.json_lines("admin", "health") if row.get("resource_name") == "billing-db")
+    checks = lambda: next(row["health"]["checks"] for row in dev.json_lines("admin", "health") if row.get("health", {}).get("resource_name") == "billing-db")
     before = checks()
     wait_until(lambda: checks() >= before + 3, 90, "the checks have backed off: each one that fails makes the next wait longer")
     server.start()
