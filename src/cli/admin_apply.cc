@@ -81,9 +81,8 @@ Error told(const Context& context, Error error) {
 
 // Whether the control plane may have done it all the same: it has not said why it did not.
 bool may_be_done(const Error& error) {
-  return error.reason.empty() &&
-         (error.code == Code::kUnavailable || error.code == Code::kProtocol || error.code == Code::kIo ||
-          error.code == Code::kEof || error.code == Code::kTimeout);
+  return error.reason.empty() && (error.code == Code::kUnavailable || error.code == Code::kProtocol ||
+                                  error.code == Code::kIo || error.code == Code::kEof || error.code == Code::kTimeout);
 }
 
 // With the place in the file that each is about.

@@ -3,8 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "base/log.h"
 #include "net/turn_end.h"
@@ -23,10 +22,6 @@ constexpr int kBlocksPerRead = 2;
 constexpr int kReadsPerTurn = 4;
 
 BootTime now() { return Clock::real().boot(); }
-
-net::Task<> finish_and_close(std::unique_ptr<net::Stream> link) {
-  [[maybe_unused]] const auto finished = co_await net::finish(*link, kLastWords);
-}
 
 }  // namespace
 
@@ -140,11 +135,14 @@ void Pipe::end(Error why) {
   timer_.cancel();
   // Its last words leave at the end of the turn.
   if (link_) {
-    link_->cancel_readable();
-    link_->cancel_writable();
-    [[maybe_unused]] const auto closed = link_->shutdown_send();
-    // Kept by the loop, and freed with it.
-    boost::asio::co_spawn(executor_, finish_and_close(std::move(link_)), boost::asio::detached);
+    auto last = std::shared_ptr<net::Stream>(std::move(link_));
+    last->cancel_readable();
+    last->cancel_writable();
+    // Kept by the loop's queue and freed with it; a net::Timer would keep itself.
+    const auto timer = std::make_shared<boost::asio::steady_timer>(executor_, kLastWords);
+    [[maybe_unused]] const auto closed = last->shutdown_send();
+    last->on_writable([timer] { timer->cancel(); });
+    timer->async_wait([last, timer](const boost::system::error_code&) {});
   }
   drop_link();
   if (reader_) {
