@@ -108,6 +108,7 @@ Result<> make_all(store::DirectoryStore& store, const crypto::SealingKey& sealin
   }
   PL_CHECK(store.change("system", [&](store::Change& change) -> Result<> {
     for (const auto& one : made) PL_CHECK(change.put(one));
+    PL_CHECK(change.set_setting(kSealingSince, to_rfc3339(now)));
     return change.set_setting("organization", organization);
   }));
   return {};
