@@ -57,7 +57,7 @@ struct LocalPath {
   std::uint64_t sessions = 0;
   std::uint64_t handshakes = 0;  // end-to-end handshakes made for this egress since the agent started
   std::optional<std::string> egress_name = {};
-  std::optional<std::string> state = {};           // "linked", "reconnecting"
+  std::optional<std::string> state = {};           // "linked", "silent", "reconnecting"
   std::optional<std::uint64_t> time_left_ms = {};  // while reconnecting: then its sessions end
   std::optional<std::string> reason = {};          // why the last attempt to reconnect has failed
   std::optional<std::string> fallback = {};        // why it is nested and not spliced

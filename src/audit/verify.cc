@@ -19,12 +19,17 @@ struct Timed {
 };
 BOOST_DESCRIBE_STRUCT(Timed, (), (time))
 
-std::optional<WallTime> time_of(const std::string& record) {
-  const auto timed = json::decode<Timed>(record, json::Unknown::kIgnore);
-  return timed ? timed->time : std::nullopt;
+// "1 record" and what goes on for one, "2 records" and what goes on for many.
+std::string counted(std::uint64_t number, std::string_view one, std::string_view many) {
+  return number == 1 ? fmt::format("1 record{}", one) : fmt::format("{} records{}", number, many);
 }
 
 }  // namespace
+
+std::optional<WallTime> time_of(const api::ChainedRecord& record) {
+  const auto timed = json::decode<Timed>(record.record, json::Unknown::kIgnore);
+  return timed ? timed->time : std::nullopt;
+}
 
 Heads::Heads(std::string node, std::string chain, const crypto::PublicKey& key)
     : node_(std::move(node)), chain_(std::move(chain)), key_(key) {}
@@ -77,7 +82,7 @@ void Verifier::missing_up_to(std::uint64_t number) {
   const auto signed_head = heads_.by_number().lower_bound(last_ + 1);
   const bool known = signed_head != heads_.by_number().end();
   find("missing", last_ + 1, number,
-       fmt::format("{} records are not there{}", number - last_,
+       fmt::format("{}{}", counted(number - last_, " is not there", " are not there"),
                    known ? fmt::format("; the node has signed that there were {} by {}", signed_head->first,
                                        to_rfc3339(signed_head->second.time))
                          : ""));
@@ -104,7 +109,7 @@ bool Verifier::add(const api::ChainedRecord& record) {
   check_signed(record.number);
   const auto& heads = heads_.by_number();
   if (!unsigned_since_ && (heads.empty() || record.number > heads.rbegin()->first))
-    unsigned_since_ = time_of(record.record).value_or(WallTime{});
+    unsigned_since_ = time_of(record).value_or(WallTime{});
   return true;
 }
 
@@ -154,8 +159,8 @@ void Verifier::finish() {
     missing_up_to(end);
   } else if (unsigned_since_ && *unsigned_since_ + kSignedWithin < now_) {
     find("unsigned", last_head + 1, last_,
-         fmt::format("{} records, the first of {}, are not signed by the node", last_ - last_head,
-                     to_rfc3339(*unsigned_since_)));
+         counted(last_ - last_head, fmt::format(" of {} is not signed by the node", to_rfc3339(*unsigned_since_)),
+                 fmt::format(", the first of {}, are not signed by the node", to_rfc3339(*unsigned_since_))));
   }
 }
 

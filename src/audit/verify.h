@@ -36,6 +36,9 @@ struct Finding {
 };
 BOOST_DESCRIBE_STRUCT(Finding, (), (kind, node, chain, number, to, what))
 
+// When a chained record says that it was; none if that cannot be read.
+std::optional<WallTime> time_of(const api::ChainedRecord& record);
+
 // The part of a chain that is verified.
 struct Stretch {
   std::uint64_t after = 0;             // behind this record, whose head the node has signed; 0: from the beginning

@@ -57,6 +57,7 @@ struct Told {
   std::vector<std::string> found;  // "kind from-to"
   std::uint64_t records = 0;
   std::uint64_t signed_to = 0;
+  std::string first = {};  // what was said of it
 };
 
 Told verify(const Kept& kept, std::optional<WallTime> since = {}, std::optional<WallTime> until = {},
@@ -70,8 +71,10 @@ Told verify(const Kept& kept, std::optional<WallTime> since = {}, std::optional<
   verifier.finish();
   Told told{{}, verifier.records(), verifier.signed_to()};
   for (const auto& all : {heads.findings(), verifier.findings()})
-    for (const auto& finding : all)
+    for (const auto& finding : all) {
+      if (told.first.empty()) told.first = finding.what;
       told.found.push_back(finding.kind + " " + std::to_string(finding.number) + "-" + std::to_string(finding.to));
+    }
   return told;
 }
 
@@ -110,6 +113,15 @@ TEST(Verify, WhereARecordIsNotWhatItWas) {
     c.change(kept);
     EXPECT_THAT(verify(kept).found, testing::UnorderedElementsAreArray(c.found)) << c.name;
   }
+}
+
+TEST(Verify, OneRecordIsSpokenOfAsOne) {
+  Kept one;
+  one.remove(12, 12);
+  EXPECT_THAT(verify(one).first, testing::StartsWith("1 record is not there; "));
+  Kept two;
+  two.remove(12, 13);
+  EXPECT_THAT(verify(two).first, testing::StartsWith("2 records are not there; "));
 }
 
 TEST(Verify, WhatIsNotThere) {

@@ -30,13 +30,21 @@ struct Verified {
   std::uint64_t to = 0;
   std::uint64_t signed_to = 0;
   std::vector<audit::Finding> findings;
+  bool nothing = false;  // is on record in the time that was asked for; what was looked at lies around it
 };
-BOOST_DESCRIBE_STRUCT(Verified, (), (node, name, chain, key_sha256, records, from, to, signed_to, findings))
+BOOST_DESCRIBE_STRUCT(Verified, (), (node, name, chain, key_sha256, records, from, to, signed_to, findings, nothing))
 
 struct Question {
   std::optional<WallTime> since;
   std::optional<WallTime> until;
   WallTime now;
+
+  // A record whose time cannot be read may be of any.
+  bool is_about(const api::ChainedRecord& record) const {
+    if (!since && !until) return true;
+    const auto time = audit::time_of(record);
+    return !time || ((!since || *time >= *since) && (!until || *time < *until));
+  }
 };
 
 // Each page's entries go through `take`, until it wants no more.
@@ -54,7 +62,7 @@ net::Task<Result<>> each(api::ControlClient& control, std::string path, Query qu
 }
 
 net::Task<Result<Verified>> verify_chain(api::ControlClient& control, api::ChainView view, Question question) {
-  Verified out{view.node, view.name, view.chain, {}, 0, 0, 0, 0, {}};
+  Verified out{view.node, view.name, view.chain, {}, 0, 0, 0, 0, {}, true};
   const auto key = crypto::PublicKey::from_pem(view.public_key);
   if (!key) {
     out.findings.push_back({"signature", view.node, view.chain, view.first, view.last, "the node's key is not known"});
@@ -74,6 +82,7 @@ net::Task<Result<Verified>> verify_chain(api::ControlClient& control, api::Chain
   CO_CHECK(co_await each<api::ChainedRecord>(control, "/v1/audit/chain", std::move(behind),
                                              [&](const api::ChainedRecord& record) {
                                                if (out.from == 0) out.from = record.number;
+                                               if (out.nothing && question.is_about(record)) out.nothing = false;
                                                return verifier.add(record);
                                              }));
   verifier.finish();
@@ -104,6 +113,15 @@ Result<> check_keys(const std::vector<std::string>& expected, std::vector<Verifi
   return {};
 }
 
+std::string findings_text(std::size_t findings) {
+  return findings == 1 ? "1 finding" : fmt::format("{} findings", findings);
+}
+
+std::string result_of(const Verified& chain) {
+  if (!chain.findings.empty()) return findings_text(chain.findings.size());
+  return chain.nothing ? "nothing is on record in that time" : "complete and unaltered";
+}
+
 void print(const Context& context, const std::vector<Verified>& all) {
   Table table({{"NODE"},
                {"CHAIN"},
@@ -116,7 +134,7 @@ void print(const Context& context, const std::vector<Verified>& all) {
   for (const auto& chain : all)
     table.add({chain.name, chain.chain, std::to_string(chain.records), std::to_string(chain.from),
                std::to_string(chain.to), std::to_string(chain.signed_to), chain.key_sha256.substr(0, 16),
-               chain.findings.empty() ? "complete and unaltered" : fmt::format("{} findings", chain.findings.size())});
+               result_of(chain)});
   if (table.empty()) {
     context.out.note("Nothing on record.");
   } else {
@@ -139,9 +157,9 @@ Result<std::vector<Verified>> verify(const Context& context, const Options& opti
           known = true;
           if (view.chain.empty()) {
             context.out.warn(
-                fmt::format("{} records of {} have no chain: nothing can be proven of them (they came from "
-                            "a node, or to a control plane, of an earlier release)",
-                            view.records, view.name));
+                fmt::format("{} of {} without a chain: nothing can be proven of what came from a node, or to a control "
+                            "plane, of an earlier release",
+                            view.records == 1 ? "1 record" : fmt::format("{} records", view.records), view.name));
             continue;
           }
           CO_TRY(auto verified, co_await verify_chain(control, view, question));
@@ -171,7 +189,7 @@ Result<> run(Context& context, Options& options) {
   std::size_t findings = 0;
   for (const auto& chain : all) findings += chain.findings.size();
   if (findings == 0) return {};
-  return fail(Code::kInvalid, fmt::format("the record is not complete and unaltered: {} findings", findings),
+  return fail(Code::kInvalid, "the record is not complete and unaltered: " + findings_text(findings),
               "audit_not_proven");
 }
 

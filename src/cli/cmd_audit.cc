@@ -1,4 +1,5 @@
 // portolan audit: what is on record, as the control plane keeps it; with -f it goes on with what comes.
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <unordered_set>
@@ -166,14 +167,17 @@ Result<> print_followed(const Output& out, RowPrinter& rows, std::string_view li
   return {};
 }
 
-// Follows over restarts of the control plane. It is asked for the newest lines anew then, and those that were printed
-// already are left out.
+// Follows over restarts of the control plane. It is asked for the newest lines anew then, and those that are known
+// already are left out: what was printed, and what was on record before the follow began. Of that as many are known
+// from the start as the control plane lists at once.
 template <class Entry>
 class Follower {
  public:
-  Follower(Context& context, Query query) : context_(context), query_(std::move(query)) { query_["watch"] = "1"; }
+  Follower(Context& context, Query query, std::size_t shown)
+      : context_(context), query_(std::move(query)), shown_(shown) {}
 
   net::Task<Result<>> run(api::ControlClient& control) {
+    CO_CHECK(co_await begin(control));
     net::Backoff backoff(std::chrono::milliseconds(500), std::chrono::seconds(10));
     for (;;) {
       const auto ended =
@@ -189,39 +193,67 @@ class Follower {
   }
 
  private:
+  // Prints the newest, and knows the others.
+  net::Task<Result<>> begin(api::ControlClient& control) {
+    query_["limit"] = std::to_string(kMostEntries);
+    CO_TRY(const auto page, co_await control.get<api::Page<Entry>>(View<Entry>::kPath, query_));
+    const std::size_t old = page.items.size() - std::min(page.items.size(), shown_);
+    for (std::size_t i = 0; i < page.items.size(); ++i) {
+      const std::string line = json::encode(page.items[i]);
+      if (!is_new(line) || i < old) continue;
+      CO_CHECK(print_followed<Entry>(context_.out, rows_, line));
+    }
+    was_there_ = true;
+    // Some may have come since.
+    query_["limit"] = std::to_string(std::max(shown_, kMeanwhile));
+    query_["watch"] = "1";
+    co_return Result<>{};
+  }
+
   Result<> take(std::string_view line) {
     was_there_ = true;
     if (std::exchange(told_, false)) context_.out.warn("the control plane is back");
     PL_TRY(const auto shape, json::decode<Line>(line, json::Unknown::kIgnore));
     if (shape.kind == "heartbeat") return {};
-    if (!printed_.insert(std::hash<std::string_view>()(line)).second) return {};
-    order_.push_back(std::hash<std::string_view>()(line));
-    if (order_.size() > 4 * kMostEntries) {
-      printed_.erase(order_.front());
-      order_.pop_front();
-    }
+    // As it was encoded for the list: a control plane of another release may have more to say in a line.
+    PL_TRY(const auto entry, json::decode<Entry>(line, json::Unknown::kIgnore));
+    if (!is_new(json::encode(entry))) return {};
     return print_followed<Entry>(context_.out, rows_, line);
   }
 
+  bool is_new(std::string_view line) {
+    const std::size_t hash = std::hash<std::string_view>()(line);
+    if (!known_.insert(hash).second) return false;
+    order_.push_back(hash);
+    if (order_.size() > 4 * kMostEntries) {
+      known_.erase(order_.front());
+      order_.pop_front();
+    }
+    return true;
+  }
+
+  static constexpr std::size_t kMeanwhile = 100;
+
   Context& context_;
   Query query_;
+  std::size_t shown_;
   RowPrinter rows_{context_.out, View<Entry>::columns()};
   bool was_there_ = false;
   bool told_ = false;
-  std::unordered_set<std::size_t> printed_;
+  std::unordered_set<std::size_t> known_;
   std::deque<std::size_t> order_;
 };
 
 template <class Entry>
-Result<> follow(Context& context, Query query) {
-  Follower<Entry> follower(context, std::move(query));
+Result<> follow(Context& context, Query query, std::size_t shown) {
+  Follower<Entry> follower(context, std::move(query), shown);
   return ask_control<void>([&](api::ControlClient& control) { return follower.run(control); });
 }
 
 template <class Entry>
 Result<> run(Context& context, Options& options) {
   PL_TRY(auto query, query_of(options));
-  return options.follow ? follow<Entry>(context, std::move(query)) : list<Entry>(context, query);
+  return options.follow ? follow<Entry>(context, std::move(query), options.limit) : list<Entry>(context, query);
 }
 
 CLI::App& add_list(CLI::App& group, Context& context, const std::string& name, const std::string& description,

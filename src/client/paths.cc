@@ -28,6 +28,8 @@ constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(2);
 // A link that has lasted so long was a good one.
 constexpr std::chrono::milliseconds kLasting = std::chrono::seconds(1);
 constexpr std::chrono::milliseconds kFarewell = std::chrono::milliseconds(500);
+// For so long another egress node is tried before one that no link could be made to.
+constexpr std::chrono::milliseconds kSpared = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kResumeLimit = std::chrono::seconds(3);
 
 }  // namespace
@@ -92,12 +94,37 @@ net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::st
   if (candidates.empty())
     co_return fail(Code::kUnavailable,
                    "no relay or gateway serves " + quoted(resource.name) + "; an admin has to add one", "no_egress");
+  std::vector<std::string> last;
+  for (const std::string& egress : candidates) {
+    const auto path = paths_.find(egress);
+    if (silent(egress) || (path != paths_.end() && clock_.boot() < path->second->spare_until)) last.push_back(egress);
+  }
+  std::erase_if(candidates, [&](const std::string& egress) { return std::ranges::find(last, egress) != last.end(); });
+  candidates.insert(candidates.end(), last.begin(), last.end());
   Result<OpenedStream> opened = fail(Code::kInternal, "not tried");
   for (const std::string& egress : candidates) {
     opened = co_await open_at(resource, egress, operation, trace);
     if (opened || !opened.error().retry_can_help()) break;
   }
   co_return opened;
+}
+
+// A link that is only to be replaced, since its gateway is leaving, is not silent.
+bool Paths::silent(const std::string& egress) const {
+  const auto path = paths_.find(egress);
+  if (path == paths_.end()) return false;
+  const tunnel::Link* link = path->second->links.newest();
+  if (!link || !link->pipe || !link->pipe->attached() || !link->pipe->wants_link()) return false;
+  const std::string& gateway = path->second->gateway_id;
+  return gateway.empty() || gateways_.serves(gateway);
+}
+
+Error Paths::no_answer(const std::string& resource, const std::string& egress, std::chrono::nanoseconds waited) const {
+  const std::string kind = gateways_.address_of(egress) ? "gateway " : "relay ";
+  return {Code::kTimeout,
+          quoted(resource) + ": " + kind + name_of_(egress) + " has not answered for " +
+              std::to_string(std::chrono::floor<std::chrono::seconds>(waited).count()) + " s",
+          std::string(kEgressSilent), Hop::kAgent};
 }
 
 net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std::string egress, std::string operation,
@@ -142,6 +169,7 @@ net::Task<Result<>> Paths::ensure(std::string egress) {
   const auto opening = std::make_shared<net::Event>(tasks_.executor());
   path_to(egress).opening = opening;
   auto made = co_await make_link(egress, nullptr);
+  path_to(egress).spare_until = made ? BootTime{} : clock_.boot() + kSpared;
   path_to(egress).opening.reset();
   opening->set();
   co_return made;
@@ -212,6 +240,7 @@ net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> p
   }
   if (!pipe->over() && pipe->attached()) path.not_reconnected.reset();
   reconnecting_.erase(pipe.get());
+  changes_.note();
 }
 
 net::Task<Result<>> Paths::make_link(std::string egress, Resumed resumed) {
@@ -419,6 +448,7 @@ std::vector<api::LocalPath> Paths::status() const {
     api::LocalPath entry{egress, path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}, {}};
     if (!path->fallback.empty()) entry.fallback = path->fallback;
     const auto& pipe = path->links.newest()->pipe;
+    if (silent(egress)) entry.state = "silent";
     if (const auto left = pipe ? pipe->time_left() : std::nullopt) {
       entry.state = "reconnecting";
       entry.time_left_ms = static_cast<std::uint64_t>(left->count());

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "api/agent.h"
@@ -21,6 +22,9 @@
 #include "tunnel/succession.h"
 
 namespace portolan::client {
+
+// Reason of Paths::no_answer().
+constexpr std::string_view kEgressSilent = "egress_silent";
 
 // A stream that the egress has been asked for; what was answered is known through stream->answered().
 struct OpenedStream {
@@ -38,13 +42,20 @@ class Paths {
         Changes& changes, PathKinds kinds);
 
   // Opens a stream towards the resource at one of its egress nodes: the one that serves sessions of this resource
-  // already (a cancel must reach it), else the first that can be reached. `operation`: "open" or "renew".
+  // already (a cancel must reach it), else the first that can be reached; one that is silent only when no other can
+  // be. `operation`: "open" or "renew".
   net::Task<Result<OpenedStream>> open(api::AgentResource resource, std::string operation, std::string trace);
 
   // Sessions on (resource, egress), which make the egress sticky and keep the lease renewed.
   void session_began(const api::AgentResource& resource, const std::string& egress,
                      std::chrono::milliseconds lease_life);
   void session_ended(const std::string& resource, const std::string& egress);
+
+  // Whether the egress node owes an answer for longer than it should, on a link that stands. False where it has no
+  // pipe: then nothing is known of it.
+  bool silent(const std::string& egress) const;
+  // The egress node has not answered an "open" for so long; in words for people.
+  Error no_answer(const std::string& resource, const std::string& egress, std::chrono::nanoseconds waited) const;
 
   std::vector<api::LocalPath> status() const;
   // Whether the end-to-end link of a stream that has failed stands; else why it ended, in words for people: the way
@@ -72,6 +83,7 @@ class Paths {
     BootTime next_renewal{};
     std::uint64_t handshakes = 0;
     bool tells_endings = false;                 // asked for, on the newest link
+    BootTime spare_until{};                     // no link could be made: others are tried first
     std::shared_ptr<net::Event> opening;        // set while one task makes the link
     std::optional<Error> not_reconnected = {};  // why the last attempt has failed, while there is none that succeeded
     net::Event turn;                            // of reconnecting: one attempt has failed, or it has succeeded

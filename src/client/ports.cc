@@ -19,6 +19,8 @@ namespace {
 // How long a new connection is held while the way to its resource is being found again.
 constexpr std::chrono::milliseconds kPatience = std::chrono::seconds(8);
 constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(20);
+// How often it is looked whether who is to answer has fallen silent.
+constexpr std::chrono::milliseconds kSilenceLook = std::chrono::milliseconds(250);
 constexpr std::chrono::milliseconds kRefuseLimit = std::chrono::seconds(10);
 // To say why a session ends, and until the last of them has been said.
 constexpr std::chrono::milliseconds kLastWord = std::chrono::milliseconds(500);
@@ -124,12 +126,13 @@ Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
 net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string trace) {
   const auto until = std::chrono::steady_clock::now() + kPatience;
   net::Backoff backoff(std::chrono::milliseconds(100), std::chrono::seconds(1));
-  // Egresses of a release that does not understand what the resource needs, and those that are stopping.
-  std::set<std::string> too_old, stopping;
+  // Egresses of a release that does not understand what the resource needs, those that are stopping, and silent ones.
+  std::set<std::string> too_old, stopping, silent;
   for (;;) {
     api::AgentResource resource = resource_;
-    std::erase_if(resource.egress,
-                  [&](const auto& egress) { return too_old.contains(egress) || stopping.contains(egress); });
+    std::erase_if(resource.egress, [&](const auto& egress) {
+      return too_old.contains(egress) || stopping.contains(egress) || silent.contains(egress);
+    });
     const bool is_last = resource.egress.size() == 1;
     auto opened = co_await paths_.open(std::move(resource), "open", trace);
     Result<> done;
@@ -138,11 +141,12 @@ net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string tr
     } else {
       // Written before the answer: it saves a round trip. `head` is still there if this attempt fails.
       if (!head.empty()) done = co_await net::write(*opened->stream, head);
-      if (done) done = co_await opened->stream->answered(kAnswerLimit);
+      if (done) done = co_await wait_for_answer(*opened, !is_last);
       if (done) co_return std::move(*opened);
       const std::string& reason = done.error().reason;
       if (reason == api::kLeaseNotUnderstood && !is_last && too_old.insert(opened->egress).second) continue;
       if (reason == api::kNodeStopping && !is_last && stopping.insert(opened->egress).second) continue;
+      if (reason == kEgressSilent && !is_last && silent.insert(opened->egress).second) continue;
     }
     if (!done.error().retry_can_help() || done.error().hop == Hop::kResource ||
         std::chrono::steady_clock::now() >= until)
@@ -150,6 +154,21 @@ net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string tr
     log::debug("trying again to open a session", {{"resource", resource_.name}, {"why", done.error()}});
     CO_CHECK(co_await net::sleep_for(backoff.next()));
     stopping.clear();  // they may be back
+    silent.clear();
+  }
+}
+
+// An egress node that is there and only has to wait for its resource is not silent.
+net::Task<Result<>> ResourcePort::wait_for_answer(const OpenedStream& opened, bool others) {
+  const auto began = std::chrono::steady_clock::now();
+  for (;;) {
+    const auto asked = std::chrono::steady_clock::now();
+    auto answered = co_await opened.stream->answered(kSilenceLook);
+    const auto now = std::chrono::steady_clock::now();
+    // A time limit that is not ours is an answer, and comes at once.
+    if (answered || answered.error().code != Code::kTimeout || now - asked < kSilenceLook / 2) co_return answered;
+    if (now - began >= kAnswerLimit || (others && paths_.silent(opened.egress)))
+      co_return std::unexpected(paths_.no_answer(resource_.name, opened.egress, now - began));
   }
 }
 

@@ -62,6 +62,8 @@ class ResourcePort {
   Result<> check_owner(const net::TcpStream& stream) const;
   // Opens the stream and writes `head` on it; tries again for a short while when trying again can help.
   net::Task<Result<OpenedStream>> open(ByteView head, std::string trace);
+  // Waits for what the egress node says. One that falls silent is not waited for if `others` may serve, too.
+  net::Task<Result<>> wait_for_answer(const OpenedStream& opened, bool others);
   // Copies until the session ends, and says why if nobody else can.
   net::Task<> carry(std::unique_ptr<net::TcpStream> stream, OpenedStream opened, net::Buffer head, std::string trace);
   // Why a session has ended, if it is for us to say.

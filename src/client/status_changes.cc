@@ -43,7 +43,7 @@ Named paths(const api::AgentStatus& status) {
   Named named;
   for (const auto& path : status.paths)
     named[path.egress_name.value_or(path.egress)] = {
-        path.state == "reconnecting" ? *path.state : path.kind + " by " + path.gateway, path.reason};
+        path.state && path.state != "linked" ? *path.state : path.kind + " by " + path.gateway, path.reason};
   return named;
 }
 

@@ -35,6 +35,14 @@ TEST(StatusChanges, NothingIsNoChange) {
   EXPECT_EQ(text_of(changes_between(status(), after)), "");
 }
 
+TEST(StatusChanges, APathThatIsNotLinkedSaysSo) {
+  auto after = status();
+  after.paths[0].state = "silent";
+  EXPECT_EQ(text_of(changes_between(status(), after)), "path relay-1: nested by gateway-1 -> silent\n");
+  after.paths[0].state = "linked";
+  EXPECT_EQ(text_of(changes_between(status(), after)), "");
+}
+
 TEST(StatusChanges, AreNamed) {
   auto after = status();
   after.control_state = "down";

@@ -47,6 +47,11 @@ def test_a_record_as_it_is(audited):
     assert chains[0]["records"] >= 15 and chains[0]["from"] == 1 and chains[0]["findings"] == []
     text = audited.run("audit", "verify", "--since", "1h").stdout
     assert "complete and unaltered" in text
+    assert not chains[0]["nothing"]
+    for empty in (("--since", "2020-01-01", "--until", "2020-01-02"), ("--since", "2999-01-01")):
+        nothing = audited.run("audit", "verify", *empty)
+        assert "nothing is on record in that time" in nothing.stdout and "unaltered" not in nothing.stdout
+        assert all(chain["nothing"] for chain in verify(audited, *empty)[1])
     key = f"{chains[0]['name']}={chains[0]['key_sha256']}"
     assert audited.run("audit", "verify", "--key", key).returncode == 0
     assert audited.run("audit", "verify", "--key", f"{chains[0]['name']}={'0' * 64}", check=False).returncode == 1

@@ -3,6 +3,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 
 import harness
 import pytest
@@ -166,3 +167,24 @@ def test_who_has_lost_the_session_says_why(two_gateways):
     idle.send("select 'after';")
     assert "after" not in idle.rest().replace("select 'after'", "")
     wait_until(lambda: dev.psql("billing-db", "-c", "select 1", check=False).returncode == 0, 20, "a new session works")
+
+
+def test_new_sessions_pass_by_a_frozen_relay(postgres):
+    """Another relay serves them, within seconds; and the frozen one is in use again when it goes on."""
+    with harness.running(harness.Dev({"billing-db": postgres.url()}, "--separate", "--relays", "2")) as dev:
+        dev.psql("billing-db", "-c", "select 1")
+        used = path(dev)["egress_name"]
+        victim = next(process for process in dev.processes("relay") if process["name"] == used)
+        os.kill(victim["pid"], signal.SIGSTOP)
+        try:
+            for _ in range(3):
+                began = time.monotonic()
+                assert dev.psql("billing-db", "-c", "select 'served'").stdout.strip() == "served"
+                took = time.monotonic() - began
+                print(f"a session beside a frozen relay began and ended in {took:.2f} s")
+                assert took < 3 * 2
+            states = {entry["egress_name"]: entry["state"] for entry in status(dev)["paths"]}
+            assert states.pop(used) in ("silent", "reconnecting") and list(states.values()) == ["linked"]
+        finally:
+            os.kill(victim["pid"], signal.SIGCONT)
+        wait_until(lambda: all(entry["state"] == "linked" for entry in status(dev)["paths"]), 20, "the relay is linked again")

@@ -64,12 +64,16 @@ def test_a_session_goes_on_while_the_control_plane_is_away(separate):
 
 
 def test_following_the_audit_goes_on_over_a_restart_of_the_control_plane(separate, tmp_path):
-    """Everything once, in spite of it."""
+    """Everything once, in spite of it; and nothing of what was on record before the last that was asked for."""
+    older = 30
+    separate.psql("billing-db", *(word for number in range(older) for word in ("-c", f"select 'long ago {number}'")))
+    wait_until(lambda: len([q for q in separate.json_lines("audit", "queries") if "long ago" in q["text"]]) == older, 20, "the older queries are on record")
     output, notes = tmp_path / "out", tmp_path / "notes"
     environment = {**separate.environment, "PORTOLAN_HOME": separate.ready["home"]}
     with output.open("wb") as out, notes.open("wb") as err:
-        follower = subprocess.Popen([separate.program, "audit", "queries", "-f", "--json"], env=environment, stdout=out, stderr=err)
+        follower = subprocess.Popen([separate.program, "audit", "queries", "-f", "--limit", "1", "--json"], env=environment, stdout=out, stderr=err)
     try:
+        wait_until(lambda: output.read_text().count("\n"), 20, "the newest on record")
         separate.psql("billing-db", "-c", "select 'before the restart'")
         wait_until(lambda: "before the restart" in output.read_text(), 20, "the first query")
         [control] = separate.processes("control-plane")
@@ -85,4 +89,5 @@ def test_following_the_audit_goes_on_over_a_restart_of_the_control_plane(separat
         follower.wait(timeout=10)
     lines = output.read_text().splitlines()
     assert len(lines) == len(set(lines)), "a record came twice"
+    assert sum("long ago" in line for line in lines) <= 1, "what was on record before the follow came with the restart"
     assert [sum(f"{when} the restart" in line for line in lines) for when in ("before", "during", "after")] == [1, 1, 1]
