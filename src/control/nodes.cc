@@ -175,7 +175,6 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
       CO_CHECK(co_await lines.send(json::encode(shown)));
     } else if (lines.heartbeat_due()) {
       CO_CHECK(co_await lines.send(json::encode(event("heartbeat", *lookup))));
-      presence_.seen(id);
     }
     CO_CHECK(co_await watch.wait(lines.until_heartbeat()));
   }
