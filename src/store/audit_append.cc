@@ -180,10 +180,11 @@ Result<std::size_t> Appending::end_lost(const std::vector<std::uint64_t>& sessio
   number_ = static_cast<std::uint64_t>(integer_in(state[0]));
   std::size_t count = 0;
   for (const auto id : sessions) {
-    PL_TRY(const auto rows,
-           database_.run("UPDATE sessions SET number = :number, reason = :reason, ended = MAX(started, COALESCE((SELECT"
-                         " MAX(r.time) FROM records r WHERE r.owner = sessions.id), 0)) WHERE id = :id AND ended IS NULL",
-                         {integer(number_ + 1), text(std::string(kLost) + std::string(why)), integer(id)}));
+    PL_TRY(
+        const auto rows,
+        database_.run("UPDATE sessions SET number = :number, reason = :reason, ended = MAX(started, COALESCE((SELECT"
+                      " MAX(r.time) FROM records r WHERE r.owner = sessions.id), 0)) WHERE id = :id AND ended IS NULL",
+                      {integer(number_ + 1), text(std::string(kLost) + std::string(why)), integer(id)}));
     if (rows == 0) continue;
     ++number_;
     ++count;

@@ -59,8 +59,8 @@ class AuditStore {
                                         const std::vector<api::ChainHead>& heads);
 
   // Ends the sessions of a node that began before `before`, whose end is not on record, and which are not among `live`:
-  // at the time of their last record, for the reason kLost + `why`. An end that comes later all the same takes the place
-  // of this one. How many there were.
+  // at the time of their last record, for the reason kLost + `why`. An end that comes later all the same takes the
+  // place of this one. How many there were.
   Result<std::size_t> end_lost(std::string_view node, WallTime before, const std::set<std::string>& live,
                                std::string_view why);
 
