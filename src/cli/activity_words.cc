@@ -36,6 +36,7 @@ bool is_nothing(const json::Value& value) {
 std::string called(std::string_view member) {
   if (member == "sealed_password" || member == "password_hash") return "password";
   if (member == "token_hash") return "token";
+  if (member == "wrong_passwords") return "wrong passwords";
   return member == "sealed_key" ? "key" : std::string(member);
 }
 
@@ -81,8 +82,10 @@ std::string object_in_words(const api::ActivityView& activity) {
 }
 
 std::string change_in_words(const api::ActivityView& activity) {
-  const object before = parsed(activity.before);
-  const object after = parsed(activity.after);
+  // Nothing was changed, but it says from where.
+  const bool only_told = activity.verb == "account.locked";
+  const object before = only_told ? object() : parsed(activity.before);
+  const object after = parsed(only_told ? activity.before : activity.after);
   std::string out;
   for (const auto& each : after) {
     const std::string member(each.key());

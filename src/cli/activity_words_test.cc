@@ -33,6 +33,13 @@ TEST(ActivityWords, SayWhatSomethingWasMadeWith) {
   EXPECT_EQ(change_in_words(activity("account.deleted", made.after, "")), "");
 }
 
+TEST(ActivityWords, SayFromWhereAnAccountWasLocked) {
+  const auto locked =
+      activity("account.locked", R"({"email":"ann@example.com","address":"203.0.113.7","wrong_passwords":5})", "");
+  EXPECT_EQ(verb_in_words(locked.verb), "account locked");
+  EXPECT_EQ(change_in_words(locked), "address: 203.0.113.7, wrong passwords: 5");
+}
+
 TEST(ActivityWords, NameTheObject) {
   auto named = activity("role.created", "", R"({"name":"dba"})");
   EXPECT_EQ(object_in_words(named), "dba") << "on record before names were noted";

@@ -126,7 +126,8 @@ net::Task<Answer> Activation::decide(Exchange exchange) {
                                  "The device was not signed in. If it was not you who asked, tell your admin.");
   }
   const std::string email = field(form, "email");
-  auto account = co_await sign_ins_.authenticate(email, Secret(std::move(form["password"])));
+  auto account =
+      co_await sign_ins_.authenticate(email, Secret(std::move(form["password"])), exchange.call.connection->peer);
   if (!account) {
     auto again = form_for(*pending, csrf);
     again.email = email;

@@ -19,6 +19,11 @@ Result<> Attempts::begin(const std::string& email) {
   return {};
 }
 
+bool Attempts::failed(const std::string& email) {
+  const auto found = entries_.find(email);
+  return found != entries_.end() && ++found->second.proven == failures_;
+}
+
 void Attempts::withdraw(const std::string& email) {
   if (const auto found = entries_.find(email); found != entries_.end() && found->second.failures > 0)
     --found->second.failures;

@@ -19,16 +19,21 @@ class Attempts {
   // Counts the attempt as failed until succeeded() says otherwise, so that many at once do not pass together.
   // Code::kLimit while it is locked.
   Result<> begin(const std::string& email);
+  // An attempt that has begun was wrong. True if that makes it sure that it is locked: once for each lock.
+  bool failed(const std::string& email);
   // Lifts a lock, too.
   void succeeded(const std::string& email) { entries_.erase(email); }
   // The attempt was not made after all.
   void withdraw(const std::string& email);
+  // So many wrong ones in a row lock.
+  unsigned limit() const { return failures_; }
   // Until when it is locked, by the wall clock; nothing if it is not.
   std::optional<WallTime> locked_until(const std::string& email) const;
 
  private:
   struct Entry {
     unsigned failures = 0;
+    unsigned proven = 0;  // of these, those that were wrong, not only under way
     BootTime last{};
   };
   static constexpr std::size_t kLimit = 20'000;

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/id.h"
+#include "base/log.h"
 #include "control/collection.h"
 #include "control/join.h"
 #include "control/objects.h"
@@ -14,6 +15,13 @@ namespace {
 
 constexpr std::size_t kMailboxLimit = 20'000;  // leases to revoke that a slow node has not taken yet
 constexpr std::size_t kVersionLimit = 64;
+// A report of live sessions may have been written so long before it is read.
+constexpr std::chrono::milliseconds kReportUnderWay = std::chrono::seconds(5);
+// Records of a process before this one are handed over by then, mostly; if any still come, they count.
+constexpr std::chrono::milliseconds kBacklogLimit = std::chrono::seconds(60);
+constexpr std::chrono::milliseconds kLookedAfterLimit = std::chrono::minutes(10);
+// What is told as whole seconds moves from one report to the next.
+constexpr std::chrono::milliseconds kSameProcess = std::chrono::seconds(3);
 
 api::NodeEvent event(std::string kind, const Lookup& lookup) {
   return {std::move(kind), lookup.snapshot().epoch, lookup.snapshot().revision, {}, {}, {}, {}};
@@ -54,7 +62,7 @@ void Nodes::add_to(Routes& routes) {
     PL_TRY(const auto lease, leases_.grant(*exchange.lookup, exchange.caller.node, request, understood));
     return ok(lease);
   });
-  routes.add_at_once("POST /v1/node/sessions", [this](const Exchange& exchange) { return sessions(exchange); });
+  routes.add("POST /v1/node/sessions", [this](Exchange exchange) { return sessions(std::move(exchange)); });
   add_admin_routes(routes);
 }
 
@@ -70,11 +78,60 @@ net::Task<Answer> Nodes::join(Exchange exchange) {
   co_return created(joined);
 }
 
-Answer Nodes::sessions(const Exchange& exchange) {
-  PL_TRY(const auto live, exchange.body<api::LiveSessions>());
-  presence_.seen(exchange.caller.node);
-  presence_.set_sessions(exchange.caller.node, live.sessions.size());
-  return ok(leases_.check(*exchange.lookup, exchange.caller.node, live));
+net::Task<Answer> Nodes::sessions(Exchange exchange) {
+  CO_TRY(const auto live, exchange.body<api::LiveSessions>());
+  const std::string id = exchange.caller.node;
+  presence_.seen(id);
+  presence_.set_sessions(id, live.sessions.size());
+  const auto answer = leases_.check(*exchange.lookup, id, live);
+  auto named = std::make_shared<std::set<std::string>>();
+  for (const auto& session : live.sessions) named->insert(session.session);
+  Reported& reported = reported_[id];
+  reported.sessions = std::move(named);
+  reported.at = core_.now();
+  const auto* node = exchange.lookup->node(id);
+  const auto looked_after = co_await end_lost(id, node ? node->name : id);
+  if (!looked_after && looked_after.error().code != Code::kCancelled)
+    log::warn("cannot end on record what a node has lost", {{"node", id}, {"why", looked_after.error()}});
+  co_return ok(answer);
+}
+
+std::chrono::milliseconds Nodes::clock_offset(const std::string& node) const {
+  const auto* state = presence_.find(node);
+  return std::chrono::milliseconds(state && state->facts ? state->facts->clock_offset_ms : 0);
+}
+
+bool Nodes::has_lost(const api::SessionEntry& session) const {
+  const auto found = reported_.find(session.node);
+  if (found == reported_.end() || found->second.sessions->contains(session.session)) return false;
+  return session.started < found->second.at + clock_offset(session.node) - kReportUnderWay;
+}
+
+// A process that is killed puts no end of its sessions on record. The one that takes its place knows nothing of them:
+// what began before it, and is not named by it, has ended, unless the record of how is still under way.
+net::Task<Result<>> Nodes::end_lost(const std::string& id, const std::string& name) {
+  const auto* state = presence_.find(id);
+  if (!state || !state->facts) co_return Result<>{};
+  const auto& facts = *state->facts;
+  const WallTime began = facts.reported - std::chrono::seconds(facts.uptime_s);
+  const auto age = core_.now() - began;
+  const bool handed_over = facts.load.audit_backlog_bytes == 0;
+  Reported& reported = reported_[id];
+  if (began < reported.looked_after + kSameProcess || age < kReportUnderWay || (!handed_over && age < kBacklogLimit))
+    co_return Result<>{};
+  auto work = [store = core_.audit.get(), id, before = began + clock_offset(id), live = reported.sessions,
+               why = name + " was restarted"] { return store->end_lost(id, before, *live, why); };
+  // It is a list of all that the node has on record: not for each report.
+  if (handed_over || age > kLookedAfterLimit) reported.looked_after = began;
+  auto ended = co_await net::run_blocking(core_.audit_pool, std::move(work));
+  if (!ended) {
+    reported_[id].looked_after = {};
+    co_return std::unexpected(std::move(ended).error());
+  }
+  if (*ended == 0) co_return Result<>{};
+  log::info("sessions of a node's earlier process are lost", {{"node", name}, {"sessions", *ended}});
+  core_.hub.wake(Topic::kAudit);
+  co_return Result<>{};
 }
 
 void Nodes::revoke(const std::string& node, const std::vector<std::string>& leases, const Error& reason) {
@@ -175,7 +232,6 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
       CO_CHECK(co_await lines.send(json::encode(shown)));
     } else if (lines.heartbeat_due()) {
       CO_CHECK(co_await lines.send(json::encode(event("heartbeat", *lookup))));
-      presence_.seen(id);
     }
     CO_CHECK(co_await watch.wait(lines.until_heartbeat()));
   }

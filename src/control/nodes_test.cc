@@ -133,8 +133,13 @@ CO_TEST(Nodes, TheWatchTellsWhatANodeMustKnow) {
   EXPECT_TRUE(second->view->accounts.empty());
   EXPECT_GT(second->revision, first->revision);
   EXPECT_EQ(second->epoch, first->epoch);
+  const auto before = co_await test.get<api::NodeStatusView>({"GET /v1/nodes/relay-1"}, test.admin);
+  CO_ASSERT_OK(before);
   const auto beat = co_await of_relay.sink.next_of<api::NodeEvent>("heartbeat");
   CO_ASSERT_OK(beat);
+  const auto after = co_await test.get<api::NodeStatusView>({"GET /v1/nodes/relay-1"}, test.admin);
+  CO_ASSERT_OK(after);
+  EXPECT_EQ(after->last_seen, before->last_seen) << "a heartbeat says nothing of the node";
   co_await of_gateway.end();
   co_await of_relay.end();
 }

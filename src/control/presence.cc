@@ -39,8 +39,8 @@ Presence::Seat::Seat(Presence& presence, std::string node) : presence_(presence)
   presence_.on_change_(node_);
 }
 
+// That its connection ends is no sign of it: one that is frozen is cut off here.
 Presence::Seat::~Seat() {
-  presence_.seen(node_);
   auto& state = presence_.states_[node_];
   if (--state.watches > 0) return;
   state.left = presence_.clock_.boot();

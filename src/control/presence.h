@@ -48,6 +48,7 @@ class Presence {
   // `on_change` is called when a node comes or goes.
   Presence(const Clock& clock, std::function<void(const std::string& node)> on_change)
       : clock_(clock), on_change_(std::move(on_change)) {}
+  // The node has sent something; what is sent to it says nothing of it.
   void seen(const std::string& node);
   void set_version(const std::string& node, std::string version) { states_[node].version = std::move(version); }
   void set_sessions(const std::string& node, std::uint64_t sessions) { states_[node].sessions = sessions; }

@@ -55,6 +55,19 @@ TEST(Presence, AWatchSaysWhoIsThere) {
   EXPECT_EQ(rig.changed.size(), 2U);
 }
 
+TEST(Presence, LastSeenIsWhenTheNodeSentSomething) {
+  Rig rig;
+  auto seat = std::make_optional<Presence::Seat>(rig.presence, "n-relay");
+  const WallTime came = rig.clock.wall();
+  rig.after(60s);
+  EXPECT_EQ(rig.presence.of("n-relay").last_seen, came);
+  seat.reset();  // cut off, as one that is frozen is
+  EXPECT_EQ(rig.presence.of("n-relay").last_seen, came);
+  EXPECT_EQ(rig.presence.of("n-relay").since, rig.clock.wall());
+  rig.presence.seen("n-relay");
+  EXPECT_EQ(rig.presence.of("n-relay").last_seen, rig.clock.wall());
+}
+
 TEST(Presence, WhoLeavesIsUpAndDoesNotServe) {
   Rig rig;
   auto seat = std::make_optional<Presence::Seat>(rig.presence, "n-relay");

@@ -21,11 +21,22 @@ net::Task<Answer> show(Core& core, Exchange exchange) {
   co_return ok(session);
 }
 
+std::unexpected<Error> not_connected(const api::SessionEntry& session) {
+  return fail(Code::kUnavailable,
+              "the node " + quoted(session.node) + " of this session is not connected to the control plane now");
+}
+
 net::Task<Answer> end(Core& core, Nodes& nodes, Exchange exchange) {
   CO_TRY(const auto session, co_await asked(core, exchange.argument()));
   if (session.ended)
     co_return fail(Code::kConflict,
                    "the session " + quoted(session.session) + " has ended at " + to_rfc3339(*session.ended));
+  if (!nodes.connected(session.node)) co_return not_connected(session);
+  if (nodes.has_lost(session))
+    co_return fail(Code::kConflict,
+                   "the node " + quoted(session.node) + " does not have the session " + quoted(session.session) +
+                       " any more; it will be shown as ended soon",
+                   "not_live");
   const auto& accounts = exchange.lookup->snapshot().accounts;
   const auto admin = accounts.find(exchange.caller.account);
   const std::string who = admin == accounts.end() ? exchange.caller.account : admin->second.email;
@@ -34,9 +45,7 @@ net::Task<Answer> end(Core& core, Nodes& nodes, Exchange exchange) {
     return change.note("session.ended", session.session, session.email + " → " + session.resource_name,
                        json::encode(session));
   }));
-  if (!nodes.end_session(session.node, session.session, "ended by " + who))
-    co_return fail(Code::kUnavailable,
-                   "the node " + quoted(session.node) + " of this session is not connected to the control plane now");
+  if (!nodes.end_session(session.node, session.session, "ended by " + who)) co_return not_connected(session);
   co_return no_content();
 }
 

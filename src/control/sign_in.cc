@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/id.h"
+#include "base/log.h"
 #include "control/accounts.h"
 #include "crypto/identity.h"
 #include "crypto/password.h"
@@ -12,6 +13,8 @@ namespace portolan::control {
 namespace {
 
 constexpr std::size_t kDeviceNameLimit = 100;
+constexpr std::string_view kSystem = "system";  // as the actor of what nobody who is known has done
+constexpr std::chrono::milliseconds kLockNoted = std::chrono::milliseconds(100);
 
 std::unexpected<Error> wrong() { return fail(Code::kUnauthenticated, "wrong e-mail or password", "wrong_password"); }
 
@@ -94,9 +97,39 @@ void SignIns::add_to(Routes& routes) {
   routes.add("DELETE /v1/sign-ins/current", [this](Exchange exchange) { return end(std::move(exchange)); });
 }
 
-net::Task<Result<directory::Account>> SignIns::authenticate(std::string typed, Secret password) {
+net::Task<Result<directory::Account>> SignIns::authenticate(std::string typed, Secret password, std::string address) {
   // No account has such an address; counted under one name, it costs as much as any other.
   const std::string email = directory::normalize_email(typed).value_or("not an address");
+  auto account = co_await by_password(email, std::move(password));
+  if (account || account.error().code == Code::kCancelled) co_return account;
+  // What is no account's address is not logged: it may be a password that was typed in the wrong place.
+  const bool known = core_.lookup()->snapshot().account_by_email(email) != nullptr;
+  log::info("sign-in refused",
+            {{"account", known ? email : "not known"}, {"address", address}, {"why", account.error()}});
+  if (account.error().reason == "wrong_password" && core_.attempts.failed(email))
+    co_await note_lock(email, std::move(address));
+  co_return account;
+}
+
+// Of an account that there is. For any other address it takes as long, as far as one can tell from outside.
+net::Task<> SignIns::note_lock(std::string email, std::string address) {
+  const BootTime until = Clock::real().boot() + kLockNoted;
+  const auto lookup = core_.lookup();
+  if (const auto* account = lookup->snapshot().account_by_email(email)) {
+    log::warn("account locked: too many wrong passwords", {{"account", email}, {"address", address}});
+    const std::string told = json::print(
+        boost::json::object{{"email", email}, {"address", address}, {"wrong_passwords", core_.attempts.limit()}});
+    const auto noted =
+        co_await core_.change(std::string(kSystem), [id = account->id, email, told](store::Change& change) {
+          return change.note("account.locked", id, email, told);
+        });
+    if (!noted) log::warn("cannot put a lock on record", {{"account", email}, {"why", noted.error()}});
+  }
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - Clock::real().boot());
+  if (left.count() > 0) static_cast<void>(co_await net::sleep_for(left));
+}
+
+net::Task<Result<directory::Account>> SignIns::by_password(std::string email, Secret password) {
   CO_CHECK(core_.attempts.begin(email));
   if (password.reveal().size() > kPasswordLimit) co_return wrong();
   const auto lookup = core_.lookup();
@@ -128,7 +161,8 @@ net::Task<Answer> SignIns::create(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::SignInRequest>());
   CO_TRY(auto installation,
          check(request.public_key, std::move(request.device_name), std::move(request.device), request.renews));
-  CO_TRY(auto account, co_await authenticate(std::move(request.email), std::move(request.password)));
+  CO_TRY(auto account,
+         co_await authenticate(std::move(request.email), std::move(request.password), exchange.call.connection->peer));
   CO_TRY(const auto signed_in, co_await sign_in(std::move(account), std::move(installation)));
   co_return created(signed_in);
 }
@@ -186,7 +220,8 @@ net::Task<Answer> SignIns::change_password(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::PasswordChange>());
   CO_CHECK(check_password(request.new_password));
   const auto found = exchange.lookup->snapshot().accounts.find(exchange.caller.account);
-  auto verified = co_await authenticate(found->second.email, std::move(request.old_password));
+  auto verified =
+      co_await authenticate(found->second.email, std::move(request.old_password), exchange.call.connection->peer);
   // The caller is known, and stays so.
   if (!verified && verified.error().reason == "wrong_password")
     co_return fail(Code::kDenied, "the old password is wrong", "wrong_password");

@@ -15,8 +15,8 @@ class SignIns {
   void add_to(Routes& routes);
 
   // The account whose password this is; the same time and the same answer for one that does not exist. `email` as a
-  // person types it.
-  net::Task<Result<directory::Account>> authenticate(std::string email, Secret password);
+  // person types it, `address` is where from. A failure is logged, a lock is put on record.
+  net::Task<Result<directory::Account>> authenticate(std::string email, Secret password, std::string address);
   // What signs in: checked before anybody is asked who they are.
   struct Installation {
     crypto::PublicKey key;
@@ -30,6 +30,8 @@ class SignIns {
   net::Task<Result<api::SignedIn>> sign_in(directory::Account verified, Installation installation);
 
  private:
+  net::Task<Result<directory::Account>> by_password(std::string email, Secret password);
+  net::Task<> note_lock(std::string email, std::string address);
   net::Task<Answer> create(Exchange exchange);
   net::Task<Answer> end(Exchange exchange);
   net::Task<Answer> change_password(Exchange exchange);

@@ -137,6 +137,53 @@ CO_TEST(SignIn, ALockIsShownAndLifted) {
   CO_ASSERT_EQ(co_await until(), std::nullopt);
 }
 
+CO_TEST(SignIn, ALockIsOnRecordOnce) {
+  FakeClock clock;
+  TestPlane test(co_await net::this_executor(), clock);
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  const auto locks = [&]() -> net::Task<std::vector<api::ActivityView>> {
+    auto all = co_await test.get<api::Page<api::ActivityView>>({"GET /v1/audit/activities"}, test.admin);
+    std::erase_if(all->items, [](const auto& activity) { return activity.verb != "account.locked"; });
+    co_return std::move(all->items);
+  };
+  const auto fail_often = [&](int times, std::string email) -> net::Task<> {
+    for (int i = 0; i < times; ++i) static_cast<void>(co_await test.sign_in(email, "wrong password"));
+  };
+  co_await fail_often(4, "ann@example.com");
+  const auto none = co_await locks();
+  EXPECT_TRUE(none.empty());
+  co_await fail_often(4, "ANN@example.com");
+  const auto first = co_await locks();
+  CO_ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].actor, "system");
+  EXPECT_EQ(first[0].object_name, "ann@example.com");
+  EXPECT_EQ(first[0].before, R"({"email":"ann@example.com","address":"127.0.0.1","wrong_passwords":5})");
+  // Nobody's address: nothing is locked that there is.
+  co_await fail_often(6, "nobody@example.com");
+  const auto still = co_await locks();
+  EXPECT_EQ(still.size(), 1U);
+  clock.advance(5min);
+  co_await fail_often(6, "ann@example.com");
+  const auto second = co_await locks();
+  EXPECT_EQ(second.size(), 2U);
+}
+
+TEST(Attempts, TellsOnceThatItIsLocked) {
+  FakeClock clock;
+  Attempts attempts(clock, 2, 5min);
+  EXPECT_TRUE(attempts.begin("ann"));
+  EXPECT_TRUE(attempts.begin("ann"));
+  EXPECT_FALSE(attempts.failed("ann"));  // the other is under way, and may be right
+  EXPECT_TRUE(attempts.failed("ann"));
+  EXPECT_FALSE(attempts.begin("ann"));
+  clock.advance(5min);
+  EXPECT_TRUE(attempts.begin("ann"));
+  EXPECT_FALSE(attempts.failed("ann"));
+  attempts.succeeded("ann");
+  EXPECT_FALSE(attempts.failed("ann"));
+}
+
 TEST(Attempts, ManyAtOnceDoNotPassTogether) {
   FakeClock clock;
   Attempts attempts(clock, 5, 5min);

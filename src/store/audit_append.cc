@@ -9,6 +9,9 @@ namespace {
 
 constexpr std::chrono::milliseconds kHeadsApart = std::chrono::minutes(1);
 
+// Nobody has told its end: it was only found to be gone.
+bool is_lost(const SessionRow& row) { return row.ended && row.reason && row.reason->starts_with(kLost); }
+
 }  // namespace
 
 Result<api::AuditAcknowledged> Appending::run(const std::vector<AuditEntry>& entries) {
@@ -158,7 +161,11 @@ void Appending::apply(const api::RecordFacts& record, Touched& touched) {
     row.started = record.time;
     touched.changed = true;
   }
-  if (record.kind == "session.ended" && !row.ended) {
+  if (record.kind != "session.ended" && is_lost(row) && *row.ended < record.time) {
+    row.ended = record.time;
+    touched.changed = true;
+  }
+  if (record.kind == "session.ended" && (!row.ended || is_lost(row))) {
     row.ended = record.time;
     row.reason = record.reason;
     row.bytes_in = record.bytes_in;
@@ -166,6 +173,24 @@ void Appending::apply(const api::RecordFacts& record, Touched& touched) {
     row.number = ++number_;
     touched.changed = true;
   }
+}
+
+Result<std::size_t> Appending::end_lost(const std::vector<std::uint64_t>& sessions, std::string_view why) {
+  PL_TRY(auto state, database_.select_one("SELECT number FROM state", {}, "i"));
+  number_ = static_cast<std::uint64_t>(integer_in(state[0]));
+  std::size_t count = 0;
+  for (const auto id : sessions) {
+    PL_TRY(
+        const auto rows,
+        database_.run("UPDATE sessions SET number = :number, reason = :reason, ended = MAX(started, COALESCE((SELECT"
+                      " MAX(r.time) FROM records r WHERE r.owner = sessions.id), 0)) WHERE id = :id AND ended IS NULL",
+                      {integer(number_ + 1), text(std::string(kLost) + std::string(why)), integer(id)}));
+    if (rows == 0) continue;
+    ++number_;
+    ++count;
+  }
+  PL_CHECK(database_.run("UPDATE state SET number = :number", {integer(number_)}));
+  return count;
 }
 
 // A follower by account has passed these without seeing them.

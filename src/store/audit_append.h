@@ -17,6 +17,8 @@ class Appending {
   Appending(Database& database, std::string_view node) : database_(database), node_(node) {}
   Result<api::AuditAcknowledged> run(const std::vector<AuditEntry>& entries);
   Result<> add_head(const api::ChainHead& head);
+  // Of these sessions, by their rows' ids, those whose end is not on record. How many.
+  Result<std::size_t> end_lost(const std::vector<std::uint64_t>& sessions, std::string_view why);
 
  private:
   struct Touched {

@@ -145,6 +145,29 @@ Result<api::AuditAcknowledged> AuditStore::append(std::string_view node, const s
   return acknowledged;
 }
 
+Result<std::size_t> AuditStore::end_lost(std::string_view node, WallTime before, const std::set<std::string>& live,
+                                         std::string_view why) {
+  std::vector<std::uint64_t> lost;
+  {
+    const std::lock_guard lock(impl_->reading);
+    PL_CHECK(impl_->reader->select(
+        "SELECT id, session FROM sessions WHERE node = :node AND ended IS NULL AND started < :before",
+        {text(node), to_cell(before)}, "it", [&](Cells& row) {
+          if (!live.contains(text_in(row[1]))) lost.push_back(static_cast<std::uint64_t>(integer_in(row[0])));
+          return true;
+        }));
+  }
+  std::size_t count = 0;
+  if (lost.empty()) return count;
+  const std::lock_guard lock(impl_->writing);
+  PL_CHECK(impl_->writer->transaction(Database::Access::kWrite, [&]() -> Result<> {
+    Appending appending(*impl_->writer, node);
+    PL_TRY(count, appending.end_lost(lost, why));
+    return {};
+  }));
+  return count;
+}
+
 template <class T>
 Result<Listed<T>> AuditStore::Impl::list(const std::string& sql, const Conditions& conditions, const Part& part,
                                          std::string_view columns, const std::function<Result<T>(Cells&)>& make) {

@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,9 @@ struct AuditEntry {
   std::string hash = {};
 };
 
+// How the reason of a session begins of which its node knows nothing any more.
+inline constexpr std::string_view kLost = "lost: ";
+
 class AuditStore {
  public:
   static Result<std::unique_ptr<AuditStore>> open(const std::filesystem::path& path, StoreOptions options = {});
@@ -53,6 +57,12 @@ class AuditStore {
   // The same of records that have a place in a chain, and heads, whose signatures the caller has checked.
   Result<api::AuditAcknowledged> append(std::string_view node, const std::vector<AuditEntry>& entries,
                                         const std::vector<api::ChainHead>& heads);
+
+  // Ends the sessions of a node that began before `before`, whose end is not on record, and which are not among `live`:
+  // at the time of their last record, for the reason kLost + `why`. An end that comes later all the same takes the
+  // place of this one. How many there were.
+  Result<std::size_t> end_lost(std::string_view node, WallTime before, const std::set<std::string>& live,
+                               std::string_view why);
 
   // A session comes into the list when its first record arrives, and again, behind the others, when its start was late
   // and when it ends: a follower sees both.

@@ -218,6 +218,42 @@ TEST_F(AuditStoreTest, AFollowerMissesNothing) {
   EXPECT_EQ(seen_queries.size(), 7U);
 }
 
+TEST_F(AuditStoreTest, WhatANodeKnowsNothingOfAnyMoreIsLost) {
+  append({started("s-gone", "ann", "billing", 0), query("s-gone", 2, 5)});
+  append({started("s-lives", "ann", "billing", 1), started("s-new", "ann", "billing", 20)});
+  append({started("s-over", "ann", "billing", 2), ended("s-over", 2, 3)});
+  append({started("s-gone", "bob", "billing", 0)}, "n-2");
+  const auto cursor = store_->sessions({}, {})->cursor;
+  const auto lost = store_->end_lost("n-1", at(10), {"s-lives"}, "relay-1 was restarted");
+  ASSERT_TRUE(lost) << lost.error().message;
+  EXPECT_EQ(*lost, 1U);
+  EXPECT_EQ(store_->end_lost("n-1", at(10), {"s-lives"}, "again").value_or(9), 0U);
+  // Its followers are told.
+  const auto listed = store_->sessions({}, {.after = cursor});
+  ASSERT_EQ(listed->items.size(), 1U);
+  EXPECT_EQ(listed->items[0].session, "s-gone");
+  EXPECT_EQ(listed->items[0].node, "n-1");
+  EXPECT_EQ(listed->items[0].ended, at(5));
+  EXPECT_EQ(listed->items[0].reason, "lost: relay-1 was restarted");
+  EXPECT_THAT(sessions({.live = true}), testing::UnorderedElementsAre("s-lives", "s-new", "s-gone"));  // of n-2
+}
+
+TEST_F(AuditStoreTest, WhatWasLostIsCompletedByLateRecords) {
+  append({started("s-1", "ann", "billing", 0)});
+  ASSERT_EQ(store_->end_lost("n-1", at(10), {}, "relay-1 was restarted").value_or(0), 1U);
+  EXPECT_EQ(append({query("s-1", 2, 4)}).first, 1U);
+  auto entry = store_->sessions({}, {})->items.at(0);
+  EXPECT_EQ(entry.queries, 1U);
+  EXPECT_EQ(entry.ended, at(4));
+  EXPECT_EQ(entry.reason, "lost: relay-1 was restarted");
+  append({ended("s-1", 3, 6)});
+  append({ended("s-1", 4, 8)});  // a session ends once
+  entry = store_->sessions({}, {})->items.at(0);
+  EXPECT_EQ(entry.ended, at(6));
+  EXPECT_EQ(entry.reason, "client closed");
+  EXPECT_EQ(entry.bytes_in, 10U);
+}
+
 TEST_F(AuditStoreTest, Filters) {
   append({started("s-1", "ann", "billing", 0), query("s-1", 2, 1), query("s-1", 3, 5)});
   append({started("s-2", "ann", "ledger", 10), query("s-2", 2, 11)}, "n-2");
