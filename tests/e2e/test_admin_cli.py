@@ -41,6 +41,7 @@ def test_a_lock_is_shown_and_lifted(own, tmp_path):
     assert login(own, tmp_path / "home", "locked@example.com", "another password").returncode == 0
     table = run("audit", "activities", "--account", "locked@example.com", "--limit", "1000").stdout
     assert len(re.findall(f"{re.escape(own.ready['email'])} +account unlocked +locked@example.com", table)) == 2, table
+    assert len(re.findall(r"system +account locked +locked@example.com +address: \S+, wrong passwords: 5", table)) == 2, table
 
 
 def test_activities_are_readable_also_of_what_is_gone(own):
