@@ -183,7 +183,10 @@ net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   const auto by = relay->by_certificate;
   co_await tour.call({"GET /v1/node"}, by);
   co_await tour.call({"POST /v1/node/certificate"}, by);
-  co_await tour.call({"POST /v1/node/sessions", {}, R"({"sessions":[]})"}, by);
+  co_await tour.call({"POST /v1/node/sessions",
+                      {},
+                      R"({"sessions":[{"session":"s-1","lease":"l-1","account":"a-1","resource":"rs-1"}]})"},
+                     by);
   api::AuditRecord started;
   started.kind = "session.started";
   started.session = "s-1";
