@@ -62,8 +62,9 @@ class Errors {
  public:
   // False if it is one.
   bool note(Result<> result) {
-    if (!result && all_.size() < kMost) all_.push_back(std::move(result).error());
-    return result.has_value();
+    if (result) return true;
+    if (all_.size() < kMost) all_.push_back(std::move(result).error());
+    return false;
   }
   const std::vector<Error>& all() const { return all_; }
 

@@ -123,9 +123,10 @@ void print_summary(const Output& out, const DevDeployment& deployment, const Dev
   }
   if (!table.empty()) out.text(table.print(0, out.paint()));
   for (const std::string& failed : deployment.failed()) out.warn("cannot listen for " + failed);
-  out.line(table.empty()
-               ? "No resources given; add some with --resource-file, or: portolan admin resources create\nCtrl-C ends it."
-               : "\nCtrl-C ends it.");
+  out.line(
+      table.empty()
+          ? "No resources given; add some with --resource-file, or: portolan admin resources create\nCtrl-C ends it."
+          : "\nCtrl-C ends it.");
 }
 
 // From the first part to the last, and back down on a signal or a failure.
