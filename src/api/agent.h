@@ -30,11 +30,20 @@ struct AgentHealth {
 };
 BOOST_DESCRIBE_STRUCT(AgentHealth, (), (state, reason, egress))
 
+// A way from a gateway to an egress node.
+struct EgressWay {
+  std::string gateway;                         // n-…
+  std::optional<std::uint64_t> round_trip_us;  // from the gateway on, as the nodes have measured it
+  std::uint32_t hops = 1;                      // links from the gateway on
+};
+BOOST_DESCRIBE_STRUCT(EgressWay, (), (gateway, round_trip_us, hops))
+
 struct AgentEgress {
   std::string id;
   std::string name;
+  std::optional<std::vector<EgressWay>> ways = {};  // by which gateways; none: nothing is known of them
 };
-BOOST_DESCRIBE_STRUCT(AgentEgress, (), (id, name))
+BOOST_DESCRIBE_STRUCT(AgentEgress, (), (id, name, ways))
 
 struct AgentResource {
   std::string id;

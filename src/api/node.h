@@ -53,6 +53,13 @@ struct PeerNode {
 };
 BOOST_DESCRIBE_STRUCT(PeerNode, (), (id, name, kind, address))
 
+// For a gateway: by which other gateways, best first, it reaches a node that it has no link with itself.
+struct NextHop {
+  std::string node;
+  std::vector<std::string> via;
+};
+BOOST_DESCRIBE_STRUCT(NextHop, (), (node, via))
+
 // GET /v1/node?watch=1. Gateways take no people before they have the first view.
 struct NodeView {
   std::vector<PeerNode> nodes;               // gateways to dial and relays to expect
@@ -60,8 +67,11 @@ struct NodeView {
   std::vector<std::string> denied_accounts;  // suspended or deleted
   std::vector<std::string> denied_devices;
   std::vector<std::string> denied_serials;  // certificates taken back (sign-outs, revoked nodes)
+  // For gateways: other gateways that it is to keep a link with, and what goes by them.
+  std::optional<std::vector<PeerNode>> dial = {};
+  std::optional<std::vector<NextHop>> next_hops = {};
 };
-BOOST_DESCRIBE_STRUCT(NodeView, (), (nodes, accounts, denied_accounts, denied_devices, denied_serials))
+BOOST_DESCRIBE_STRUCT(NodeView, (), (nodes, accounts, denied_accounts, denied_devices, denied_serials, dial, next_hops))
 
 // `kind`: "view", "heartbeat" (every 5 s), "revoke" (end the sessions of these leases, and forget the leases), "health"
 // (report it now: there are checks to be made), "end" (these `sessions`, at an admin's word), "trust" (to who asks for
