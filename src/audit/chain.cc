@@ -40,7 +40,7 @@ ChainPoint begin_chain() {
 crypto::Sha256 chain_hash(const crypto::Sha256& before, std::uint64_t number, std::string_view record) {
   std::array<std::byte, 8> numbered{};
   for (std::size_t i = 0; i < numbered.size(); ++i) numbered[i] = static_cast<std::byte>(number >> (56 - 8 * i));
-  crypto::Sha256Hasher hasher;
+  thread_local crypto::Sha256Hasher hasher;
   hasher.add(as_bytes(kRecordPrefix));
   hasher.add(before);
   hasher.add(numbered);

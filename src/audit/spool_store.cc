@@ -74,7 +74,8 @@ Result<Opened> open_segment(const SegmentFile& file, const crypto::SealingKey& k
 SpoolStore::SpoolStore(SpoolOptions options, File lock)
     : options_(std::move(options)),
       disk_(options_.disk != nullptr ? *options_.disk : Disk::real()),
-      lock_(std::move(lock)) {}
+      lock_(std::move(lock)),
+      recent_(options_.recent_bytes) {}
 
 Result<std::unique_ptr<SpoolStore>> SpoolStore::open(SpoolOptions options) {
   PL_CHECK(make_folder(options.folder, Privacy::kPrivate));
@@ -201,30 +202,12 @@ Result<> SpoolStore::append(std::string_view json) {
     since_asked_ = kAskFreeRecords;
     return written;
   }
-  remember(number, offset, line);
+  recent_.add(number, offset, offset + line.size(), handed);
   segment.size = offset + line.size();
   last_ = std::move(point);
   ++appended_;
   unsynced_[number] = current_;
   return {};
-}
-
-void SpoolStore::remember(std::uint64_t segment, std::uint64_t offset, std::string_view line) {
-  if (recent_.segment != segment || recent_.offset + recent_.bytes.size() != offset ||
-      recent_.bytes.size() + line.size() > options_.recent_bytes) {
-    recent_.segment = segment;
-    recent_.offset = offset;
-    recent_.bytes.clear();  // keeps its memory: a megabyte that comes and goes costs a page fault for each page
-  }
-  if (line.size() <= options_.recent_bytes) recent_.bytes += line;
-}
-
-// The piece, or its beginning, if all of that is in memory.
-std::optional<std::string> SpoolStore::remembered(const Piece& piece) const {
-  const std::uint64_t end = recent_.offset + recent_.bytes.size();
-  if (piece.segment != recent_.segment || piece.offset < recent_.offset || piece.offset >= end) return std::nullopt;
-  const std::uint64_t size = std::min({piece.size, end - piece.offset, std::uint64_t{kFileLineLimit}});
-  return recent_.bytes.substr(static_cast<std::size_t>(piece.offset - recent_.offset), static_cast<std::size_t>(size));
 }
 
 Result<> SpoolStore::may_append() {
@@ -283,12 +266,7 @@ Result<> SpoolStore::acknowledge(SpoolPosition end) {
     return fail(Code::kInvalid, "audit spool: acknowledged what was never handed over");
   acknowledged_ = end;
   acknowledged_point_ = handed_ && handed_->at == end ? handed_->point : ChainPoint{};
-  if (end.segment == recent_.segment && end.offset >= recent_.offset + recent_.bytes.size()) {
-    recent_ = {};  // gives back the memory
-  } else if (end.segment == recent_.segment && end.offset > recent_.offset) {
-    recent_.bytes.erase(0, static_cast<std::size_t>(end.offset - recent_.offset));
-    recent_.offset = end.offset;
-  }
+  recent_.drop(end.segment, end.offset);
   drop_finished();
   return {};
 }
@@ -369,28 +347,34 @@ Scan SpoolStore::scan_piece(const Piece& piece, std::string_view bytes, std::siz
   return scan_sealed(bytes, piece.offset, limit, opener);
 }
 
+Result<Scan> SpoolStore::read_piece_of(const Piece& piece, std::size_t limit) {
+  {
+    const std::lock_guard guard(mutex_);
+    if (auto recent = recent_.from(piece.segment, piece.offset, piece.offset + piece.size, limit))
+      return *std::move(recent);
+  }
+  const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(piece.size, kFileLineLimit));
+  PL_TRY(const std::string bytes, read_piece(piece.path, piece.offset, most));
+  return scan_piece(piece, bytes, limit);
+}
+
 Result<SpoolBatch> SpoolStore::read(std::size_t limit) {
   for (;;) {
     std::unique_lock guard(mutex_);
     const auto piece = next_piece();
-    const auto recent = piece ? remembered(*piece) : std::nullopt;
     guard.unlock();
     if (!piece) return SpoolBatch{};
-    const auto most = static_cast<std::size_t>(std::min<std::uint64_t>(piece->size, kFileLineLimit));
-    const auto bytes = recent ? Result<std::string>(*recent) : read_piece(piece->path, piece->offset, most);
-    if (!bytes && bytes.error().code == Code::kUnavailable) return std::unexpected(bytes.error());
-    if (bytes) {
-      Scan found = scan_piece(*piece, *bytes, std::max<std::size_t>(limit, 1));
-      if (found.count > 0) {
-        const SpoolPosition end{piece->segment, piece->offset + found.used};
-        guard.lock();
-        handed_ = Known{end, found.last};
-        return SpoolBatch{std::move(found.last.chain), std::move(found.lines), found.count, end};
-      }
+    auto found = read_piece_of(*piece, std::max<std::size_t>(limit, 1));
+    if (!found && found.error().code == Code::kUnavailable) return std::unexpected(found.error());
+    if (found && found->count > 0) {
+      const SpoolPosition end{piece->segment, piece->offset + found->used};
+      guard.lock();
+      handed_ = Known{end, found->last};
+      return SpoolBatch{std::move(found->last.chain), std::move(found->lines), found->count, end};
     }
     // What stands here was synced as a whole line of less than the limit, and is no longer one.
-    PL_CHECK(give_up(piece->segment, bytes ? "the record at offset " + std::to_string(piece->offset) + " is broken"
-                                           : bytes.error().message));
+    PL_CHECK(give_up(piece->segment, found ? "the record at offset " + std::to_string(piece->offset) + " is broken"
+                                           : found.error().message));
   }
 }
 

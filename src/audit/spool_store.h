@@ -2,7 +2,7 @@
 // spool's thread calls (spool.cc) meet here, under one lock that is never held over a sync or a read.
 //
 // Each segment is sealed with a key of its own, which no other start and no other segment has, so that no number is
-// used twice as a nonce under it. What is kept in memory is sealed as in the file.
+// used twice as a nonce under it.
 //
 // Segments are numbered and no number is used twice, also over restarts, so that a position says where a record is for
 // good. Every start begins a new segment; the chain goes on from the last record that is known, and a new one begins
@@ -19,6 +19,7 @@
 
 #include "audit/spool.h"
 #include "audit/spool_files.h"
+#include "audit/spool_recent.h"
 #include "audit/spool_sealed.h"
 #include "crypto/sealing.h"
 
@@ -68,12 +69,6 @@ class SpoolStore {
     Key key;
   };
 
-  struct Recent {  // the end of a segment, from `offset` on
-    std::uint64_t segment = 0;
-    std::uint64_t offset = 0;
-    std::string bytes;
-  };
-
   struct Known {  // of the chain, at a place in the files
     SpoolPosition at;
     ChainPoint point;
@@ -89,8 +84,8 @@ class SpoolStore {
   Result<> start_segment();
   void drop_finished();
   std::optional<Piece> next_piece() const;
-  void remember(std::uint64_t segment, std::uint64_t offset, std::string_view line);
-  std::optional<std::string> remembered(const Piece& piece) const;
+  // From memory, if all of it is there; else from the file.
+  Result<Scan> read_piece_of(const Piece& piece, std::size_t limit);
   static Scan scan_piece(const Piece& piece, std::string_view bytes, std::size_t limit);
   Result<> give_up(std::uint64_t segment, std::string_view why);
 
@@ -114,7 +109,7 @@ class SpoolStore {
     Error why;
   };
   std::optional<Lost> lost_;             // when the disk failed the last time
-  Recent recent_;                        // of what is not acknowledged
+  RecentLines recent_;                   // of what is not acknowledged
   std::shared_ptr<const File> current_;  // appended to; the last of segments_
   std::string head_;                     // of it
   std::optional<LineSealer> sealer_;     // of it

@@ -134,12 +134,16 @@ std::string hex(ByteView bytes) {
 }
 
 Result<Bytes> from_hex(std::string_view text) {
-  const auto digit = [](char c) -> int {
-    if (c >= '0' && c <= '9') return c - '0';
-    if (c >= 'a' && c <= 'f') return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F') return c - 'A' + 10;
-    return -1;
-  };
+  static constexpr auto kDigits = [] {
+    std::array<signed char, 256> out{};
+    out.fill(-1);
+    for (int i = 0; i < 10; ++i) out[static_cast<std::size_t>('0' + i)] = static_cast<signed char>(i);
+    for (int i = 0; i < 6; ++i)
+      out[static_cast<std::size_t>('a' + i)] = out[static_cast<std::size_t>('A' + i)] =
+          static_cast<signed char>(10 + i);
+    return out;
+  }();
+  const auto digit = [](char c) -> int { return kDigits[static_cast<unsigned char>(c)]; };
   if (text.size() % 2 != 0) return fail(Code::kInvalid, "hexadecimal text of odd length");
   Bytes out(text.size() / 2);
   for (std::size_t i = 0; i < text.size(); i += 2) {

@@ -35,7 +35,9 @@ void Sha256Hasher::add(ByteView bytes) {
 
 Sha256 Sha256Hasher::finish() {
   Sha256 out;
-  must(EVP_DigestFinal_ex(native_.get(), native_bytes(out.data()), nullptr) == 1, "SHA-256");
+  must(EVP_DigestFinal_ex(native_.get(), native_bytes(out.data()), nullptr) == 1 &&
+           EVP_DigestInit_ex(native_.get(), nullptr, nullptr) == 1,
+       "SHA-256");
   return out;
 }
 

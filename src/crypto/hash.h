@@ -21,7 +21,8 @@ class Sha256Hasher {
  public:
   Sha256Hasher();
   void add(ByteView bytes);
-  Sha256 finish();  // ends its use
+  // Then it begins anew: for many short texts that is cheaper than one hasher for each.
+  Sha256 finish();
 
  private:
   struct Free {
