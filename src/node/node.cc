@@ -158,9 +158,10 @@ Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls() {
     if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
     return {};
   };
-  std::vector<tunnel::Purpose> purposes = {tunnel::Purpose::kInner};
-  if (options_.listen) purposes = {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner};
-  return tunnel::make_link_server(link_identity(*identity_), std::move(purposes), admit);
+  auto own = link_identity(*identity_);
+  if (!options_.listen) return tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit);
+  return tunnel::make_link_server(own, {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner},
+                                  admit, stranger_purposes(own.identity));
 }
 
 Result<> NodeImpl::make_acceptors() {
@@ -336,6 +337,8 @@ std::vector<Metric> NodeImpl::metrics() const {
         static_cast<double>(gateway_->counters().bytes));
     add("portolan_unproven_connections", "connections that have not proven who they are", kGauge,
         static_cast<double>(acceptor_->unproven()));
+    add("portolan_strangers_total", "those who asked by HTTPS and were told 404", kCounter,
+        static_cast<double>(acceptor_->strangers()));
   }
   return list;
 }
