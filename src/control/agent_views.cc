@@ -58,7 +58,10 @@ std::string AgentViews::text(const Lookup& lookup, const Caller& caller, UsableR
             snapshot.sign_ins.find(caller.sign_in)->second.ends,
             gateways(snapshot),
             {}};
-  for (const auto& [id, egress] : egresses) rest.egresses.push_back(*egress);
+  for (const auto& [id, egress] : egresses) {
+    rest.egresses.push_back(*egress);
+    rest.egresses.back().ways = routing_.ways(egress->id);  // they change more often than what is kept
+  }
   return with_member(json::encode(rest), "resources", resources);
 }
 

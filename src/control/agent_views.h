@@ -16,6 +16,7 @@
 #include "control/core.h"
 #include "control/health.h"
 #include "control/presence.h"
+#include "control/routing.h"
 
 namespace portolan::control {
 
@@ -43,8 +44,8 @@ std::string with_member(std::string object, std::string_view name, std::string_v
 
 class AgentViews {
  public:
-  AgentViews(Core& core, const Presence& presence, const Health& health)
-      : core_(core), presence_(presence), health_(health) {}
+  AgentViews(Core& core, const Presence& presence, const Health& health, const Routing& routing)
+      : core_(core), presence_(presence), health_(health), routing_(routing) {}
 
   // The view of the caller, who must be in the directory of `lookup`. `usable` is brought up to date.
   std::string text(const Lookup& lookup, const Caller& caller, UsableResources& usable);
@@ -66,6 +67,7 @@ class AgentViews {
   Core& core_;
   const Presence& presence_;
   const Health& health_;
+  const Routing& routing_;
   std::unordered_map<std::string, std::shared_ptr<AgentEntry>> entries_;  // by resource
   std::string epoch_;
   std::uint64_t revision_ = 0;

@@ -12,8 +12,13 @@ namespace portolan::control {
 
 class Agents {
  public:
-  Agents(Core& core, const Presence& presence, const Health& health, TrustReaders& readers, Certificates& certificates)
-      : core_(core), health_(health), readers_(readers), certificates_(certificates), views_(core, presence, health) {}
+  Agents(Core& core, const Presence& presence, const Health& health, const Routing& routing, TrustReaders& readers,
+         Certificates& certificates)
+      : core_(core),
+        health_(health),
+        readers_(readers),
+        certificates_(certificates),
+        views_(core, presence, health, routing) {}
   void add_to(Routes& routes);
 
  private:

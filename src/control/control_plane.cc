@@ -23,6 +23,7 @@
 #include "control/resources.h"
 #include "control/roles.h"
 #include "control/rotation.h"
+#include "control/routing.h"
 #include "control/sessions.h"
 #include "control/sign_in.h"
 #include "control/tokens.h"
@@ -44,6 +45,7 @@ struct ControlPlane::Parts {
 
   std::unique_ptr<Core> core;
   Presence presence;
+  Routing routing;
   NodeViews node_views;
   TrustReaders readers;
   Certificates certificates;
@@ -67,6 +69,7 @@ struct ControlPlane::Parts {
  private:
   // Grants begin and end by themselves: what follows from the directory changes then as if somebody had changed it.
   void await_boundary();
+  void tell_ways(const Routing::Changed& changed);
   net::Timer boundary_;
   bool stopped_ = false;
 };
@@ -74,17 +77,18 @@ struct ControlPlane::Parts {
 ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
     : core(std::move(opened)),
       presence(core->options.clock, [this](const std::string& node) { health.node_changed(node); }),
-      node_views(core->options.clock, core->options.sign_in_life),
+      routing(*core, presence, [this](const Routing::Changed& changed) { tell_ways(changed); }),
+      node_views(core->options.clock, core->options.sign_in_life, routing),
       certificates(*core, readers),
       leases(core->options.clock, core->options.lease_life, core->sealing,
              [this](const std::string& node, const std::vector<std::string>& ids, const Error& reason) {
                nodes.revoke(node, ids, reason);
              }),
       nodes(*core, presence, leases, node_views, readers, certificates),
-      health(*core, presence,
+      health(*core, presence, routing,
              {[this](const directory::Node& node, const Lookup& lookup) { return nodes.status(node, lookup); },
               [this](const std::string& node) { nodes.call_for_health(node); }}),
-      agents(*core, presence, health, readers, certificates),
+      agents(*core, presence, health, routing, readers, certificates),
       sign_ins(*core, certificates),
       activation(*core, sign_ins),
       accounts(*core),
@@ -105,6 +109,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
     await_boundary();
   });
   await_boundary();
+  routing.touch();
   Routes routes(*core, router);
   add_first_contact(routes, *core);
   add_openapi(routes);
@@ -134,6 +139,12 @@ void ControlPlane::Parts::stop() {
   stopped_ = true;
   boundary_.cancel();
   health.stop();
+  routing.stop();
+}
+
+void ControlPlane::Parts::tell_ways(const Routing::Changed& changed) {
+  if (changed.nodes) core->hub.wake(Topic::kDirectory);
+  if (changed.ways) health.ways_changed(changed);
 }
 
 void ControlPlane::Parts::await_boundary() {

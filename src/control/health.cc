@@ -79,9 +79,10 @@ Result<Wanted> wanted_of(const net::http::Request& request, const Lookup& lookup
 
 }  // namespace
 
-Health::Health(Core& core, Presence& presence, Others others)
+Health::Health(Core& core, Presence& presence, Routing& routing, Others others)
     : core_(core),
       presence_(presence),
+      routing_(routing),
       others_(std::move(others)),
       checks_(core.options.clock, core.options.checks,
               [&core](const directory::Resource& resource) -> Result<Checks::Secrets> {
@@ -136,6 +137,7 @@ Answer Health::take_report(const Exchange& exchange) {
   if (report.seen && report.seen->size() > kResultsLimit) report.seen->resize(kResultsLimit);
   for (const auto& seen : report.seen.value_or(std::vector<api::ResourceSeen>{})) any = checks_.seen(node, seen) || any;
   presence_.report(node, facts_of(std::move(report), core_.now()));
+  routing_.touch();
   if (note_nodes(*lookup) || any) core_.hub.wake(Topic::kHealth);
   if (any) answered_.set();
   api::NodeHealthAnswer answer;
@@ -149,8 +151,15 @@ void Health::node_changed(const std::string& node) {
   checks_.node_changed(node);
   nodes_told_ = everybody_told_ = ++told_;
   note_nodes(*core_.lookup());
+  routing_.touch();
   // Node lists and agents' views say who is there.
   for (const Topic topic : {Topic::kDirectory, Topic::kAgents, Topic::kHealth}) core_.hub.wake(topic);
+}
+
+void Health::ways_changed(const Routing::Changed& changed) {
+  everybody_told_ = ++told_;
+  if (changed.order) nodes_told_ = told_;
+  core_.hub.wake(Topic::kAgents);
 }
 
 bool Health::note_nodes(const Lookup& lookup) {
@@ -205,7 +214,8 @@ void Health::best_first(const std::string& resource, std::vector<const directory
     return state->settled == Checks::Health::kHealthy ? 0 : 2;
   };
   std::ranges::sort(nodes, {}, [&](const directory::Node* node) {
-    return std::tuple(!presence_.serves(node->id), rank(node), std::string_view(node->name));
+    return std::tuple(!presence_.serves(node->id), routing_.is_cut_off(node->id), rank(node), routing_.place(node->id),
+                      std::string_view(node->name));
   });
 }
 

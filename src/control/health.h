@@ -12,6 +12,7 @@
 #include "control/checks.h"
 #include "control/presence.h"
 #include "control/routes.h"
+#include "control/routing.h"
 #include "net/event.h"
 #include "net/loop.h"
 
@@ -24,15 +25,17 @@ class Health {
     std::function<api::NodeStatusView(const directory::Node&, const Lookup&)> status;
     std::function<void(const std::string& node)> call_node;
   };
-  Health(Core& core, Presence& presence, Others others);
+  Health(Core& core, Presence& presence, Routing& routing, Others others);
   void add_to(Routes& routes);
   // Does nothing by itself any more: the loop may end before this does.
   void stop() { timer_.cancel(); }
   // It has come or gone.
   void node_changed(const std::string& node);
+  // Agents are told of other ways, or of another order of egress nodes.
+  void ways_changed(const Routing::Changed& changed);
 
-  // The nodes in the order in which agents shall try them: those that serve first, of these those that reach the
-  // resource, else by name.
+  // The nodes in the order in which agents shall try them: those that serve first, of these those that gateways have a
+  // way to, of these those that reach the resource, then those that are reached fastest, else by name.
   void best_first(const std::string& resource, std::vector<const directory::Node*>& nodes) const;
   // What agents are told; `nodes` are best first.
   api::AgentHealth for_agents(const std::string& resource, const std::vector<const directory::Node*>& nodes) const;
@@ -57,11 +60,12 @@ class Health {
 
   Core& core_;
   Presence& presence_;
+  Routing& routing_;
   Others others_;
   Checks checks_;
   std::uint64_t told_ = 0;
-  std::uint64_t everybody_told_ = 0;              // the directory has changed, or a node has come or gone
-  std::uint64_t nodes_told_ = 0;                  // a node has come or gone
+  std::uint64_t everybody_told_ = 0;              // the directory has changed, or ways, or a node has come or gone
+  std::uint64_t nodes_told_ = 0;                  // a node has come or gone, or the order of nodes has changed
   std::map<std::string, std::uint64_t> told_of_;  // resources, by the last change
   std::map<std::uint64_t, std::string> told_order_;
   std::uint64_t shown_ = 0;  // of checks_.sequence(), when watches were last woken

@@ -71,7 +71,11 @@ api::NodeView NodeViews::of(const Lookup& lookup, const directory::Node& node) {
   const bool gateway = node.kind == "gateway";
   std::erase_if(view.nodes,
                 [&](const api::PeerNode& peer) { return peer.id == node.id || (!gateway && peer.kind != "gateway"); });
-  if (!gateway) view.accounts.clear();
+  if (gateway) {
+    routing_.tell_gateway(lookup, node, view);
+  } else {
+    view.accounts.clear();
+  }
   return view;
 }
 

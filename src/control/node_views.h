@@ -6,13 +6,15 @@
 #include "api/node.h"
 #include "base/clock.h"
 #include "control/lookup.h"
+#include "control/routing.h"
 
 namespace portolan::control {
 
 // Remembers what has been deleted while certificates for it may still be good. One loop.
 class NodeViews {
  public:
-  NodeViews(const Clock& clock, std::chrono::milliseconds certificate_life) : clock_(clock), life_(certificate_life) {}
+  NodeViews(const Clock& clock, std::chrono::milliseconds certificate_life, const Routing& routing)
+      : clock_(clock), life_(certificate_life), routing_(routing) {}
   // After every change of the directory.
   void update(const LookupPtr& lookup);
   // Gateways are told all; relays do without the other relays and the accounts.
@@ -25,6 +27,7 @@ class NodeViews {
 
   const Clock& clock_;
   const std::chrono::milliseconds life_;
+  const Routing& routing_;
   LookupPtr last_;
   Tombstones accounts_;
   Tombstones devices_;
