@@ -3,6 +3,7 @@
 #include "node/node.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "audit/spool.h"
 #include "base/log.h"
@@ -12,6 +13,7 @@
 #include "node/gateway.h"
 #include "node/health.h"
 #include "node/identity.h"
+#include "node/onward.h"
 #include "node/renewal.h"
 #include "node/reporter.h"
 #include "node/shipper.h"
@@ -24,6 +26,9 @@ constexpr std::chrono::milliseconds kSweep = std::chrono::seconds(1);
 // Between the end of an authority and that of links by certificates of it.
 constexpr std::chrono::milliseconds kRelinkTime = std::chrono::seconds(30);
 constexpr std::chrono::milliseconds kReportEvery = std::chrono::seconds(60);
+// What a gateway's port serves.
+const std::vector<tunnel::Purpose> kPortPurposes = {tunnel::Purpose::kUser, tunnel::Purpose::kReverse,
+                                                    tunnel::Purpose::kNode, tunnel::Purpose::kInner};
 constexpr std::chrono::milliseconds kLeaveLook = std::chrono::milliseconds(20);  // whether anything runs any more
 
 class NodeImpl final : public Node {
@@ -46,7 +51,7 @@ class NodeImpl final : public Node {
  private:
   std::string advertised() const;
   Result<> make_acceptors();
-  Result<std::shared_ptr<const net::TlsServer>> acceptor_tls();
+  Result<std::shared_ptr<const net::TlsServer>> acceptor_tls(std::vector<tunnel::Purpose> purposes);
   void start_renewal();
   void renewed();
   void end_untrusted();
@@ -80,9 +85,11 @@ class NodeImpl final : public Node {
   Shares link_memory_{kLinkShares};
   std::unique_ptr<Egress> egress_;
   std::unique_ptr<Gateway> gateway_;
-  std::unique_ptr<Uplinks> uplinks_;
+  std::unique_ptr<Uplinks> uplinks_;          // a relay's
+  std::unique_ptr<Uplinks> peers_;            // a gateway's, to other gateways
+  std::unique_ptr<Onward> onward_;            // by them
   std::unique_ptr<Acceptor> acceptor_;        // a gateway's port
-  std::unique_ptr<Acceptor> inner_acceptor_;  // a relay's paths
+  std::unique_ptr<Acceptor> inner_acceptor_;  // paths that end here
   std::unique_ptr<Shipper> shipper_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<Renewal> renewal_;
@@ -146,7 +153,7 @@ net::Task<Result<>> NodeImpl::begin() {
   co_return Result<>{};
 }
 
-Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls() {
+Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls(std::vector<tunnel::Purpose> purposes) {
   // A relay's gateway has let the path through, but who is at its end is proven here all the same.
   const tunnel::Admit admit = [this](const crypto::Certificate& leaf) -> Result<> {
     const IndexedView* view = watch_->view();
@@ -158,27 +165,30 @@ Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls() {
     if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
     return {};
   };
-  std::vector<tunnel::Purpose> purposes = {tunnel::Purpose::kInner};
-  if (options_.listen) purposes = {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner};
   return tunnel::make_link_server(link_identity(*identity_), std::move(purposes), admit);
 }
 
 Result<> NodeImpl::make_acceptors() {
   const auto on_link = [this](tunnel::AcceptedLink accepted) { take_link(std::move(accepted)); };
-  PL_TRY(auto tls, acceptor_tls());
-  if (options_.listen) {
-    gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account, link_memory_);
-    acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
-    acceptor_->on_plain([this](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
-      if (!stopping_) gateway_->serve_plain(std::move(stream), ticket);
-    });
+  const auto on_path = [this](std::unique_ptr<net::Stream> path) { inner_acceptor_->add_path(std::move(path)); };
+  PL_TRY(auto inner_tls, acceptor_tls({tunnel::Purpose::kInner}));
+  inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(inner_tls), options_, on_link);
+  if (!options_.listen) {
+    uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, on_path);
+    uplinks_->on_change([this] { report_health(); });
     return {};
   }
-  inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
-  uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, [this](std::unique_ptr<net::Stream> path) {
-    inner_acceptor_->add_path(std::move(path));
+  PL_TRY(auto tls, acceptor_tls(kPortPurposes));
+  peers_ = std::make_unique<Uplinks>(executor_, *identity_, options_);
+  peers_->on_change([this] { report_health(); });
+  onward_ = std::make_unique<Onward>(identity_->node, *watch_, *peers_, clock_, link_memory_);
+  gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account, link_memory_,
+                                       Beyond{identity_->node, onward_.get(), on_path});
+  peers_->on_lost([this](const std::string& node) { gateway_->lost_next(node); });
+  acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
+  acceptor_->on_plain([this](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
+    if (!stopping_) gateway_->serve_plain(std::move(stream), ticket);
   });
-  uplinks_->on_change([this] { report_health(); });
   return {};
 }
 
@@ -193,15 +203,17 @@ void NodeImpl::renewed() {
   const auto address = control_address(*identity_, options_.control);
   for (const auto& used : {control_->renew(address), shipper_->renew(address), reporter_->renew(address)})
     if (!used) log::error("cannot use the renewed certificate", {{"why", used.error()}});
-  auto tls = acceptor_tls();
-  if (!tls) {
-    log::error("cannot use the renewed certificate for links", {{"why", tls.error()}});
-  } else if (acceptor_) {
-    acceptor_->use(*tls);
-  } else {
-    inner_acceptor_->use(*tls);
+  for (auto* acceptor : {acceptor_.get(), inner_acceptor_.get()}) {
+    if (acceptor == nullptr) continue;
+    const bool port = acceptor == acceptor_.get();
+    auto tls = acceptor_tls(port ? kPortPurposes : std::vector{tunnel::Purpose::kInner});
+    if (tls)
+      acceptor->use(*tls);
+    else
+      log::error("cannot use the renewed certificate for links", {{"why", tls.error()}});
   }
-  if (uplinks_) uplinks_->renewed();
+  for (auto* links : {uplinks_.get(), peers_.get()})
+    if (links != nullptr) links->renewed();
   // Whoever has renewed is making links anew just now.
   end_untrusted_at_ = clock_.boot() + kRelinkTime;
   watch_->begin_anew(identity_->trust_version);
@@ -213,7 +225,7 @@ void NodeImpl::take_link(tunnel::AcceptedLink accepted) {
     case tunnel::Purpose::kInner: egress_->serve(std::move(accepted)); return;
     case tunnel::Purpose::kUser: gateway_->serve_user(std::move(accepted)); return;
     case tunnel::Purpose::kReverse: gateway_->serve_reverse(std::move(accepted)); return;
-    case tunnel::Purpose::kNode: return;  // not served: no gateway forwards to another yet
+    case tunnel::Purpose::kNode: gateway_->serve_node(std::move(accepted)); return;
   }
 }
 
@@ -223,6 +235,7 @@ void NodeImpl::start_watch() {
   listeners.on_view = [this] {
     if (stopping_) return;
     if (uplinks_) uplinks_->follow(watch_->view()->view);
+    if (peers_) peers_->follow(watch_->view()->view);
     if (gateway_) gateway_->end_denied();
     if (egress_) egress_->end_denied();
   };
@@ -331,6 +344,10 @@ std::vector<Metric> NodeImpl::metrics() const {
   if (gateway_) {
     add("portolan_client_links", "clients linked", kGauge, static_cast<double>(gateway_->user_links()));
     add("portolan_relay_links", "relays linked", kGauge, static_cast<double>(gateway_->reverse_links()));
+    add("portolan_next_gateway_links", "gateways that this one is linked to", kGauge,
+        static_cast<double>(peers_->linked()));
+    add("portolan_previous_gateway_links", "links that other gateways have dialled", kGauge,
+        static_cast<double>(gateway_->node_links()));
     add("portolan_spliced_paths", "paths that the kernel joins", kGauge, static_cast<double>(gateway_->spliced()));
     add("portolan_forwarded_bytes_total", "bytes forwarded on ended streams", kCounter,
         static_cast<double>(gateway_->counters().bytes));
@@ -348,6 +365,7 @@ void NodeImpl::fill_health(api::NodeHealth& health) const {
   if (uplinks_) health.links = uplinks_->health();
   if (gateway_) {
     health.links = gateway_->health();
+    std::ranges::move(peers_->health(), std::back_inserter(health.links));
     health.load.streams = gateway_->streams();
     health.load.clients += gateway_->user_links();
   }
@@ -403,6 +421,7 @@ net::Task<> NodeImpl::stop() {
   if (acceptor_) co_await acceptor_->stop();
   if (egress_) co_await egress_->stop(is_stopping(Hop::kEgress));
   if (uplinks_) co_await uplinks_->stop();
+  if (peers_) co_await peers_->stop();
   if (inner_acceptor_) co_await inner_acceptor_->stop();
   if (gateway_) co_await gateway_->stop(is_stopping(Hop::kGateway));
   if (shipper_) co_await shipper_->stop(options_.ship_limit);
