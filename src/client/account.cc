@@ -169,6 +169,7 @@ void SignedInAccount::drop_replaced(const std::set<std::string>& usable) {
 void SignedInAccount::apply() {
   changes_.note();
   gateways_.follow(view_.gateways);
+  paths_.know_ways(view_.egresses);
   std::set<std::string> usable;
   for (const api::AgentResource& resource : view_.resources) {
     usable.insert(resource.id);

@@ -32,6 +32,12 @@ constexpr std::chrono::milliseconds kFarewell = std::chrono::milliseconds(500);
 constexpr std::chrono::milliseconds kSpared = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kResumeLimit = std::chrono::seconds(3);
 
+std::vector<MeasuredGateway> measured(const std::vector<Gateways::Linked>& linked) {
+  std::vector<MeasuredGateway> all;
+  for (const auto& gateway : linked) all.push_back(gateway.measured);
+  return all;
+}
+
 }  // namespace
 
 Paths::Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways,
@@ -40,6 +46,7 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
       clock_(clock),
       gateways_(gateways),
       ways_(gateways, clock, kinds),
+      choice_(clock),
       changes_(changes),
       tasks_(executor) {
   gateways_.on_leaving([this](const std::string& id) { move_from(id); });
@@ -65,6 +72,7 @@ net::Task<> Paths::keep_fresh() {
   for (;;) {
     const auto slept = co_await net::sleep_for(kLook);
     if (!slept) co_return;
+    choice_.look(measured(gateways_.linked_now()));
     for (const auto& [egress, path] : paths_) {
       path->links.tidy();
       if (path->renewing || clock_.boot() < path->next_renewal) continue;
@@ -248,27 +256,43 @@ net::Task<Result<>> Paths::make_link(std::string egress, Resumed resumed) {
   if (!address) co_return co_await link_by_gateways(std::move(egress), std::move(resumed));
   CO_TRY(const auto endpoint, net::parse_endpoint(*address, 5000));
   auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
-  if (!direct)
-    co_return std::unexpected(std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
-  co_return co_await link_over(Way{std::move(*direct)}, std::move(egress), "", std::move(resumed));
+  if (direct) co_return co_await link_over(Way{std::move(*direct)}, std::move(egress), "", std::move(resumed));
+  Error why = std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent);
+  // Not from here, but perhaps from another gateway.
+  const auto others = gateways_.linked_now();
+  const bool none = std::ranges::all_of(others, [&](const auto& gateway) { return gateway.id == egress; });
+  if (none || why.code == Code::kCancelled) co_return std::unexpected(std::move(why));
+  auto by_others = co_await link_by_gateways(std::move(egress), std::move(resumed));
+  if (by_others || by_others.error().code == Code::kConflict || by_others.error().reason == tunnel::kPipeUnknown)
+    co_return by_others;
+  co_return std::unexpected(std::move(why));
+}
+
+// The egress itself has been tried.
+std::vector<std::pair<std::string, std::string>> Paths::order_for(const std::string& egress,
+                                                                  const std::vector<Gateways::Linked>& gateways) {
+  std::vector<std::pair<std::string, std::string>> order;
+  for (const std::string& id : choice_.order(egress, measured(gateways)))
+    if (id != egress) order.emplace_back(id, gateways_.name_of(id));
+  return order;
 }
 
 net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed) {
   auto gateways = co_await gateways_.linked(kGatewayWait);
   if (!gateways) co_return std::unexpected(std::move(gateways).error().at(Hop::kAgent));
   Result<> result = fail(Code::kUnavailable, "no gateway", "gateway_away");
-  std::vector<std::pair<std::string, std::string>> order;
-  for (const auto& gateway : *gateways) order.emplace_back(gateway.id, gateway.name);
+  auto order = order_for(egress, *gateways);
   // The way that has fallen silent comes last.
-  if (resumed && resumed->attached())
-    if (const auto silent =
-            std::ranges::find(order, path_to(egress).gateway_id, &std::pair<std::string, std::string>::first);
-        silent != order.end())
-      std::rotate(silent, std::next(silent), order.end());
+  const std::string silent_id = resumed && resumed->attached() ? path_to(egress).gateway_id : "";
+  if (const auto silent = std::ranges::find(order, silent_id, &std::pair<std::string, std::string>::first);
+      silent != order.end())
+    std::rotate(silent, std::next(silent), order.end());
   for (const auto& [id, name] : order) {
     if (resumed && !resumed->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
     result = co_await link_by_gateway(egress, id, resumed);
+    if (result && !silent_id.empty() && id != silent_id && gateways_.serves(silent_id)) choice_.doubt(silent_id);
     if (result || result.error().reason == tunnel::kPipeUnknown) break;
+    if (result.error().code == Code::kTimeout) choice_.doubt(id);
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
   co_return result;
@@ -307,6 +331,7 @@ net::Task<Result<>> Paths::link_over(Way way, std::string egress, std::string ga
   path.kind = gateway.empty() ? "direct" : way.spliced ? "spliced" : "nested";
   path.fallback = std::move(way.fallback);
   path.gateway_id = gateway;
+  path.hops = std::move(way.hops);
   changes_.note();
   log::info(resumed ? "end-to-end link resumed" : "end-to-end link",
             {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
@@ -445,8 +470,12 @@ std::vector<api::LocalPath> Paths::status() const {
     std::uint64_t sessions = 0;
     for (const auto& [key, use] : uses_)
       if (key.second == egress) sessions += use.sessions;
-    api::LocalPath entry{egress, path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}, {}};
+    api::LocalPath entry{egress, path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}, {}, {}};
     if (!path->fallback.empty()) entry.fallback = path->fallback;
+    if (!path->gateway_id.empty()) {
+      entry.hops = {{path->gateway}};
+      for (const std::string& hop : path->hops) entry.hops->push_back(gateways_.name_of(hop));
+    }
     const auto& pipe = path->links.newest()->pipe;
     if (silent(egress)) entry.state = "silent";
     if (const auto left = pipe ? pipe->time_left() : std::nullopt) {

@@ -14,6 +14,7 @@
 
 #include "api/agent.h"
 #include "api/local.h"
+#include "client/choice.h"
 #include "client/endings.h"
 #include "client/gateways.h"
 #include "client/ways.h"
@@ -62,6 +63,8 @@ class Paths {
   // broke at a gateway or at the egress. `failure` is what the stream failed with. To be asked a turn of the loop after
   // the failure: until then not everybody has been told of it.
   std::optional<Error> why_ended(const OpenedStream& opened, const Error& failure) const;
+  // By which gateways the egress nodes are reached, as the control plane knows it.
+  void know_ways(const std::optional<std::vector<api::AgentEgress>>& egresses) { choice_.know(egresses); }
   // How people know a node.
   void name_nodes(std::function<std::string(const std::string& id)> name) { name_of_ = std::move(name); }
   // What egress nodes say of sessions that they have ended.
@@ -77,6 +80,7 @@ class Paths {
     tunnel::Succession links;
     std::string gateway;     // name
     std::string gateway_id;  // empty: direct
+    tunnel::Hops hops = {};  // gateways behind that one
     std::string kind;
     std::string fallback;  // why it is not spliced
     bool renewing = false;
@@ -109,6 +113,9 @@ class Paths {
   using Resumed = std::shared_ptr<tunnel::Pipe>;
   net::Task<Result<>> make_link(std::string egress, Resumed resumed);
   net::Task<Result<>> link_by_gateways(std::string egress, Resumed resumed);
+  // Names of the gateways that serve, by id, in the order in which they are to be tried.
+  std::vector<std::pair<std::string, std::string>> order_for(const std::string& egress,
+                                                             const std::vector<Gateways::Linked>& gateways);
   net::Task<Result<>> link_by_gateway(std::string egress, std::string gateway, Resumed resumed);
   // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
   net::Task<Result<>> link_over(Way way, std::string egress, std::string gateway, Resumed resumed);
@@ -133,6 +140,7 @@ class Paths {
   const Clock& clock_;
   Gateways& gateways_;
   Ways ways_;
+  Choice choice_;
   Changes& changes_;
   std::function<void(api::SessionEnding)> tell_ending_;
   std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };

@@ -7,6 +7,20 @@ using namespace std::chrono_literals;
 
 const net::http::Headers kSpliced = {{std::string(tunnel::kPathHeader), std::string(tunnel::kPathSpliced)}};
 
+// What arrives at `to` of what is written to `from`.
+net::Task<std::string> pass(net::Stream& from, net::Stream& to, std::string_view text) {
+  const auto written = co_await net::write(from, as_bytes(text));
+  if (!written) co_return "not written: " + written.error().message;
+  const auto heard = co_await net::with_timeout(net::read(to), 5s);
+  co_return heard ? std::string(as_text(heard->data())) : "not heard: " + heard.error().message;
+}
+
+// Whether it ends, within five seconds.
+net::Task<bool> is_closed(net::Stream& stream) {
+  const auto read = co_await net::with_timeout(net::read(stream), 5s);
+  co_return !read ? read.error().code != Code::kTimeout : read->empty();
+}
+
 std::string hops_of(const tunnel::MuxStream& stream) {
   const auto hops = stream.answer().find(tunnel::kHopsHeader);
   return hops == stream.answer().end() ? "" : hops->second;

@@ -242,18 +242,4 @@ struct Row {
   net::TaskGroup tasks;
 };
 
-// What arrives at `to` of what is written to `from`.
-inline net::Task<std::string> pass(net::Stream& from, net::Stream& to, std::string_view text) {
-  const auto written = co_await net::write(from, as_bytes(text));
-  if (!written) co_return "not written: " + written.error().message;
-  const auto heard = co_await net::with_timeout(net::read(to), std::chrono::seconds(5));
-  co_return heard ? std::string(as_text(heard->data())) : "not heard: " + heard.error().message;
-}
-
-// Whether it ends, within five seconds.
-inline net::Task<bool> is_closed(net::Stream& stream) {
-  const auto read = co_await net::with_timeout(net::read(stream), std::chrono::seconds(5));
-  co_return !read ? read.error().code != Code::kTimeout : read->empty();
-}
-
 }  // namespace portolan::node::testing
