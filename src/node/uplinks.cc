@@ -81,10 +81,12 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
     const auto linked = co_await link_once(gateway);
     if (linked) {
       log::info("linked to gateway", {{"gateway", gateway.address}});
-      backoff.reset();
       changed_();
+      const auto began = std::chrono::steady_clock::now();
       const auto stayed = co_await stay(gateway);
       if (!stayed) co_return;
+      // One that lets us in and then ends the link has handshakes no oftener than one that does not.
+      if (std::chrono::steady_clock::now() - began >= kLook) backoff.reset();
       gateway.round_trip.reset();
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
@@ -114,7 +116,9 @@ net::Task<Result<>> Uplinks::stay(Gateway& gateway) {
     if (now >= measure) {
       measure = now + kMeasureEvery;
       const auto measured = co_await gateway.links.newest()->mux->ping(kPingLimit);
-      if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
+      const bool first = measured && !gateway.round_trip;
+      if (measured) gateway.round_trip = first ? *measured : (*gateway.round_trip * 7 + *measured) / 8;
+      if (first) changed_();
       if (!gateway.links.up()) break;
     }
     const auto woken = co_await gateway.turned.wait(kLook);
