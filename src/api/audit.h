@@ -132,9 +132,10 @@ struct SessionEntry {
   std::uint64_t queries = 0;
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
+  std::optional<std::string> node_name = {};  // while there is the node
 };
 BOOST_DESCRIBE_STRUCT(SessionEntry, (),
                       (session, account, email, resource, resource_name, type, node, client, trace, started, ended,
-                       reason, queries, bytes_in, bytes_out))
+                       reason, queries, bytes_in, bytes_out, node_name))
 
 }  // namespace portolan::api

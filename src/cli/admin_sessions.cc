@@ -19,7 +19,7 @@ std::vector<std::string> session_row(const api::SessionEntry& s) {
   return {local_time(s.started),
           name_or(s.email, s.account),
           name_or(s.resource_name, s.resource),
-          s.node,
+          name_or(s.node_name.value_or(""), s.node),
           s.client,
           s.session,
           local_time(s.ended),

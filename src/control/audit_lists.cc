@@ -6,6 +6,7 @@
 
 #include "api/admin.h"
 #include "control/listing.h"
+#include "control/sessions.h"
 
 namespace portolan::control {
 namespace {
@@ -138,6 +139,10 @@ struct Source {
   std::function<bool(const View&)> shown = {};
 };
 
+void name(api::SessionEntry& session, const Lookup& lookup) { name_node(session, lookup); }
+template <class View>
+void name(View& /*says it itself*/, const Lookup& /*lookup*/) {}
+
 template <class View>
 net::Task<Result<store::Listed<View>>> read(const Source<View>& source, AuditRequest request) {
   auto work = [list = source.list, request = std::move(request)] { return list(request); };
@@ -181,6 +186,7 @@ net::Task<Answer> list_once(const Source<View>& source, Exchange exchange) {
   CO_TRY(auto listed, co_await read(source, std::move(request)));
   if (unknown && first_page && listed.items.empty()) co_return std::unexpected(*unknown);
   if (source.shown) std::erase_if(listed.items, [&](const View& item) { return !source.shown(item); });
+  for (auto& item : listed.items) name(item, *exchange.lookup);
   api::Page<View> out{std::move(listed.items), {}};
   if (listed.more) out.cursor = std::to_string(listed.cursor);
   co_return ok(out);
@@ -196,12 +202,13 @@ net::Task<Result<>> follow(Core& core, const Source<View>& source, Exchange exch
   bool begun = false;
   while (true) {
     CO_CHECK(readmit(core, exchange));
-    CO_TRY(const auto listed, co_await read(source, request));
+    CO_TRY(auto listed, co_await read(source, request));
     if (!std::exchange(begun, true)) {
       if (request.unknown && !request.part.after && listed.items.empty()) co_return std::unexpected(*request.unknown);
       CO_CHECK(co_await lines.begin());
     }
-    for (const auto& item : listed.items) {
+    for (auto& item : listed.items) {
+      name(item, *exchange.lookup);
       if (source.shown && request.filter.live && !source.shown(item)) continue;
       CO_CHECK(co_await lines.send(json::encode(item)));
     }

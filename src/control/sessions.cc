@@ -17,7 +17,8 @@ net::Task<Result<api::SessionEntry>> asked(Core& core, std::string id) {
 }
 
 net::Task<Answer> show(Core& core, Exchange exchange) {
-  CO_TRY(const auto session, co_await asked(core, exchange.argument()));
+  CO_TRY(auto session, co_await asked(core, exchange.argument()));
+  name_node(session, *exchange.lookup);
   co_return ok(session);
 }
 
@@ -50,6 +51,11 @@ net::Task<Answer> end(Core& core, Nodes& nodes, Exchange exchange) {
 }
 
 }  // namespace
+
+void name_node(api::SessionEntry& session, const Lookup& lookup) {
+  const auto& nodes = lookup.snapshot().nodes;
+  if (const auto node = nodes.find(session.node); node != nodes.end()) session.node_name = node->second.name;
+}
 
 void add_sessions(Routes& routes, Core& core, Nodes& nodes) {
   routes.add("GET /v1/sessions/{session}", [&core](Exchange exchange) { return show(core, std::move(exchange)); });

@@ -6,6 +6,9 @@
 namespace portolan::control {
 
 // GET of one and DELETE, which ends it at its node; the list is with the other lists of the audit (audit_lists.h).
+// Says by which name people know the session's node, while there is one.
+void name_node(api::SessionEntry& session, const Lookup& lookup);
+
 void add_sessions(Routes& routes, Core& core, Nodes& nodes);
 
 }  // namespace portolan::control

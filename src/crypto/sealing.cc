@@ -85,7 +85,7 @@ Result<SealingKey> SealingKey::from_file(const std::filesystem::path& path, Crea
       return fail(Code::kIo, "create " + path.string() + ": " + error.message());
     content = read_private_file(path, kKeyFileLimit);
   }
-  if (!content) return std::unexpected(std::move(content).error().within("sealing key"));
+  if (!content) return std::unexpected(std::move(content).error());
   const Secret text(std::move(*content));
   auto key = from_text(Secret(std::string(without_line_end(text.reveal()))));
   if (!key) return std::unexpected(std::move(key).error().within("read " + path.string()));
