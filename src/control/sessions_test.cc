@@ -59,6 +59,11 @@ CO_TEST(Sessions, ListedWhileTheyGoOn) {
   const auto shown = co_await test.get<api::SessionEntry>({"GET /v1/sessions/s-1"}, test.admin);
   CO_ASSERT_OK(shown);
   EXPECT_TRUE(shown->ended);
+  EXPECT_EQ(shown->node_name, "relay-1");
+  const auto page = co_await test.get<api::Page<api::SessionEntry>>({"GET /v1/sessions"}, test.admin);
+  CO_ASSERT_OK(page);
+  CO_ASSERT_EQ(page->items.size(), 1U);
+  EXPECT_EQ(page->items.front().node_name, "relay-1");
   co_await watch.end();
 }
 
