@@ -22,6 +22,7 @@ struct Options {
   std::string name;
   std::string listen;
   std::string advertise;
+  std::string proxy_protocol_from;
   std::string health = "127.0.0.1:9090";
   std::string metrics = "127.0.0.1:9999";
   // Within the 30 s after which Kubernetes kills, with time left to hand over the record.
@@ -55,6 +56,11 @@ Result<node::NodeOptions> node_options(const Options& options) {
   if (!options.advertise.empty() && options.listen.empty())
     return wrong_usage("--advertise is for gateways, which --listen");
   node.advertise = options.advertise;
+  if (!options.proxy_protocol_from.empty() && options.listen.empty())
+    return wrong_usage("--proxy-protocol-from is for nodes that --listen");
+  auto balancers = net::parse_address_ranges(options.proxy_protocol_from);
+  if (!balancers) return wrong_usage("--proxy-protocol-from: " + balancers.error().message);
+  node.proxy_protocol_from = std::move(*balancers);
   PL_TRY(node.health, optional_endpoint("--health", options.health, 9090));
   PL_TRY(node.metrics, optional_endpoint("--metrics", options.metrics, 9999));
   PL_TRY(node.drain_limit, duration_setting("--drain-limit", options.drain_limit, Nothing::kAllowed));
@@ -122,6 +128,9 @@ void add_node(CLI::App& root, Context& context) {
   settings.add("--listen", options->listen, "HOST:PORT; makes it a gateway");
   settings.add("--advertise", options->advertise,
                "HOST:PORT at which clients and relays find a gateway, if not where it listens");
+  settings.add("--proxy-protocol-from", options->proxy_protocol_from,
+               "addresses or networks (10.0.0.0/8,…) of balancers before --listen: each connection from there, and "
+               "from nowhere else, must begin with a PROXY protocol header (version 2), whose address is the client's");
   settings.add("--health", options->health, "HOST:PORT of /liveness and /readiness, or none");
   settings.add("--metrics", options->metrics, "HOST:PORT of /metrics, or none");
   settings.add(

@@ -175,7 +175,12 @@ SocketAddress name_of(int fd, int (*ask)(int, sockaddr*, socklen_t*)) {
 }  // namespace
 
 Endpoint SocketStream::local() const { return to_endpoint(name_of(fd_, ::getsockname)); }
-Endpoint SocketStream::peer() const { return to_endpoint(name_of(fd_, ::getpeername)); }
+Endpoint SocketStream::peer() const { return client_ ? *client_ : to_endpoint(name_of(fd_, ::getpeername)); }
+
+void SocketStream::came_from(const Endpoint& client) {
+  peer_text_ = to_text(client) + " by " + peer_text_;
+  client_ = std::make_unique<const Endpoint>(client);
+}
 
 Result<uid_t> SocketStream::peer_user() const {
   return user_of_peer(name_of(fd_, ::getsockname), name_of(fd_, ::getpeername));

@@ -51,6 +51,8 @@ class SocketStream : public TcpStream {
   Endpoint local() const override;
   Endpoint peer() const override;
   Result<uid_t> peer_user() const override;
+  // A balancer has said whose connection it is: peer() and messages name that one from now on.
+  void came_from(const Endpoint& client);
   int fd() const { return fd_; }
   // Once somebody has waited to write, the system tells with each wait to read that writing is possible: a wake-up for
   // nothing. This ends that, while nobody waits.
@@ -66,6 +68,7 @@ class SocketStream : public TcpStream {
   std::shared_ptr<Waits> waits_;  // owns the descriptor
   int fd_;
   std::string peer_text_;
+  std::unique_ptr<const Endpoint> client_;  // behind a balancer
   // Apart, since a peer that ends a connection may have said why: it can still be read when writing has failed.
   std::optional<Error> read_error_;
   std::optional<Error> write_error_;

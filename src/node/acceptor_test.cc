@@ -111,5 +111,40 @@ CO_TEST(Acceptor, TakesPlainConnectionsByTheirPreface) {
   co_await acceptor.stop();
 }
 
+// Whoever connects from a balancer's address says first whose connection it is; from elsewhere nobody may.
+CO_TEST(Acceptor, TakesProxyHeadersFromBalancersOnly) {
+  const auto executor = co_await net::this_executor();
+  for (const bool balancer : {true, false}) {
+    NodeOptions options;
+    options.proxy_protocol_from = *net::parse_address_ranges(balancer ? "127.0.0.0/8" : "192.0.2.0/24");
+    Acceptor acceptor(executor, nullptr, options, [](tunnel::AcceptedLink) {});
+    std::string came_from;
+    acceptor.on_plain(
+        [&](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket&) { came_from = stream->peer().host; });
+    // Without TLS, what is no preface is never taken: the test is over when the stream has been closed.
+    auto listener = net::listen_tcp(executor, {"127.0.0.1", 0},
+                                    [&](std::unique_ptr<net::TcpStream> stream) { acceptor.add(std::move(stream)); });
+    CO_ASSERT_OK(listener);
+    const Bytes header = *from_hex("0d0a0d0a000d0a515549540a2111000ccb0071077f000001d4311388");
+    const auto preface = tunnel::encode_preface({});
+    auto with = co_await net::dial_tcp((*listener)->local(), 5s);
+    CO_ASSERT_OK(with);
+    if (balancer) {
+      CO_ASSERT_OK(co_await net::write(**with, header));
+    }
+    CO_ASSERT_OK(co_await net::write(**with, preface));
+    while (came_from.empty()) co_await net::yield_to_loop();
+    EXPECT_EQ(came_from, balancer ? "203.0.113.7" : "127.0.0.1");
+    if (balancer) {
+      auto without = co_await net::dial_tcp((*listener)->local(), 5s);
+      CO_ASSERT_OK(without);
+      CO_ASSERT_OK(co_await net::write(**without, preface));
+      const auto closed = co_await net::with_timeout(net::read(**without), 5s);
+      EXPECT_TRUE(closed ? closed->empty() : closed.error().code != Code::kTimeout) << "refused";
+    }
+    co_await acceptor.stop();
+  }
+}
+
 }  // namespace
 }  // namespace portolan::node

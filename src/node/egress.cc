@@ -65,7 +65,8 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
       std::make_shared<Client>(Client{*user, accepted.link.certificate, accepted.link.binding, {}, nullptr});
   ++counters_.links;
   links_.push_back(client);
-  log::info("end-to-end link", {{"account", user->account}, {"device", user->device}});
+  log::info("end-to-end link",
+            {{"account", user->account}, {"device", user->device}, {"from", accepted.fresh.stream->describe()}});
   std::weak_ptr<Client> weak = client;
   client->link = tunnel::start_mux(
       std::move(accepted),

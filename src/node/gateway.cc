@@ -62,7 +62,9 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
   const auto user = std::make_shared<User>(User{*identity, accepted.link.certificate, nullptr});
   ++counters_.links;
   users_.push_back(user);
-  log::info("client linked", {{"account", identity->account}, {"device", identity->device}});
+  log::info(
+      "client linked",
+      {{"account", identity->account}, {"device", identity->device}, {"from", accepted.fresh.stream->describe()}});
   std::weak_ptr<User> weak = user;
   user->link = tunnel::start_mux(
       std::move(accepted), {.mux = {.shared = memory_.of(identity->account)}},

@@ -51,7 +51,8 @@ class NodeImpl final : public Node {
  private:
   std::string advertised() const;
   Result<> make_acceptors();
-  Result<std::shared_ptr<const net::TlsServer>> acceptor_tls(std::vector<tunnel::Purpose> purposes);
+  enum class At { kPort, kPaths };
+  Result<std::shared_ptr<const net::TlsServer>> acceptor_tls(At at);
   void start_renewal();
   void renewed();
   void end_untrusted();
@@ -153,7 +154,7 @@ net::Task<Result<>> NodeImpl::begin() {
   co_return Result<>{};
 }
 
-Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls(std::vector<tunnel::Purpose> purposes) {
+Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls(At at) {
   // A relay's gateway has let the path through, but who is at its end is proven here all the same.
   const tunnel::Admit admit = [this](const crypto::Certificate& leaf) -> Result<> {
     const IndexedView* view = watch_->view();
@@ -165,20 +166,22 @@ Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls(std::vector
     if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
     return {};
   };
-  return tunnel::make_link_server(link_identity(*identity_), std::move(purposes), admit);
+  auto own = link_identity(*identity_);
+  if (at == At::kPaths) return tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit);
+  return tunnel::make_link_server(own, kPortPurposes, admit, stranger_purposes(own.identity));
 }
 
 Result<> NodeImpl::make_acceptors() {
   const auto on_link = [this](tunnel::AcceptedLink accepted) { take_link(std::move(accepted)); };
   const auto on_path = [this](std::unique_ptr<net::Stream> path) { inner_acceptor_->add_path(std::move(path)); };
-  PL_TRY(auto inner_tls, acceptor_tls({tunnel::Purpose::kInner}));
+  PL_TRY(auto inner_tls, acceptor_tls(At::kPaths));
   inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(inner_tls), options_, on_link);
   if (!options_.listen) {
     uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, on_path);
     uplinks_->on_change([this] { report_health(); });
     return {};
   }
-  PL_TRY(auto tls, acceptor_tls(kPortPurposes));
+  PL_TRY(auto tls, acceptor_tls(At::kPort));
   peers_ = std::make_unique<Uplinks>(executor_, *identity_, options_);
   peers_->on_change([this] { report_health(); });
   onward_ = std::make_unique<Onward>(identity_->node, *watch_, *peers_, clock_, link_memory_);
@@ -205,8 +208,7 @@ void NodeImpl::renewed() {
     if (!used) log::error("cannot use the renewed certificate", {{"why", used.error()}});
   for (auto* acceptor : {acceptor_.get(), inner_acceptor_.get()}) {
     if (acceptor == nullptr) continue;
-    const bool port = acceptor == acceptor_.get();
-    auto tls = acceptor_tls(port ? kPortPurposes : std::vector{tunnel::Purpose::kInner});
+    auto tls = acceptor_tls(acceptor == acceptor_.get() ? At::kPort : At::kPaths);
     if (tls)
       acceptor->use(*tls);
     else
@@ -353,6 +355,8 @@ std::vector<Metric> NodeImpl::metrics() const {
         static_cast<double>(gateway_->counters().bytes));
     add("portolan_unproven_connections", "connections that have not proven who they are", kGauge,
         static_cast<double>(acceptor_->unproven()));
+    add("portolan_strangers_total", "those who asked by HTTPS and were told 404", kCounter,
+        static_cast<double>(acceptor_->strangers()));
   }
   return list;
 }

@@ -7,8 +7,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/bytes.h"
+#include "net/address_range.h"
 #include "net/loop.h"
 #include "net/tcp.h"
 
@@ -22,6 +24,8 @@ struct NodeOptions {
   std::string name = {};                      // for a new node; default: the host's name
   std::optional<net::Endpoint> listen = {};   // makes it a gateway
   std::string advertise = {};                 // host:port for clients and nodes; default: the bound address
+  // Balancers before the port, whose connections begin with a PROXY header; others' do not.
+  std::vector<net::AddressRange> proxy_protocol_from = {};
   std::optional<net::Endpoint> health = net::Endpoint{"127.0.0.1", 9090};
   std::optional<net::Endpoint> metrics = net::Endpoint{"127.0.0.1", 9999};
   std::chrono::milliseconds dial_limit = std::chrono::seconds(10);  // to resources, gateways, the control plane

@@ -125,8 +125,9 @@ Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentit
 }
 
 Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentity& own, std::vector<Purpose> purposes,
-                                                               Admit admit) {
-  std::vector<net::TlsServerPurpose> served;
+                                                               Admit admit,
+                                                               std::vector<net::TlsServerPurpose> besides) {
+  std::vector<net::TlsServerPurpose> served = std::move(besides);
   for (const Purpose purpose : purposes) {
     const crypto::Profile dialler = rules_of(purpose).dialler;
     net::TlsServerPurpose one;
@@ -198,6 +199,16 @@ net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
                                             std::shared_ptr<const net::TlsServer> tls, LinkOptions options) {
   const auto deadline = std::chrono::steady_clock::now() + options.handshake_limit;
   CO_TRY(auto stream, co_await tls->accept(std::move(path), options.handshake_limit));
+  co_return co_await accept_link_over(std::move(stream), std::move(options), left_until(deadline));
+}
+
+bool is_for_link(const net::TlsStream& stream) {
+  return std::ranges::find(kRules, stream.alpn(), &PurposeRules::alpn) != kRules.end();
+}
+
+net::Task<Result<AcceptedLink>> accept_link_over(std::unique_ptr<net::TlsStream> stream, LinkOptions options,
+                                                 std::chrono::milliseconds limit) {
+  const auto deadline = std::chrono::steady_clock::now() + limit;
   const std::string alpn = stream->alpn();
   const auto rules = std::ranges::find(kRules, alpn, &PurposeRules::alpn);
   if (rules == kRules.end()) co_return fail(Code::kProtocol, "the peer asked for no purpose of ours");

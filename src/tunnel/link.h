@@ -71,9 +71,11 @@ Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentit
 
 // Whether a proven leaf may come in, beyond chain and profile: deny lists, the right kind of node.
 using Admit = std::function<Result<>(const crypto::Certificate& leaf)>;
-// The acceptor's TLS for a set of purposes on one port.
+// The acceptor's TLS for a set of purposes on one port. `besides`: what else it answers, which is no link; each in a
+// context of its own, as the purposes are.
 Result<std::shared_ptr<const net::TlsServer>> make_link_server(const LinkIdentity& own, std::vector<Purpose> purposes,
-                                                               Admit admit);
+                                                               Admit admit,
+                                                               std::vector<net::TlsServerPurpose> besides = {});
 
 struct LinkOptions {
   std::chrono::milliseconds handshake_limit = std::chrono::seconds(10);  // TLS and hello together
@@ -100,6 +102,11 @@ struct AcceptedLink {
 };
 net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
                                             std::shared_ptr<const net::TlsServer> tls, LinkOptions options);
+// The same once TLS stands; `limit` is for what is left. Code::kProtocol if it is for no purpose of links.
+net::Task<Result<AcceptedLink>> accept_link_over(std::unique_ptr<net::TlsStream> stream, LinkOptions options,
+                                                 std::chrono::milliseconds limit);
+// Whether TLS stands for one of the purposes of links.
+bool is_for_link(const net::TlsStream& stream);
 std::unique_ptr<Link> start_mux(AcceptedLink accepted, LinkOptions options, Mux::OnIncoming on_incoming,
                                 Mux::OnEnd on_end);
 
