@@ -25,7 +25,7 @@ void Clusters::follow(const api::AgentView& view) {
 }
 
 std::optional<std::string> Clusters::address_of(const std::string& egress) const {
-  const auto found = clusters_.find(egress);
+  const auto found = clusters_.find(id_of(egress));
   if (found == clusters_.end() || found->second.bridged) return std::nullopt;
   return found->second.address;
 }
@@ -57,6 +57,11 @@ void Clusters::note_worker(const std::shared_ptr<tunnel::Pipe>& pipe, std::strin
   at_.push_back({pipe, std::move(worker)});
 }
 
+void Clusters::found(const std::shared_ptr<tunnel::Pipe>& pipe) {
+  for (At& at : at_)
+    if (at.pipe.lock() == pipe) at.missed = 0;
+}
+
 bool Clusters::missed(const std::shared_ptr<tunnel::Pipe>& pipe) {
   for (At& at : at_)
     if (at.pipe.lock() == pipe) return ++at.missed >= kRounds;
@@ -64,9 +69,9 @@ bool Clusters::missed(const std::shared_ptr<tunnel::Pipe>& pipe) {
 }
 
 Error Clusters::lost(const std::string& egress) const {
-  const auto cluster = clusters_.find(egress);
+  const auto cluster = clusters_.find(id_of(egress));
   return {Code::kUnavailable,
-          "the worker of cluster " + (cluster == clusters_.end() ? egress : cluster->second.name) +
+          "the worker of cluster " + (cluster == clusters_.end() ? id_of(egress) : cluster->second.name) +
               " that had this connection is not found behind its address any more",
           std::string(kWorkerLost), Hop::kAgent};
 }

@@ -1,5 +1,7 @@
 // Proxy clusters as the control plane describes them, and which worker each connection is with. Behind a cluster's
-// address answers whichever worker the balancer likes; what began with one can go on with that one only.
+// address answers whichever worker the balancer likes; what began with one can go on with that one only. So a cluster
+// is one egress to people, and to the paths as many as there are connections with different workers: its members,
+// "c-…#1", "c-…#2" …, each of which is with one worker as long as it lasts.
 #pragma once
 #include <list>
 #include <map>
@@ -20,7 +22,12 @@ inline constexpr std::string_view kWorkerLost = "worker_lost";
 class Clusters {
  public:
   void follow(const api::AgentView& view);
-  // Where an egress that is a cluster is dialled; none if it is not one.
+  // The cluster's id of a member; anything else as it is.
+  static std::string id_of(const std::string& egress) { return egress.substr(0, egress.find('#')); }
+  static std::string member(const std::string& cluster, std::size_t number) {
+    return cluster + "#" + std::to_string(number);
+  }
+  // Where an egress that is a cluster, or a member of one, is dialled; none if it is not one.
   std::optional<std::string> address_of(const std::string& egress) const;
   bool is_egress(const std::string& egress) const { return address_of(egress).has_value(); }
   // Bridged clusters are gateways to their inner workers, and to nothing else.
@@ -30,6 +37,8 @@ class Clusters {
   // The name of the worker at the other end of a pipe ("spiffe://ORG/node/n-…"); empty if it is not known.
   std::string worker_of(const std::shared_ptr<tunnel::Pipe>& pipe) const;
   void note_worker(const std::shared_ptr<tunnel::Pipe>& pipe, std::string worker);
+  // It has a link with its worker again.
+  void found(const std::shared_ptr<tunnel::Pipe>& pipe);
   // Another worker has answered, on all attempts of one round. True when there shall be no more of them.
   bool missed(const std::shared_ptr<tunnel::Pipe>& pipe);
   // What becomes of a pipe then.

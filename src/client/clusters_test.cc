@@ -22,6 +22,9 @@ TEST(Clusters, AreEgressesOrGateways) {
   Clusters clusters;
   clusters.follow(view());
   EXPECT_EQ(clusters.address_of("c-1"), "near.example:5000");
+  EXPECT_EQ(clusters.address_of(Clusters::member("c-1", 2)), "near.example:5000");
+  EXPECT_EQ(Clusters::id_of(Clusters::member("c-1", 2)), "c-1");
+  EXPECT_EQ(Clusters::id_of("n-relay"), "n-relay");
   EXPECT_EQ(clusters.address_of("c-2"), std::nullopt);
   EXPECT_EQ(clusters.address_of("n-relay"), std::nullopt);
   const auto bridges = Clusters::bridges(view());
@@ -53,8 +56,8 @@ CO_TEST(Clusters, KnowWhichWorkerAPipeIsWith) {
   int rounds = 1;
   while (!clusters.missed(pipe)) ++rounds;
   EXPECT_EQ(rounds, 4) << "a bounded number";
-  clusters.note_worker(pipe, "spiffe://org/node/n-1");
-  EXPECT_FALSE(clusters.missed(pipe)) << "found again: it begins anew";
+  clusters.found(pipe);
+  EXPECT_FALSE(clusters.missed(pipe)) << "it begins anew";
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/lease.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "net/backoff.h"
 #include "net/tcp.h"
@@ -29,6 +30,7 @@ tunnel::LinkIdentity link_identity(const Credentials& credentials) {
 }
 
 std::string node_uri(const Credentials& credentials, const std::string& node) {
+  if (is_id(node, "c")) return crypto::to_uri(crypto::ClusterIdentity{credentials.state.organization, node});
   return crypto::to_uri(crypto::NodeIdentity{credentials.state.organization, node});
 }
 

@@ -94,6 +94,7 @@ Error why_link_ended(const std::string& peer, const Error& why, Hop hop);
 
 // What this client shows of itself on links.
 tunnel::LinkIdentity link_identity(const Credentials& credentials);
+// The name of a node, or of a cluster.
 std::string node_uri(const Credentials& credentials, const std::string& node);
 
 }  // namespace portolan::client

@@ -15,6 +15,7 @@
 #include "api/agent.h"
 #include "api/local.h"
 #include "client/choice.h"
+#include "client/clusters.h"
 #include "client/endings.h"
 #include "client/gateways.h"
 #include "client/ways.h"
@@ -65,6 +66,8 @@ class Paths {
   std::optional<Error> why_ended(const OpenedStream& opened, const Error& failure) const;
   // By which gateways the egress nodes are reached, as the control plane knows it.
   void know_ways(const std::optional<std::vector<api::AgentEgress>>& egresses) { choice_.know(egresses); }
+  // What the control plane says of clusters.
+  void know_clusters(const api::AgentView& view) { clusters_.follow(view); }
   // How people know a node.
   void name_nodes(std::function<std::string(const std::string& id)> name) { name_of_ = std::move(name); }
   // What egress nodes say of sessions that they have ended.
@@ -113,6 +116,15 @@ class Paths {
   using Resumed = std::shared_ptr<tunnel::Pipe>;
   net::Task<Result<>> make_link(std::string egress, Resumed resumed);
   net::Task<Result<>> link_by_gateways(std::string egress, Resumed resumed);
+  // The member of a cluster that a stream of this resource goes to: the one that has sessions of it already, else any
+  // that takes streams, else one to be made.
+  std::string member_of(const std::string& cluster, const std::string& resource) const;
+  bool takes_streams(const std::string& egress) const;
+  // The name of the worker that a new link of this path must be with; empty: any, or it is no cluster's.
+  std::string worker_for(const std::string& egress, const Resumed& resumed) const;
+  // Behind the cluster's address, by a few attempts if it must be with a certain worker: else Error::reason is
+  // tunnel::kOtherWorker.
+  net::Task<Result<>> link_to_cluster(std::string egress, std::string address, Resumed resumed);
   // Names of the gateways that serve, by id, in the order in which they are to be tried.
   std::vector<std::pair<std::string, std::string>> order_for(const std::string& egress,
                                                              const std::vector<Gateways::Linked>& gateways);
@@ -141,6 +153,7 @@ class Paths {
   Gateways& gateways_;
   Ways ways_;
   Choice choice_;
+  Clusters clusters_;
   Changes& changes_;
   std::function<void(api::SessionEnding)> tell_ending_;
   std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };

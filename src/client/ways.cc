@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/id.h"
 #include "base/log.h"
 #include "net/tcp.h"
 #include "tunnel/ticket.h"
@@ -31,7 +32,9 @@ tunnel::Hops hops_of(const net::http::Headers& answer) {
 }  // namespace
 
 net::Task<Result<Way>> Ways::open(std::string gateway, std::string egress, std::chrono::milliseconds limit) {
-  if (kinds_ == PathKinds::kNestedOnly) co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
+  // A ticket of one bridge worker would come to another, by the balancer before them.
+  if (kinds_ == PathKinds::kNestedOnly || is_id(gateway, "c"))
+    co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
   const auto failed = failed_.find({gateway, egress});
   if (failed != failed_.end() && clock_.boot() < failed->second.until)
     co_return co_await open_nested(std::move(gateway), std::move(egress), limit, failed->second.why);

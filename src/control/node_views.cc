@@ -22,15 +22,19 @@ void note_missing(const Map& before, const Map& now, Tombstones& tombstones, Wal
 // Bridge workers pass on to inner workers of their own cluster, and these dial those. Nobody else's concern.
 void keep_to_cluster(const directory::Snapshot& snapshot, const directory::Node& node, api::NodeView& view) {
   const bool bridge = node.kind == directory::kBridgeWorker;
-  std::set<std::string_view> peers;
-  if (node.kind != directory::kWorker)
-    for (const auto* peer :
-         directory::workers(snapshot, node.cluster, bridge ? directory::kBridgedWorker : directory::kBridgeWorker))
-      peers.insert(peer->id);
-  std::erase_if(view.nodes, [&](const api::PeerNode& peer) { return !peers.contains(peer.id); });
+  std::set<std::string_view> bridges, inner;
+  if (node.kind != directory::kWorker) {
+    for (const auto* each : directory::workers(snapshot, node.cluster, directory::kBridgeWorker))
+      if (each->id != node.id) bridges.insert(each->id);
+    if (bridge)
+      for (const auto* each : directory::workers(snapshot, node.cluster, directory::kBridgedWorker))
+        inner.insert(each->id);
+  }
+  std::erase_if(view.nodes,
+                [&](const api::PeerNode& peer) { return !bridges.contains(peer.id) && !inner.contains(peer.id); });
   if (!bridge) return view.accounts.clear();
   for (auto& account : view.accounts)
-    std::erase_if(account.nodes, [&](const std::string& id) { return !peers.contains(id); });
+    std::erase_if(account.nodes, [&](const std::string& id) { return !inner.contains(id); });
   std::erase_if(view.accounts, [](const api::AccountEgress& account) { return account.nodes.empty(); });
 }
 

@@ -14,6 +14,7 @@
 #include "node/health.h"
 #include "node/identity.h"
 #include "node/onward.h"
+#include "node/placement.h"
 #include "node/renewal.h"
 #include "node/reporter.h"
 #include "node/shipper.h"
@@ -26,9 +27,6 @@ constexpr std::chrono::milliseconds kSweep = std::chrono::seconds(1);
 // Between the end of an authority and that of links by certificates of it.
 constexpr std::chrono::milliseconds kRelinkTime = std::chrono::seconds(30);
 constexpr std::chrono::milliseconds kReportEvery = std::chrono::seconds(60);
-// What a gateway's port serves.
-const std::vector<tunnel::Purpose> kPortPurposes = {tunnel::Purpose::kUser, tunnel::Purpose::kReverse,
-                                                    tunnel::Purpose::kNode, tunnel::Purpose::kInner};
 constexpr std::chrono::milliseconds kLeaveLook = std::chrono::milliseconds(20);  // whether anything runs any more
 
 class NodeImpl final : public Node {
@@ -41,6 +39,7 @@ class NodeImpl final : public Node {
 
   const std::string& id() const override { return identity_->node; }
   const std::string& name() const override { return identity_->name; }
+  const std::string& kind() const override { return identity_->kind; }
   std::optional<net::Endpoint> local() const override {
     return listener_ ? std::optional(listener_->local()) : std::nullopt;
   }
@@ -77,6 +76,7 @@ class NodeImpl final : public Node {
   NodeOptions options_;
   std::unique_ptr<net::Listener> listener_;
   std::optional<Identity> identity_;
+  Placement placement_;
   std::unique_ptr<audit::Spool> spool_;
   std::unique_ptr<api::ControlClient> control_;
   std::unique_ptr<ControlWatch> watch_;
@@ -123,10 +123,7 @@ std::string NodeImpl::advertised() const {
 
 net::Task<Result<>> NodeImpl::begin() {
   CO_TRY(identity_, co_await load_or_join(options_, advertised()));
-  if ((identity_->kind == "gateway") != options_.listen.has_value())
-    co_return fail(Code::kInvalid,
-                   "this node has joined as a " + identity_->kind +
-                       (options_.listen ? ", which listens on nothing: leave --listen out" : ": give it --listen"));
+  CO_TRY(placement_, placement_of(identity_->kind, options_.listen.has_value()));
   audit::SpoolOptions spool_options;
   spool_options.folder = options_.data / "audit";
   spool_options.key_file = options_.audit_key_file;
@@ -159,16 +156,16 @@ Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls(At at) {
   const tunnel::Admit admit = [this](const crypto::Certificate& leaf) -> Result<> {
     const IndexedView* view = watch_->view();
     if (!view) return fail(Code::kUnavailable, "this node does not know yet who is denied");
-    PL_TRY(const std::string uri, leaf.identity());
-    const auto user = crypto::parse_user_identity(uri);
+    const auto uris = leaf.uris();
+    const auto user = crypto::parse_user_identity(uris.empty() ? "" : uris.front());
     const bool denied =
         user ? view->denies(user->account, user->device, leaf.serial()) : view->denies_serial(leaf.serial());
     if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
-    return {};
+    return user ? Result<>() : check_neighbour(*identity_, leaf);
   };
   auto own = link_identity(*identity_);
   if (at == At::kPaths) return tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit);
-  return tunnel::make_link_server(own, kPortPurposes, admit, stranger_purposes(own.identity));
+  return tunnel::make_link_server(own, placement_.port, admit, stranger_purposes(own.identity));
 }
 
 Result<> NodeImpl::make_acceptors() {
@@ -176,22 +173,28 @@ Result<> NodeImpl::make_acceptors() {
   const auto on_path = [this](std::unique_ptr<net::Stream> path) { inner_acceptor_->add_path(std::move(path)); };
   PL_TRY(auto inner_tls, acceptor_tls(At::kPaths));
   inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(inner_tls), options_, on_link);
-  if (!options_.listen) {
+  if (placement_.dials) {
     uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, on_path);
     uplinks_->on_change([this] { report_health(); });
-    return {};
   }
+  if (!placement_.listens) return {};
   PL_TRY(auto tls, acceptor_tls(At::kPort));
-  peers_ = std::make_unique<Uplinks>(executor_, *identity_, options_);
-  peers_->on_change([this] { report_health(); });
-  onward_ = std::make_unique<Onward>(identity_->node, *watch_, *peers_, clock_, link_memory_);
-  gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account, link_memory_,
-                                       Beyond{identity_->node, onward_.get(), on_path});
-  peers_->on_lost([this](const std::string& node) { gateway_->lost_next(node); });
+  Beyond beyond;
+  if (placement_.meshes) {
+    peers_ = std::make_unique<Uplinks>(executor_, *identity_, options_);
+    peers_->on_change([this] { report_health(); });
+    onward_ = std::make_unique<Onward>(identity_->node, *watch_, *peers_, clock_, link_memory_);
+    beyond = {identity_->node, onward_.get(), on_path};
+  }
+  if (placement_.forwards)
+    gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account, link_memory_,
+                                         std::move(beyond));
+  if (peers_) peers_->on_lost([this](const std::string& node) { gateway_->lost_next(node); });
   acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
-  acceptor_->on_plain([this](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
-    if (!stopping_) gateway_->serve_plain(std::move(stream), ticket);
-  });
+  if (gateway_)
+    acceptor_->on_plain([this](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
+      if (!stopping_) gateway_->serve_plain(std::move(stream), ticket);
+    });
   return {};
 }
 
@@ -346,13 +349,16 @@ std::vector<Metric> NodeImpl::metrics() const {
   if (gateway_) {
     add("portolan_client_links", "clients linked", kGauge, static_cast<double>(gateway_->user_links()));
     add("portolan_relay_links", "relays linked", kGauge, static_cast<double>(gateway_->reverse_links()));
-    add("portolan_next_gateway_links", "gateways that this one is linked to", kGauge,
-        static_cast<double>(peers_->linked()));
+    if (peers_)
+      add("portolan_next_gateway_links", "gateways that this one is linked to", kGauge,
+          static_cast<double>(peers_->linked()));
     add("portolan_previous_gateway_links", "links that other gateways have dialled", kGauge,
         static_cast<double>(gateway_->node_links()));
     add("portolan_spliced_paths", "paths that the kernel joins", kGauge, static_cast<double>(gateway_->spliced()));
     add("portolan_forwarded_bytes_total", "bytes forwarded on ended streams", kCounter,
         static_cast<double>(gateway_->counters().bytes));
+  }
+  if (acceptor_) {
     add("portolan_unproven_connections", "connections that have not proven who they are", kGauge,
         static_cast<double>(acceptor_->unproven()));
     add("portolan_strangers_total", "those who asked by HTTPS and were told 404", kCounter,
@@ -369,7 +375,7 @@ void NodeImpl::fill_health(api::NodeHealth& health) const {
   if (uplinks_) health.links = uplinks_->health();
   if (gateway_) {
     health.links = gateway_->health();
-    std::ranges::move(peers_->health(), std::back_inserter(health.links));
+    if (peers_) std::ranges::move(peers_->health(), std::back_inserter(health.links));
     health.load.streams = gateway_->streams();
     health.load.clients += gateway_->user_links();
   }
@@ -383,7 +389,7 @@ Error NodeImpl::is_stopping(Hop hop) const {
 bool NodeImpl::other_gateways() const {
   const IndexedView* view = watch_->view();
   return view && std::ranges::any_of(view->view.nodes, [&](const api::PeerNode& node) {
-           return node.kind == "gateway" && node.id != identity_->node;
+           return node.kind == identity_->kind && node.id != identity_->node;
          });
 }
 
@@ -400,6 +406,7 @@ net::Task<> NodeImpl::leave() {
   if (!shipper_ || options_.drain_limit.count() == 0) co_return;
   report_health();
   egress_->leave(is_stopping(Hop::kEgress));
+  if (placement_.listens && !placement_.forwards) egress_->drain_links();
   const bool paths_move = gateway_ && other_gateways();
   if (paths_move) gateway_->leave();
   const auto sessions = [&] { return leases_->sessions(); };

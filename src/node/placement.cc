@@ -29,8 +29,9 @@ Result<> check_neighbour(const Identity& identity, const crypto::Certificate& le
   PL_TRY(const auto names, crypto::parse_node_names(uris));
   const std::string cluster = names.cluster ? names.cluster->cluster : "";
   if (cluster == identity.cluster) return {};
-  return fail(Code::kDenied, cluster.empty() ? "this is a worker of a cluster, and that node is none"
-                                             : "that node is a worker of another cluster",
+  return fail(Code::kDenied,
+              cluster.empty() ? "this is a worker of a cluster, and that node is none"
+                              : "that node is a worker of another cluster",
               "wrong_cluster");
 }
 

@@ -14,11 +14,11 @@ TEST(Placement, FollowsFromTheKind) {
     std::vector<tunnel::Purpose> port;
     bool forwards, meshes, dials;
   };
-  for (const Case& each : {Case{"gateway", true, {kUser, kReverse, kNode, kInner}, true, true, false},
-                           Case{"relay", false, {}, false, false, true},
-                           Case{"worker", true, {kInner}, false, false, false},
-                           Case{"bridge-worker", true, {kUser, kReverse}, true, false, false},
-                           Case{"bridged-worker", false, {}, false, false, true}}) {
+  for (const Case& each :
+       {Case{"gateway", true, {kUser, kReverse, kNode, kInner}, true, true, false},
+        Case{"relay", false, {}, false, false, true}, Case{"worker", true, {kInner}, false, false, false},
+        Case{"bridge-worker", true, {kUser, kReverse}, true, false, false},
+        Case{"bridged-worker", false, {}, false, false, true}}) {
     const auto placement = placement_of(each.kind, each.listens);
     ASSERT_TRUE(placement) << each.kind;
     EXPECT_EQ(placement->port, each.port) << each.kind;

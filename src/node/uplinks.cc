@@ -1,6 +1,7 @@
 #include "node/uplinks.h"
 
 #include "base/log.h"
+#include "directory/placement.h"
 #include "net/backoff.h"
 #include "net/event.h"
 #include "tunnel/ticket.h"
@@ -51,7 +52,9 @@ void Uplinks::follow(const api::NodeView& view) {
   const auto& peers =
       purpose_ == tunnel::Purpose::kReverse ? view.nodes : view.dial.value_or(std::vector<api::PeerNode>{});
   for (const api::PeerNode& node : peers)
-    if (node.kind == "gateway" && !node.address.empty() && node.id != identity_.node) wanted[node.id] = node.address;
+    if ((node.kind == "gateway" || node.kind == directory::kBridgeWorker) && !node.address.empty() &&
+        node.id != identity_.node)
+      wanted[node.id] = node.address;
   for (auto known = gateways_.begin(); known != gateways_.end();) {
     const auto same = wanted.find(known->first);
     if (same != wanted.end() && same->second == known->second->address) {
