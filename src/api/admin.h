@@ -115,7 +115,7 @@ BOOST_DESCRIBE_STRUCT(GrantUpdate, (), (starts, ends, no_start, no_end))
 struct NodeStatusView {
   std::string id;
   std::string name;
-  std::string kind;
+  std::string kind;  // "gateway", "relay", "worker", "bridge-worker", "bridged-worker"
   std::string address;
   std::string state;  // "up", "down", "new", "revoked"
   std::optional<WallTime> last_seen = {};
@@ -126,10 +126,13 @@ struct NodeStatusView {
   std::optional<std::string> reason = {};  // what is wrong with it, in words
   std::optional<NodeFacts> facts = {};     // absent: its version does not report them, or it has not yet
   std::uint64_t revision = 0;
+  std::optional<std::string> cluster = {};       // of a worker
+  std::optional<std::string> cluster_name = {};  // as it is called now
+  std::optional<std::string> joined_by = {};     // the join token's or key's id
 };
 BOOST_DESCRIBE_STRUCT(NodeStatusView, (),
                       (id, name, kind, address, state, last_seen, version, sessions, created, since, reason, facts,
-                       revision))
+                       revision, cluster, cluster_name, joined_by))
 struct NodeUpdate {
   std::optional<std::string> name = {};
 };
@@ -138,9 +141,11 @@ BOOST_DESCRIBE_STRUCT(NodeUpdate, (), (name))
 struct JoinTokenCreate {
   std::string kind;  // "gateway", "relay"
   std::optional<std::string> name = {};
-  std::optional<std::string> life = {};  // a duration, at most 7d; default 1h
+  std::optional<std::string> life = {};    // a duration, at most 7d; default 1h
+  std::optional<std::uint64_t> uses = {};  // how many nodes it makes; default 1. With a name it makes one
+  std::optional<std::vector<std::string>> networks = {};  // "10.0.0.0/8": from where only
 };
-BOOST_DESCRIBE_STRUCT(JoinTokenCreate, (), (kind, name, life))
+BOOST_DESCRIBE_STRUCT(JoinTokenCreate, (), (kind, name, life, uses, networks))
 struct JoinTokenMade {
   std::string id;
   std::string kind;
@@ -152,12 +157,18 @@ struct JoinTokenView {
   std::string id;
   std::string kind;
   std::string name;
-  std::string used_by;
+  std::string used_by;  // the last node that came by it
   WallTime created{};
   WallTime ends{};
   std::uint64_t revision = 0;
+  std::string state = "valid";  // "valid", "ended", "used_up", "revoked"
+  std::uint64_t uses = 0;
+  std::uint64_t uses_limit = 1;
+  std::optional<WallTime> last_used = {};
+  std::vector<std::string> networks = {};
 };
-BOOST_DESCRIBE_STRUCT(JoinTokenView, (), (id, kind, name, used_by, created, ends, revision))
+BOOST_DESCRIBE_STRUCT(JoinTokenView, (),
+                      (id, kind, name, used_by, created, ends, revision, state, uses, uses_limit, last_used, networks))
 
 struct ActivityView {
   std::string id;

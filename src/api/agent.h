@@ -32,14 +32,24 @@ BOOST_DESCRIBE_STRUCT(AgentHealth, (), (state, reason, egress))
 
 // A way from a gateway to an egress node.
 struct EgressWay {
-  std::string gateway;                         // n-…
+  std::string gateway;                         // n-…, or c-… of a bridged cluster
   std::optional<std::uint64_t> round_trip_us;  // from the gateway on, as the nodes have measured it
   std::uint32_t hops = 1;                      // links from the gateway on
 };
 BOOST_DESCRIBE_STRUCT(EgressWay, (), (gateway, round_trip_us, hops))
 
+// A proxy cluster: who dials its address takes whichever worker answers. Of a bridged one that is a gateway for its
+// inner workers; of another one it is an egress itself, which resources name by the cluster's id.
+struct AgentCluster {
+  std::string id;  // c-…
+  std::string name;
+  std::string address;  // host:port
+  bool bridged = false;
+};
+BOOST_DESCRIBE_STRUCT(AgentCluster, (), (id, name, address, bridged))
+
 struct AgentEgress {
-  std::string id;
+  std::string id;  // n-…, or c-… of a cluster
   std::string name;
   std::optional<std::vector<EgressWay>> ways = {};  // by which gateways; none: nothing is known of them
 };
@@ -50,7 +60,7 @@ struct AgentResource {
   std::string name;
   std::string type;
   std::uint16_t port = 0;           // the loopback port
-  std::vector<std::string> egress;  // node ids, best first
+  std::vector<std::string> egress;  // ids of nodes and clusters, best first
   std::optional<AgentHealth> health = {};
 };
 BOOST_DESCRIBE_STRUCT(AgentResource, (), (id, name, type, port, egress, health))
@@ -61,9 +71,10 @@ struct AgentView {
   WallTime sign_in_ends{};
   std::vector<AgentGateway> gateways;
   std::vector<AgentResource> resources;
-  std::optional<std::vector<AgentEgress>> egresses = {};  // the nodes that the resources name, for people to read
+  std::optional<std::vector<AgentEgress>> egresses = {};   // the nodes that the resources name, for people to read
+  std::optional<std::vector<AgentCluster>> clusters = {};  // whose workers the resources name
 };
-BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources, egresses))
+BOOST_DESCRIBE_STRUCT(AgentView, (), (account, email, sign_in_ends, gateways, resources, egresses, clusters))
 
 // One line of the agent's watch. `kind`: "view" (all of it, first and after every change that touches it), "heartbeat"
 // (every 5 s), "end" (the sign-in is over, or the account is suspended; `reason` says why, `code` which), "trust" (to

@@ -57,13 +57,15 @@ struct LocalPath {
   std::uint64_t sessions = 0;
   std::uint64_t handshakes = 0;  // end-to-end handshakes made for this egress since the agent started
   std::optional<std::string> egress_name = {};
-  std::optional<std::string> state = {};           // "linked", "silent", "reconnecting"
-  std::optional<std::uint64_t> time_left_ms = {};  // while reconnecting: then its sessions end
-  std::optional<std::string> reason = {};          // why the last attempt to reconnect has failed
-  std::optional<std::string> fallback = {};        // why it is nested and not spliced
+  std::optional<std::string> state = {};              // "linked", "silent", "reconnecting"
+  std::optional<std::uint64_t> time_left_ms = {};     // while reconnecting: then its sessions end
+  std::optional<std::string> reason = {};             // why the last attempt to reconnect has failed
+  std::optional<std::string> fallback = {};           // why it is nested and not spliced
+  std::optional<std::vector<std::string>> hops = {};  // names of the gateways on it, in order; none: it is direct
 };
 BOOST_DESCRIBE_STRUCT(LocalPath, (),
-                      (egress, gateway, kind, sessions, handshakes, egress_name, state, time_left_ms, reason, fallback))
+                      (egress, gateway, kind, sessions, handshakes, egress_name, state, time_left_ms, reason, fallback,
+                       hops))
 
 // A session that did not end because one of its two sides had finished.
 struct LocalEnding {

@@ -19,7 +19,7 @@ struct JoinRequest {
   Secret token;
   std::string public_key;
   std::string name;
-  std::string address;  // advertised host:port; empty for a relay
+  std::string address;  // advertised host:port; empty for one that listens on nothing
   std::string version;
 };
 BOOST_DESCRIBE_STRUCT(JoinRequest, (), (token, public_key, name, address, version))
@@ -34,9 +34,10 @@ struct Joined {
   std::string user_ca;
   std::string server_ca;
   std::string control_name;
+  std::optional<std::string> cluster = {};  // c-… of a worker
 };
 BOOST_DESCRIBE_STRUCT(Joined, (),
-                      (organization, node, name, kind, certificate, node_ca, user_ca, server_ca, control_name))
+                      (organization, node, name, kind, certificate, node_ca, user_ca, server_ca, control_name, cluster))
 
 // What a gateway lets an account open.
 struct AccountEgress {

@@ -21,6 +21,7 @@ void add_admin_memberships(CLI::App& admin, Context& context);
 void add_admin_grants(CLI::App& admin, Context& context);
 void add_admin_resources(CLI::App& admin, Context& context);
 void add_admin_nodes(CLI::App& admin, Context& context);
+void add_admin_clusters(CLI::App& admin, Context& context);
 void add_admin_keys(CLI::App& admin, Context& context);
 void add_admin_tokens(CLI::App& admin, Context& context);
 void add_admin_devices(CLI::App& admin, Context& context);

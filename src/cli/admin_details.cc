@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "api/clusters.h"
 #include "cli/admin.h"
 #include "cli/admin_health.h"
 
@@ -85,6 +86,11 @@ std::string nodes_in_words(const api::ResourceView& resource) {
   if (resource.egress_nodes.empty()) return "any relay, or any gateway where there is no relay";
   std::vector<std::string> names;
   for (const auto& id : resource.egress_nodes) {
+    if (id.starts_with("c-")) {
+      const auto cluster = call_get<api::ClusterView>("/v1/clusters/" + id);
+      names.push_back(cluster ? "cluster " + cluster->name : id);
+      continue;
+    }
     const auto node = call_get<api::NodeStatusView>("/v1/nodes/" + id);
     names.push_back(node ? node->name : id);
   }

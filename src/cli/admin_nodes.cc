@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "cli/admin.h"
 #include "cli/exit.h"
+#include "cli/joining.h"
 
 namespace portolan::cli {
 namespace {
@@ -16,6 +17,7 @@ Kind<api::NodeStatusView> node_kind() {
           "node",
           {{"NAME"},
            {"KIND"},
+           {"CLUSTER"},
            {"STATE"},
            {"ADDRESS"},
            {"SESSIONS", Align::kRight},
@@ -26,6 +28,7 @@ Kind<api::NodeStatusView> node_kind() {
           [](const api::NodeStatusView& n) -> std::vector<std::string> {
             return {n.name,
                     n.kind,
+                    n.cluster_name.value_or(n.cluster.value_or("")),
                     n.state,
                     n.address,
                     std::to_string(n.sessions),
@@ -34,7 +37,10 @@ Kind<api::NodeStatusView> node_kind() {
                     n.id,
                     n.reason.value_or("")};
           },
-          {"name", {"kind", {"gateway", "relay"}}, {"state", {"up", "down", "new", "revoked"}}}};
+          {"name",
+           {"kind", {"gateway", "relay", "worker", "bridge-worker", "bridged-worker"}},
+           {"state", {"up", "down", "new", "revoked"}},
+           "cluster"}};
 }
 
 Kind<api::JoinTokenView> token_kind() {
@@ -42,9 +48,25 @@ Kind<api::JoinTokenView> token_kind() {
           "join token",
           "/v1/join-tokens",
           "token",
-          {{"ID"}, {"KIND"}, {"NAME"}, {"CREATED"}, {"ENDS"}, {"USED BY"}},
+          {{"ID"},
+           {"KIND"},
+           {"NAME"},
+           {"STATE"},
+           {"USES", Align::kRight},
+           {"LAST USED"},
+           {"CREATED"},
+           {"ENDS"},
+           {"USED BY"}},
           [](const api::JoinTokenView& t) -> std::vector<std::string> {
-            return {t.id, t.kind, t.name, local_time(t.created), local_time(t.ends), t.used_by};
+            return {t.id,
+                    t.kind,
+                    t.name,
+                    t.state,
+                    fmt::format("{} of {}", t.uses, t.uses_limit),
+                    ago(t.last_used, Clock::real().wall()),
+                    local_time(t.created),
+                    local_time(t.ends),
+                    t.used_by};
           },
           {{"kind", {"gateway", "relay"}}, "name"}};
 }
@@ -102,8 +124,14 @@ struct Options {
   std::string kind;
   std::string name;
   std::string life;
+  std::uint64_t uses = 1;
+  std::vector<std::string> networks;
   std::string out;
 };
+
+std::string makes(const api::JoinTokenMade& made, const Options& options) {
+  return options.uses == 1 ? "one " + made.kind : fmt::format("up to {} {}s", options.uses, made.kind);
+}
 
 struct WrittenToken {
   std::string id;
@@ -114,7 +142,9 @@ struct WrittenToken {
 BOOST_DESCRIBE_STRUCT(WrittenToken, (), (id, kind, ends, file))
 
 Result<> create_token(Context& context, Options& options) {
-  api::JoinTokenCreate request{options.kind, std::nullopt, std::nullopt};
+  api::JoinTokenCreate request{.kind = options.kind};
+  if (options.uses != 1) request.uses = options.uses;
+  if (!options.networks.empty()) request.networks = options.networks;
   if (!options.name.empty()) request.name = options.name;
   if (!options.life.empty()) request.life = options.life;
   PL_TRY(const auto made, call_post<api::JoinTokenMade>("/v1/join-tokens", std::move(request)));
@@ -124,20 +154,21 @@ Result<> create_token(Context& context, Options& options) {
     } else {
       context.out.line(made.token.reveal());
     }
-    context.out.note(fmt::format("It makes one {} until {} and is shown only now.", made.kind, local_time(made.ends)));
+    context.out.note(
+        fmt::format("It makes {} until {} and is shown only now.", makes(made, options), local_time(made.ends)));
     return {};
   }
   PL_CHECK(write_file(options.out, made.token.reveal() + "\n", Privacy::kPrivate));
   if (context.out.json) context.out.object(WrittenToken{made.id, made.kind, made.ends, options.out});
-  context.out.note(
-      fmt::format("The token is in {}; it makes one {} until {}.", options.out, made.kind, local_time(made.ends)));
+  context.out.note(fmt::format("The token is in {}; it makes {} until {}.", options.out, makes(made, options),
+                               local_time(made.ends)));
   return {};
 }
 
 }  // namespace
 
 void add_admin_nodes(CLI::App& admin, Context& context) {
-  CLI::App& group = add_group(admin, "nodes", "gateways and relays, and the tokens that make them");
+  CLI::App& group = add_group(admin, "nodes", "gateways, relays and workers, and the tokens that make them");
   add_list(group, context, node_kind());
   CLI::App& showing = add_command(group, context, "show", "one node: its links, its load, and what is wrong with it",
                                   "portolan admin nodes show relay-1");
@@ -153,17 +184,25 @@ void add_admin_nodes(CLI::App& admin, Context& context) {
   on_chosen(updating, context, renamed, rename);
   add_delete(group, context, node_kind(), "revoke a node for good; what it carries ends");
 
-  CLI::App& tokens = add_group(group, "token", "single-use tokens with which new nodes join");
-  CLI::App& creating = add_command(tokens, context, "create", "a token for one node",
+  CLI::App& tokens = add_group(group, "token", "with which new gateways and relays join");
+  CLI::App& creating = add_command(tokens, context, "create", "a token for one node, or several",
                                    "portolan admin nodes token create --kind relay --for 1h --out ./token");
   auto options = std::make_shared<Options>();
   creating.add_option("--kind", options->kind, "gateway or relay")->required()->check(one_of({"gateway", "relay"}));
   creating.add_option("--name", options->name, "the node's name; else the node chooses");
   creating.add_option("--for", options->life, "how long it can be used, at most 7d; 1h if it is not given");
+  creating.add_option("--uses", options->uses,
+                      "how many nodes it makes, 1 if not given; each node that takes the place of another counts");
+  creating
+      .add_option("--from", options->networks,
+                  "address or network that nodes join from, such as 10.0.0.0/8; anywhere if "
+                  "none is given")
+      ->allow_extra_args(false);
   creating.add_option("--out", options->out, "write it to this file, mode 0600, instead of showing it");
   on_chosen(creating, context, options, create_token);
   add_list(tokens, context, token_kind());
   add_show(tokens, context, token_kind());
+  add_revoke_joining(tokens, context, {"join token", "token", "/v1/join-tokens", "portolan admin nodes token revoke"});
   add_delete(tokens, context, token_kind(), "a token that shall not be used any more");
 }
 

@@ -246,7 +246,8 @@ void add_common(CLI::App& app, Options& options) {
   app.add_option("--tag", options.tags, "KEY=VALUE, for filters such as tags.env=prod; others stay")
       ->allow_extra_args(false);
   app.add_option("--egress", options.egress,
-                 "the nodes that may reach it, by name or id; any: every relay, or every gateway where there is no "
+                 "the nodes and clusters that may reach it, by name or id; any: every relay, or every gateway where "
+                 "there is no "
                  "relay, as when it "
                  "is not given")
       ->allow_extra_args(false);

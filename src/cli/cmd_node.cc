@@ -1,4 +1,7 @@
-// portolan node: a gateway or a relay in this process, until it is told to stop.
+// portolan node: a gateway, relay or worker in this process, until it is told to stop.
+#include <algorithm>
+#include <cctype>
+
 #include <fmt/format.h>
 
 #include "base/clock.h"
@@ -19,6 +22,7 @@ struct Options {
   std::string audit_key_file;
   std::string control;
   std::string join_token_file;
+  std::string cluster_key_file;
   std::string name;
   std::string listen;
   std::string advertise;
@@ -33,11 +37,15 @@ struct Options {
 
 // The token is needed at the first start only; a node that has joined does not miss the file.
 Result<std::optional<Secret>> join_token(const Options& options) {
-  if (options.join_token_file.empty()) return std::optional<Secret>();
-  auto token = secret_from_file(options.join_token_file);
+  if (!options.join_token_file.empty() && !options.cluster_key_file.empty())
+    return wrong_usage(
+        "--join-token-file is for gateways and relays, --cluster-key-file for workers: give one of them");
+  const std::string& file = options.join_token_file.empty() ? options.cluster_key_file : options.join_token_file;
+  if (file.empty()) return std::optional<Secret>();
+  auto token = secret_from_file(file);
   const bool joined = std::filesystem::exists(std::filesystem::path(options.data) / "node.json");
   if (!token && joined && token.error().code == Code::kNotFound) return std::optional<Secret>();
-  if (!token) return std::unexpected(std::move(token).error().within("join token"));
+  if (!token) return std::unexpected(std::move(token).error().within("join token or cluster key"));
   return std::optional(std::move(*token));
 }
 
@@ -54,7 +62,7 @@ Result<node::NodeOptions> node_options(const Options& options) {
     PL_TRY(node.listen, endpoint_setting("--listen", options.listen, 5000));
   }
   if (!options.advertise.empty() && options.listen.empty())
-    return wrong_usage("--advertise is for gateways, which --listen");
+    return wrong_usage("--advertise is for nodes that --listen");
   node.advertise = options.advertise;
   if (!options.proxy_protocol_from.empty() && options.listen.empty())
     return wrong_usage("--proxy-protocol-from is for nodes that --listen");
@@ -65,6 +73,12 @@ Result<node::NodeOptions> node_options(const Options& options) {
   PL_TRY(node.metrics, optional_endpoint("--metrics", options.metrics, 9999));
   PL_TRY(node.drain_limit, duration_setting("--drain-limit", options.drain_limit, Nothing::kAllowed));
   return node;
+}
+
+// Of lines of the log. What the node has joined as is known later only.
+std::string part_name(const Options& options) {
+  if (!options.cluster_key_file.empty()) return "worker";
+  return options.listen.empty() ? "relay" : "gateway";
 }
 
 Result<Maintenance> maintenance_options(const Options& options) {
@@ -80,16 +94,24 @@ struct Started {
   std::string node;
   std::string name;
   std::string listen;
+  std::string kind;
 };
-BOOST_DESCRIBE_STRUCT(Started, (), (node, name, listen))
+BOOST_DESCRIBE_STRUCT(Started, (), (node, name, listen, kind))
+
+std::string in_words(std::string kind) {
+  kind.front() = static_cast<char>(std::toupper(static_cast<unsigned char>(kind.front())));
+  std::ranges::replace(kind, '-', ' ');
+  return kind;
+}
 
 void announce(const Output& out, const node::Node& node) {
   const auto local = node.local();
-  const Started started{node.id(), node.name(), local ? net::to_text(*local) : ""};
+  const Started started{node.id(), node.name(), local ? net::to_text(*local) : "", node.kind()};
   if (out.json) return out.object(started);
-  out.note(local ? fmt::format("Gateway {} ({}) listens on {}.", started.name, started.node, started.listen)
-                 : fmt::format("Relay {} ({}) runs; it listens on nothing and dials the gateways.", started.name,
-                               started.node));
+  out.note(local ? fmt::format("{} {} ({}) listens on {}.", in_words(started.kind), started.name, started.node,
+                               started.listen)
+                 : fmt::format("{} {} ({}) runs; it listens on nothing and dials the {}.", in_words(started.kind),
+                               started.name, started.node, started.kind == "relay" ? "gateways" : "bridge workers"));
 }
 
 Result<> run(Context& context, Options& options) {
@@ -98,7 +120,7 @@ Result<> run(Context& context, Options& options) {
     options.settings.print(context.out);
     return {};
   }
-  PL_CHECK(configure_log(options.log, context.out, options.listen.empty() ? "relay" : "gateway"));
+  PL_CHECK(configure_log(options.log, context.out, part_name(options)));
   PL_TRY(const node::NodeOptions node, node_options(options));
   PL_TRY(const Maintenance maintenance, maintenance_options(options));
   prepare_process();
@@ -111,7 +133,8 @@ Result<> run(Context& context, Options& options) {
 }  // namespace
 
 void add_node(CLI::App& root, Context& context) {
-  CLI::App& app = add_command(root, context, "node", "a gateway (with --listen) or a relay, which only dials out",
+  CLI::App& app = add_command(root, context, "node",
+                              "a gateway (with --listen), a relay, which only dials out, or a worker of a cluster",
                               "portolan node --data /var/lib/portolan-gateway --control portolan.example:443 \\\n"
                               "    --join-token-file ./token --listen :5000 --advertise gateway.example:5000");
   auto options = std::make_shared<Options>(app);
@@ -124,10 +147,12 @@ void add_node(CLI::App& root, Context& context) {
   settings.add("--control", options->control, "HOST:PORT of the control plane");
   settings.add("--join-token-file", options->join_token_file,
                "for the first start; from: portolan admin nodes token create");
+  settings.add("--cluster-key-file", options->cluster_key_file,
+               "for the first start of a worker of a proxy cluster; from: portolan admin clusters keys create");
   settings.add("--name", options->name, "of a new node; the host's name if it is not given");
-  settings.add("--listen", options->listen, "HOST:PORT; makes it a gateway");
-  settings.add("--advertise", options->advertise,
-               "HOST:PORT at which clients and relays find a gateway, if not where it listens");
+  settings.add("--listen", options->listen,
+               "HOST:PORT where it accepts connections: a gateway, or a worker that is not behind a bridge");
+  settings.add("--advertise", options->advertise, "HOST:PORT at which others find this node, if not where it listens");
   settings.add("--proxy-protocol-from", options->proxy_protocol_from,
                "addresses or networks (10.0.0.0/8,…) of balancers before --listen: each connection from there, and "
                "from nowhere else, must begin with a PROXY protocol header (version 2), whose address is the client's");

@@ -45,7 +45,7 @@ net::Task<Result<>> prepare_node(api::ControlClient& control, std::filesystem::p
   std::filesystem::remove_all(folder, ignored);
   CO_CHECK(make_folder(folder, Privacy::kPrivate));
   CO_TRY(const auto token, co_await control.post<api::JoinTokenMade>(
-                               "/v1/join-tokens", api::JoinTokenCreate{node.kind, node.name, std::nullopt}));
+                               "/v1/join-tokens", api::JoinTokenCreate{.kind = node.kind, .name = node.name}));
   co_return write_file(folder / "join-token", token.token.reveal(), Privacy::kPrivate);
 }
 

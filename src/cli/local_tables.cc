@@ -32,11 +32,17 @@ std::string path_state(const api::LocalPath& path) {
   return state_of(state, path.reason);
 }
 
+// All of them, in order.
+std::string gateways_of(const api::LocalPath& path) {
+  if (!path.hops || path.hops->empty()) return path.gateway;
+  return fmt::format("{}", fmt::join(*path.hops, ", "));
+}
+
 Table path_table(const std::vector<api::LocalPath>& paths) {
   Table table(
       {{"EGRESS"}, {"BY GATEWAY"}, {"KIND"}, {"SESSIONS", Align::kRight}, {"HANDSHAKES", Align::kRight}, {"STATE"}});
   for (const auto& path : paths)
-    table.add({path.egress_name.value_or(path.egress), path.gateway, path.kind, std::to_string(path.sessions),
+    table.add({path.egress_name.value_or(path.egress), gateways_of(path), path.kind, std::to_string(path.sessions),
                std::to_string(path.handshakes), path_state(path)});
   return table;
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/file.h"
+#include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "net/backoff.h"
@@ -168,7 +169,11 @@ void SignedInAccount::drop_replaced(const std::set<std::string>& usable) {
 
 void SignedInAccount::apply() {
   changes_.note();
-  gateways_.follow(view_.gateways);
+  auto gateways = view_.gateways;
+  for (auto& bridge : Clusters::bridges(view_)) gateways.push_back(std::move(bridge));
+  gateways_.follow(gateways);
+  paths_.know_ways(view_.egresses);
+  paths_.know_clusters(view_);
   std::set<std::string> usable;
   for (const api::AgentResource& resource : view_.resources) {
     usable.insert(resource.id);
@@ -291,7 +296,8 @@ api::LocalResource SignedInAccount::describe(const api::AgentResource& resource)
   if (const auto port = ports_.find(resource.id); port != ports_.end()) described = port->second->status();
   if (const auto holder = holders_.find(resource.id); holder != holders_.end() && described.state != "connected")
     described.held_by = holder->second;
-  if (auto no_way = gateways_.no_way_to(resource.egress)) {
+  const bool behind_address = std::ranges::any_of(resource.egress, [](const auto& id) { return is_id(id, "c"); });
+  if (auto no_way = behind_address ? std::nullopt : gateways_.no_way_to(resource.egress)) {
     described.health = "unreachable";
     described.health_reason = std::move(no_way);
     return described;

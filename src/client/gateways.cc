@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "api/lease.h"
+#include "base/id.h"
 #include "base/log.h"
 #include "net/backoff.h"
 #include "net/tcp.h"
@@ -12,6 +13,8 @@ namespace {
 
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
+// The first ones of a link, so that a choice can be made soon.
+constexpr std::uint64_t kFirstMeasurements = 4;
 constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 // After a change of the network. A link that is this slow is made anew; people wait.
@@ -27,6 +30,7 @@ tunnel::LinkIdentity link_identity(const Credentials& credentials) {
 }
 
 std::string node_uri(const Credentials& credentials, const std::string& node) {
+  if (is_id(node, "c")) return crypto::to_uri(crypto::ClusterIdentity{credentials.state.organization, node});
   return crypto::to_uri(crypto::NodeIdentity{credentials.state.organization, node});
 }
 
@@ -108,6 +112,7 @@ net::Task<> Gateways::keep(Gateway& gateway) {
       changes_.note();
       co_await measure_until_end(gateway);
       gateway.round_trip.reset();
+      gateway.measurements = 0;
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
     } else {
@@ -164,8 +169,9 @@ net::Task<> Gateways::measure_until_end(Gateway& gateway) {
       continue;
     }
     if (now >= measure) {
-      measure = now + kMeasureEvery;
+      measure = now + (gateway.measurements + 1 < kFirstMeasurements ? kLook : kMeasureEvery);
       const auto measured = co_await gateway.links.newest()->mux->ping(kPingLimit);
+      if (measured) ++gateway.measurements;
       // A smoothed value, so that one slow answer does not move sessions about.
       if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
       if (!gateway.links.serves()) co_return;
@@ -186,7 +192,10 @@ std::vector<Gateways::Linked> Gateways::linked_now() const {
   std::ranges::sort(up, {}, round_trip);
   std::vector<Linked> linked;
   for (const Gateway* gateway : up)
-    linked.push_back({gateway->what.id, gateway->what.name, gateway->links.newest()->mux.get()});
+    linked.push_back({gateway->what.id,
+                      gateway->what.name,
+                      gateway->links.newest()->mux.get(),
+                      {gateway->what.id, gateway->round_trip, gateway->measurements}});
   return linked;
 }
 
@@ -292,6 +301,7 @@ net::Task<> Gateways::probe_one(Gateway& gateway) {
       co_await gateway.tasks.join();
       gateway.trying.reset();
       gateway.round_trip.reset();
+      gateway.measurements = 0;
       gateway.reason = "the network has changed; connecting anew";
       changes_.note();
       gateway.tasks.spawn("gateway " + gateway.what.address, keep(gateway));

@@ -11,6 +11,7 @@
 #include "api/agent.h"
 #include "api/local.h"
 #include "client/changes.h"
+#include "client/choice.h"
 #include "client/home.h"
 #include "net/event.h"
 #include "tunnel/succession.h"
@@ -31,8 +32,11 @@ class Gateways {
     std::string id;
     std::string name;
     tunnel::Mux* mux;  // valid until the next await
+    MeasuredGateway measured;
   };
-  // Those that serve, by measured round trip. Waits up to `limit` for the first one; then the error says why each is
+  // Those that serve, by measured round trip.
+  std::vector<Linked> linked_now() const;
+  // The same. Waits up to `limit` for the first one; then the error says why each is
   // down.
   net::Task<Result<std::vector<Linked>>> linked(std::chrono::milliseconds limit);
   // The address of a gateway, to dial it as an egress; none if it is not a gateway we know.
@@ -58,6 +62,7 @@ class Gateways {
     api::AgentGateway what;
     tunnel::Succession links;
     std::optional<std::chrono::microseconds> round_trip;
+    std::uint64_t measurements = 0;
     std::string reason = "not tried yet";
     std::optional<Error> ended_by = {};  // of the last link
     net::Event turned;                   // its link has ended, or is to be made anew
@@ -75,7 +80,6 @@ class Gateways {
   net::Task<> probe_one(Gateway& gateway);
   static net::Task<> stop_one(Gateway& gateway);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);
-  std::vector<Linked> linked_now() const;
 
   const Credentials& credentials_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
@@ -90,6 +94,7 @@ Error why_link_ended(const std::string& peer, const Error& why, Hop hop);
 
 // What this client shows of itself on links.
 tunnel::LinkIdentity link_identity(const Credentials& credentials);
+// The name of a node, or of a cluster.
 std::string node_uri(const Credentials& credentials, const std::string& node);
 
 }  // namespace portolan::client

@@ -32,6 +32,12 @@ constexpr std::chrono::milliseconds kFarewell = std::chrono::milliseconds(500);
 constexpr std::chrono::milliseconds kSpared = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kResumeLimit = std::chrono::seconds(3);
 
+std::vector<MeasuredGateway> measured(const std::vector<Gateways::Linked>& linked) {
+  std::vector<MeasuredGateway> all;
+  for (const auto& gateway : linked) all.push_back(gateway.measured);
+  return all;
+}
+
 }  // namespace
 
 Paths::Paths(const net::Executor& executor, const Credentials& credentials, const Clock& clock, Gateways& gateways,
@@ -40,6 +46,7 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
       clock_(clock),
       gateways_(gateways),
       ways_(gateways, clock, kinds),
+      choice_(clock),
       changes_(changes),
       tasks_(executor) {
   gateways_.on_leaving([this](const std::string& id) { move_from(id); });
@@ -65,6 +72,7 @@ net::Task<> Paths::keep_fresh() {
   for (;;) {
     const auto slept = co_await net::sleep_for(kLook);
     if (!slept) co_return;
+    choice_.look(measured(gateways_.linked_now()));
     for (const auto& [egress, path] : paths_) {
       path->links.tidy();
       if (path->renewing || clock_.boot() < path->next_renewal) continue;
@@ -85,6 +93,8 @@ net::Task<> Paths::renew_link(std::string egress) {
 }
 
 net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::string operation, std::string trace) {
+  for (std::string& egress : resource.egress)
+    if (clusters_.is_egress(egress)) egress = member_of(egress, resource.id);
   std::vector<std::string> candidates;
   for (const std::string& egress : resource.egress)
     if (const auto use = uses_.find({resource.id, egress}); use != uses_.end() && use->second.sessions > 0)
@@ -120,9 +130,11 @@ bool Paths::silent(const std::string& egress) const {
 }
 
 Error Paths::no_answer(const std::string& resource, const std::string& egress, std::chrono::nanoseconds waited) const {
-  const std::string kind = gateways_.address_of(egress) ? "gateway " : "relay ";
+  const std::string kind = clusters_.is_egress(egress)    ? "cluster "
+                           : gateways_.address_of(egress) ? "gateway "
+                                                          : "relay ";
   return {Code::kTimeout,
-          quoted(resource) + ": " + kind + name_of_(egress) + " has not answered for " +
+          quoted(resource) + ": " + kind + name_of_(Clusters::id_of(egress)) + " has not answered for " +
               std::to_string(std::chrono::floor<std::chrono::seconds>(waited).count()) + " s",
           std::string(kEgressSilent), Hop::kAgent};
 }
@@ -142,7 +154,12 @@ net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std:
 Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& link, const std::string& resource,
                                                           const std::string& egress, std::string operation,
                                                           std::string trace) {
-  const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource, egress,
+  std::string node = egress;
+  if (Clusters::id_of(egress) != egress) {
+    PL_TRY(const auto worker, crypto::parse_node_identity(link.peer));
+    node = worker.node;
+  }
+  const auto assertion = api::make_assertion(credentials_.state.account, credentials_.state.device, resource, node,
                                              link.binding, clock_.wall());
   return link.mux->open({resource,
                          {{"portolan-assertion", api::sign_assertion(assertion, credentials_.key)},
@@ -231,6 +248,8 @@ net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> p
       path.not_reconnected.reset();
     } else if (resumed.error().reason == tunnel::kPipeUnknown) {
       pipe->end(std::move(resumed).error());
+    } else if (resumed.error().reason == tunnel::kOtherWorker && clusters_.missed(pipe)) {
+      pipe->end(clusters_.lost(egress));
     } else if (pipe->wants_link()) {
       log::info("cannot reconnect yet", {{"egress", egress}, {"why", resumed.error()}});
       path.not_reconnected = std::move(resumed).error();
@@ -244,31 +263,49 @@ net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> p
 }
 
 net::Task<Result<>> Paths::make_link(std::string egress, Resumed resumed) {
+  if (auto cluster = clusters_.address_of(egress))
+    co_return co_await link_to_cluster(std::move(egress), std::move(*cluster), std::move(resumed));
   const auto address = gateways_.address_of(egress);
   if (!address) co_return co_await link_by_gateways(std::move(egress), std::move(resumed));
   CO_TRY(const auto endpoint, net::parse_endpoint(*address, 5000));
   auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
-  if (!direct)
-    co_return std::unexpected(std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent));
-  co_return co_await link_over(Way{std::move(*direct)}, std::move(egress), "", std::move(resumed));
+  if (direct) co_return co_await link_over(Way{std::move(*direct)}, std::move(egress), "", std::move(resumed));
+  Error why = std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent);
+  // Not from here, but perhaps from another gateway.
+  const auto others = gateways_.linked_now();
+  const bool none = std::ranges::all_of(others, [&](const auto& gateway) { return gateway.id == egress; });
+  if (none || why.code == Code::kCancelled) co_return std::unexpected(std::move(why));
+  auto by_others = co_await link_by_gateways(std::move(egress), std::move(resumed));
+  if (by_others || by_others.error().code == Code::kConflict || by_others.error().reason == tunnel::kPipeUnknown)
+    co_return by_others;
+  co_return std::unexpected(std::move(why));
+}
+
+// The egress itself has been tried.
+std::vector<std::pair<std::string, std::string>> Paths::order_for(const std::string& egress,
+                                                                  const std::vector<Gateways::Linked>& gateways) {
+  std::vector<std::pair<std::string, std::string>> order;
+  for (const std::string& id : choice_.order(egress, measured(gateways)))
+    if (id != egress && clusters_.may_go_by(id, egress)) order.emplace_back(id, gateways_.name_of(id));
+  return order;
 }
 
 net::Task<Result<>> Paths::link_by_gateways(std::string egress, Resumed resumed) {
   auto gateways = co_await gateways_.linked(kGatewayWait);
   if (!gateways) co_return std::unexpected(std::move(gateways).error().at(Hop::kAgent));
   Result<> result = fail(Code::kUnavailable, "no gateway", "gateway_away");
-  std::vector<std::pair<std::string, std::string>> order;
-  for (const auto& gateway : *gateways) order.emplace_back(gateway.id, gateway.name);
+  auto order = order_for(egress, *gateways);
   // The way that has fallen silent comes last.
-  if (resumed && resumed->attached())
-    if (const auto silent =
-            std::ranges::find(order, path_to(egress).gateway_id, &std::pair<std::string, std::string>::first);
-        silent != order.end())
-      std::rotate(silent, std::next(silent), order.end());
+  const std::string silent_id = resumed && resumed->attached() ? path_to(egress).gateway_id : "";
+  if (const auto silent = std::ranges::find(order, silent_id, &std::pair<std::string, std::string>::first);
+      silent != order.end())
+    std::rotate(silent, std::next(silent), order.end());
   for (const auto& [id, name] : order) {
     if (resumed && !resumed->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
     result = co_await link_by_gateway(egress, id, resumed);
+    if (result && !silent_id.empty() && id != silent_id && gateways_.serves(silent_id)) choice_.doubt(silent_id);
     if (result || result.error().reason == tunnel::kPipeUnknown) break;
+    if (result.error().code == Code::kTimeout) choice_.doubt(id);
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
   co_return result;
@@ -294,8 +331,9 @@ net::Task<Result<>> Paths::link_by_gateway(std::string egress, std::string gatew
 }
 
 net::Task<Result<>> Paths::link_over(Way way, std::string egress, std::string gateway, Resumed resumed) {
-  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
-                                            node_uri(credentials_, egress)));
+  CO_TRY(auto tls,
+         tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kInner,
+                                  node_uri(credentials_, Clusters::id_of(egress)), worker_for(egress, resumed)));
   Path& path = path_to(egress);
   tunnel::LinkOptions options{.pipe = tunnel::LinkOptions::PipeParts{pipes_}};
   if (way.spliced) options.handshake_limit = kResumeLimit;
@@ -303,15 +341,18 @@ net::Task<Result<>> Paths::link_over(Way way, std::string egress, std::string ga
                         : co_await path.links.dial(std::move(way.stream), std::move(tls), credentials_.certificate,
                                                    tunnel::Purpose::kInner, std::move(options), nullptr);
   if (!linked) co_return std::unexpected(std::move(linked).error().at(Hop::kEgress));
-  path.gateway = gateways_.name_of(gateway.empty() ? egress : gateway);
+  path.gateway = clusters_.is_egress(egress) ? name_of_(Clusters::id_of(egress))
+                                             : gateways_.name_of(gateway.empty() ? egress : gateway);
   path.kind = gateway.empty() ? "direct" : way.spliced ? "spliced" : "nested";
   path.fallback = std::move(way.fallback);
   path.gateway_id = gateway;
+  path.hops = std::move(way.hops);
   changes_.note();
   log::info(resumed ? "end-to-end link resumed" : "end-to-end link",
             {{"egress", egress}, {"gateway", path.gateway}, {"kind", path.kind}});
   if (resumed) {
     goes_by(resumed, gateway);
+    clusters_.found(resumed);
     co_return Result<>{};
   }
   path.not_reconnected.reset();
@@ -320,6 +361,7 @@ net::Task<Result<>> Paths::link_over(Way way, std::string egress, std::string ga
   if (const tunnel::Link* link = path.links.newest(); link && link->pipe) {
     look_after(egress, link->pipe);
     goes_by(link->pipe, gateway);
+    if (clusters_.is_egress(egress)) clusters_.note_worker(link->pipe, link->peer);
   }
   co_return Result<>{};
 }
@@ -343,7 +385,8 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
 
 std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& failure) const {
   // What the pipe has found out says more than what has become of its last link.
-  if (opened.piped && (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown)) {
+  if (opened.piped && (failure.reason == tunnel::kPipeTimedOut || failure.reason == tunnel::kPipeUnknown ||
+                       failure.reason == kWorkerLost)) {
     // The innermost cause; what is around it names streams and sockets.
     const auto inner = failure.message.rfind(": ");
     const std::string cause = inner == std::string::npos ? failure.message : failure.message.substr(inner + 2);
@@ -356,7 +399,11 @@ std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& f
   if (!gateway.empty())
     if (auto why = gateways_.why_ended(gateway)) return why;
   const bool direct = gateway.empty();
-  std::string peer = (direct ? "gateway " : "node ") + name_of_(opened.egress);
+  const bool cluster = clusters_.is_egress(opened.egress);
+  std::string peer = (cluster  ? "a worker of cluster "
+                      : direct ? "gateway "
+                               : "node ") +
+                     name_of_(Clusters::id_of(opened.egress));
   if (!direct) peer += ", by gateway " + gateways_.name_of(gateway) + ",";
   return why_link_ended(peer, failure, direct ? Hop::kGateway : Hop::kEgress);
 }
@@ -445,8 +492,13 @@ std::vector<api::LocalPath> Paths::status() const {
     std::uint64_t sessions = 0;
     for (const auto& [key, use] : uses_)
       if (key.second == egress) sessions += use.sessions;
-    api::LocalPath entry{egress, path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}, {}};
+    api::LocalPath entry{
+        Clusters::id_of(egress), path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}, {}, {}};
     if (!path->fallback.empty()) entry.fallback = path->fallback;
+    if (!path->gateway_id.empty()) {
+      entry.hops = {{path->gateway}};
+      for (const std::string& hop : path->hops) entry.hops->push_back(gateways_.name_of(hop));
+    }
     const auto& pipe = path->links.newest()->pipe;
     if (silent(egress)) entry.state = "silent";
     if (const auto left = pipe ? pipe->time_left() : std::nullopt) {

@@ -14,6 +14,8 @@
 
 #include "api/agent.h"
 #include "api/local.h"
+#include "client/choice.h"
+#include "client/clusters.h"
 #include "client/endings.h"
 #include "client/gateways.h"
 #include "client/ways.h"
@@ -62,6 +64,10 @@ class Paths {
   // broke at a gateway or at the egress. `failure` is what the stream failed with. To be asked a turn of the loop after
   // the failure: until then not everybody has been told of it.
   std::optional<Error> why_ended(const OpenedStream& opened, const Error& failure) const;
+  // By which gateways the egress nodes are reached, as the control plane knows it.
+  void know_ways(const std::optional<std::vector<api::AgentEgress>>& egresses) { choice_.know(egresses); }
+  // What the control plane says of clusters.
+  void know_clusters(const api::AgentView& view) { clusters_.follow(view); }
   // How people know a node.
   void name_nodes(std::function<std::string(const std::string& id)> name) { name_of_ = std::move(name); }
   // What egress nodes say of sessions that they have ended.
@@ -77,6 +83,7 @@ class Paths {
     tunnel::Succession links;
     std::string gateway;     // name
     std::string gateway_id;  // empty: direct
+    tunnel::Hops hops = {};  // gateways behind that one
     std::string kind;
     std::string fallback;  // why it is not spliced
     bool renewing = false;
@@ -109,6 +116,18 @@ class Paths {
   using Resumed = std::shared_ptr<tunnel::Pipe>;
   net::Task<Result<>> make_link(std::string egress, Resumed resumed);
   net::Task<Result<>> link_by_gateways(std::string egress, Resumed resumed);
+  // The member of a cluster that a stream of this resource goes to: the one that has sessions of it already, else any
+  // that takes streams, else one to be made.
+  std::string member_of(const std::string& cluster, const std::string& resource) const;
+  bool takes_streams(const std::string& egress) const;
+  // The name of the worker that a new link of this path must be with; empty: any, or it is no cluster's.
+  std::string worker_for(const std::string& egress, const Resumed& resumed) const;
+  // Behind the cluster's address, by a few attempts if it must be with a certain worker: else Error::reason is
+  // tunnel::kOtherWorker.
+  net::Task<Result<>> link_to_cluster(std::string egress, std::string address, Resumed resumed);
+  // Names of the gateways that serve, by id, in the order in which they are to be tried.
+  std::vector<std::pair<std::string, std::string>> order_for(const std::string& egress,
+                                                             const std::vector<Gateways::Linked>& gateways);
   net::Task<Result<>> link_by_gateway(std::string egress, std::string gateway, Resumed resumed);
   // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
   net::Task<Result<>> link_over(Way way, std::string egress, std::string gateway, Resumed resumed);
@@ -133,6 +152,8 @@ class Paths {
   const Clock& clock_;
   Gateways& gateways_;
   Ways ways_;
+  Choice choice_;
+  Clusters clusters_;
   Changes& changes_;
   std::function<void(api::SessionEnding)> tell_ending_;
   std::function<std::string(const std::string& id)> name_of_ = [](const std::string& id) { return id; };

@@ -41,9 +41,13 @@ Named gateways(const api::AgentStatus& status) {
 
 Named paths(const api::AgentStatus& status) {
   Named named;
-  for (const auto& path : status.paths)
+  for (const auto& path : status.paths) {
+    std::string by = path.gateway;
+    if (path.hops)
+      for (std::size_t i = 1; i < path.hops->size(); ++i) by += ", " + path.hops->at(i);
     named[path.egress_name.value_or(path.egress)] = {
-        path.state && path.state != "linked" ? *path.state : path.kind + " by " + path.gateway, path.reason};
+        path.state && path.state != "linked" ? *path.state : path.kind + " by " + by, path.reason};
+  }
   return named;
 }
 

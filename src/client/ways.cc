@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/id.h"
 #include "base/log.h"
 #include "net/tcp.h"
 #include "tunnel/ticket.h"
@@ -22,10 +23,18 @@ net::Task<Result<std::unique_ptr<net::Stream>>> dial_plain(std::string address, 
   co_return std::unique_ptr<net::Stream>(std::move(stream));
 }
 
+// For people: what cannot be read is left out.
+tunnel::Hops hops_of(const net::http::Headers& answer) {
+  const auto header = answer.find(tunnel::kHopsHeader);
+  return header == answer.end() ? tunnel::Hops{} : tunnel::parse_hops(header->second).value_or(tunnel::Hops{});
+}
+
 }  // namespace
 
 net::Task<Result<Way>> Ways::open(std::string gateway, std::string egress, std::chrono::milliseconds limit) {
-  if (kinds_ == PathKinds::kNestedOnly) co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
+  // A ticket of one bridge worker would come to another, by the balancer before them.
+  if (kinds_ == PathKinds::kNestedOnly || is_id(gateway, "c"))
+    co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
   const auto failed = failed_.find({gateway, egress});
   if (failed != failed_.end() && clock_.boot() < failed->second.until)
     co_return co_await open_nested(std::move(gateway), std::move(egress), limit, failed->second.why);
@@ -52,13 +61,16 @@ net::Task<Result<Way>> Ways::ask(std::string gateway, std::string egress, bool s
   CO_TRY(auto stream, found->mux->open({egress, std::move(headers)}));
   CO_CHECK(co_await stream->answered(limit));
   const auto ticket = stream->answer().find(tunnel::kTicketHeader);
-  if (!spliced) co_return Way{std::move(stream)};
+  tunnel::Hops hops = hops_of(stream->answer());
+  if (!spliced) co_return Way{std::move(stream), false, {}, std::move(hops)};
   if (ticket == stream->answer().end())
-    co_return Way{std::move(stream), false,
-                  "gateway " + gateways_.name_of(gateway) + " or the relay offers no spliced path"};
+    co_return Way{
+        std::move(stream), false,
+        "gateway " + gateways_.name_of(gateway) + ", another one on the way or the relay offers no spliced path",
+        std::move(hops)};
   [[maybe_unused]] const auto closed = stream->shutdown_send();
   auto plain = co_await dial_plain(gateways_.address_of(gateway).value_or(""), ticket->second);
-  if (plain) co_return Way{std::move(*plain), true};
+  if (plain) co_return Way{std::move(*plain), true, {}, std::move(hops)};
   if (plain.error().code == Code::kCancelled) co_return std::unexpected(std::move(plain).error());
   stream.reset();
   auto nested = co_await ask(std::move(gateway), std::move(egress), false, limit);

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "client/gateways.h"
+#include "tunnel/hops.h"
 
 namespace portolan::client {
 
@@ -18,6 +19,7 @@ struct Way {
   std::unique_ptr<net::Stream> stream;
   bool spliced = false;
   std::string fallback = {};  // why it is not spliced, though it might be; in words for people
+  tunnel::Hops hops = {};     // gateways behind the first one, as that says
 };
 
 // One loop.

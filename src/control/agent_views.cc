@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "directory/placement.h"
 #include "store/kinds.h"
 
 namespace portolan::control {
@@ -21,8 +22,28 @@ struct Rest {
   WallTime sign_in_ends{};
   std::vector<api::AgentGateway> gateways;
   std::vector<api::AgentEgress> egresses;
+  std::vector<api::AgentCluster> clusters;
 };
-BOOST_DESCRIBE_STRUCT(Rest, (), (account, email, sign_in_ends, gateways, egresses))
+BOOST_DESCRIBE_STRUCT(Rest, (), (account, email, sign_in_ends, gateways, egresses, clusters))
+
+// Workers behind one address are one egress, whichever of them answers there. Inner workers are reached by the bridge
+// workers, who are one gateway.
+void add_egress(const directory::Snapshot& snapshot, const directory::Node& node, api::AgentResource& told,
+                AgentEntry& entry) {
+  if (node.kind != directory::kWorker) {
+    told.egress.push_back(node.id);
+    auto& egress = entry.egresses.emplace_back(api::AgentEgress{node.id, node.name});
+    if (node.cluster.empty()) return;
+    egress.ways = std::vector{api::EgressWay{node.cluster, {}, 1}};
+  } else {
+    if (told.health && told.health->egress == node.id) told.health->egress = node.cluster;
+    if (entry.clusters.contains(node.cluster)) return;
+    const auto cluster = snapshot.clusters.find(node.cluster);
+    told.egress.push_back(node.cluster);
+    entry.egresses.push_back({node.cluster, cluster == snapshot.clusters.end() ? node.cluster : cluster->second.name});
+  }
+  entry.clusters.insert(node.cluster);
+}
 
 }  // namespace
 
@@ -47,7 +68,9 @@ std::string AgentViews::text(const Lookup& lookup, const Caller& caller, UsableR
   for (const auto& each : usable.entries) size += each->text.size() + 1;
   std::string resources = "[";
   resources.reserve(size);
+  std::set<std::string_view> clusters;
   for (const auto& each : usable.entries) {
+    clusters.insert(each->clusters.begin(), each->clusters.end());
     for (const auto& egress : each->egresses) egresses.emplace(egress.id, &egress);
     if (resources.size() > 1) resources += ',';
     resources += each->text;
@@ -57,11 +80,15 @@ std::string AgentViews::text(const Lookup& lookup, const Caller& caller, UsableR
             snapshot.accounts.find(caller.account)->second.email,
             snapshot.sign_ins.find(caller.sign_in)->second.ends,
             gateways(snapshot),
+            {},
             {}};
   for (const auto& [id, egress] : egresses) {
     rest.egresses.push_back(*egress);
     rest.egresses.back().ways = routing_.ways(egress->id);  // they change more often than what is kept
   }
+  for (const auto& id : clusters)
+    if (const auto found = snapshot.clusters.find(id); found != snapshot.clusters.end())
+      rest.clusters.push_back({found->second.id, found->second.name, found->second.address, found->second.bridged});
   return with_member(json::encode(rest), "resources", resources);
 }
 
@@ -77,7 +104,9 @@ void AgentViews::forget_changed(const directory::Snapshot& snapshot) {
   for (const auto& step : *steps) {
     if (step->empty()) return forget_all();  // it was not noted what
     for (const auto& touched : *step) {
-      if (touched.table == std::string_view(store::kKind<directory::Node>.table)) return forget_all();
+      if (touched.table == std::string_view(store::kKind<directory::Node>.table) ||
+          touched.table == std::string_view(store::kKind<directory::Cluster>.table))
+        return forget_all();
       if (touched.table == std::string_view(store::kKind<directory::Resource>.table)) forget(touched.id);
     }
   }
@@ -121,10 +150,7 @@ AgentViews::EntryPtr AgentViews::entry(const directory::Snapshot& snapshot, cons
   auto made = std::make_shared<AgentEntry>();
   made->id = id;
   made->name = resource.name;
-  for (const auto* node : nodes) {
-    told.egress.push_back(node->id);
-    made->egresses.push_back({node->id, node->name});
-  }
+  for (const auto* node : nodes) add_egress(snapshot, *node, told, *made);
   made->text = json::encode(told);
   entries_[id] = made;
   return made;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,7 +26,8 @@ struct AgentEntry {
   std::string id;
   std::string name;
   std::string text;                        // of api::AgentResource
-  std::vector<api::AgentEgress> egresses;  // the nodes that it names
+  std::vector<api::AgentEgress> egresses;  // the nodes and clusters that it names
+  std::set<std::string> clusters = {};     // of its workers
   bool stale = false;                      // something of it has changed
 };
 

@@ -141,20 +141,21 @@ std::string token_hash(std::string_view token) { return hex(crypto::sha256(as_by
 
 Result<Caller> identify_certificate(const crypto::Certificate& certificate, const Lookup& lookup,
                                     const Authorities& authorities, WallTime now) {
-  PL_TRY(const auto uri, certificate.identity());
   // The authority that signed the leaf decides what it may say; the handshake has proven that one of the two did.
   if (certificate.has_profile(crypto::Profile::kUser)) {
     PL_CHECK(authorities.user.verify(certificate, now));
+    PL_TRY(const auto uri, certificate.identity());
     PL_TRY(const auto identity, crypto::parse_user_identity(uri));
     if (identity.organization != authorities.organization)
       return unauthenticated("a certificate of another organization", "foreign");
     return identify_user(certificate, identity, lookup, now);
   }
   PL_CHECK(authorities.node.verify(certificate, now));
-  PL_TRY(const auto identity, crypto::parse_node_identity(uri));
-  if (identity.organization != authorities.organization)
+  const auto uris = certificate.uris();
+  PL_TRY(const auto names, crypto::parse_node_names(uris));
+  if (names.node.organization != authorities.organization)
     return unauthenticated("a certificate of another organization", "foreign");
-  return identify_node(certificate, identity, lookup);
+  return identify_node(certificate, names.node, lookup);
 }
 
 Result<Caller> identify(const net::http::Call& call, const Lookup& lookup, const Authorities& authorities,

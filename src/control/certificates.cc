@@ -70,11 +70,14 @@ directory::HeldCertificate present(const Exchange& exchange, const Authorised& a
 Result<Issued> issue_for_node(const Core& core, const directory::Node& node, std::chrono::milliseconds life) {
   PL_TRY(const auto key, crypto::PublicKey::from_pem(node.public_key));
   const auto& authorities = core.authorities;
+  std::vector<std::string> uris = {crypto::to_uri(crypto::NodeIdentity{authorities.organization, node.id})};
+  if (!node.cluster.empty())
+    uris.push_back(crypto::to_uri(crypto::ClusterIdentity{authorities.organization, node.cluster}));
   return issue(authorities.node,
                {.profile = crypto::Profile::kNode,
                 .key = key,
                 .common_name = node.name,
-                .uris = {crypto::to_uri(crypto::NodeIdentity{authorities.organization, node.id})},
+                .uris = std::move(uris),
                 .life = in_seconds(life)},
                core.now());
 }

@@ -10,6 +10,7 @@
 #include "control/audit_chains.h"
 #include "control/audit_lists.h"
 #include "control/certificates.h"
+#include "control/clusters.h"
 #include "control/devices.h"
 #include "control/first_contact.h"
 #include "control/health.h"
@@ -58,6 +59,7 @@ struct ControlPlane::Parts {
   Accounts accounts;
   Resources resources;
   JoinTokens join_tokens;
+  Clusters clusters;
   Tokens tokens;
   Rotation rotation;
   Keys keys;
@@ -94,6 +96,7 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
       accounts(*core),
       resources(*core),
       join_tokens(*core),
+      clusters(*core, presence),
       tokens(*core),
       rotation(*core, readers),
       keys(*core, readers, rotation),
@@ -127,6 +130,8 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   add_devices(routes, *core);
   resources.add_to(routes);
   join_tokens.add_to(routes);
+  clusters.add_to(routes);
+  add_cluster_keys(routes, *core);
   tokens.add_to(routes);
   certificates.add_to(routes);
   keys.add_to(routes);

@@ -1,4 +1,4 @@
-// /v1/join-tokens: single-use tokens that nodes join by.
+// /v1/join-tokens: tokens that gateways and relays join by, each for one node or several.
 #pragma once
 #include "control/routes.h"
 

@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <set>
 
 #include "directory/certificates.h"
+#include "directory/placement.h"
 
 namespace portolan::control {
 namespace {
@@ -15,6 +17,25 @@ template <class Map, class Tombstones>
 void note_missing(const Map& before, const Map& now, Tombstones& tombstones, WallTime until) {
   for (const auto& [id, object] : before)
     if (!now.contains(id)) tombstones[id] = until;
+}
+
+// Bridge workers pass on to inner workers of their own cluster, and these dial those. Nobody else's concern.
+void keep_to_cluster(const directory::Snapshot& snapshot, const directory::Node& node, api::NodeView& view) {
+  const bool bridge = node.kind == directory::kBridgeWorker;
+  std::set<std::string_view> bridges, inner;
+  if (node.kind != directory::kWorker) {
+    for (const auto* each : directory::workers(snapshot, node.cluster, directory::kBridgeWorker))
+      if (each->id != node.id) bridges.insert(each->id);
+    if (bridge)
+      for (const auto* each : directory::workers(snapshot, node.cluster, directory::kBridgedWorker))
+        inner.insert(each->id);
+  }
+  std::erase_if(view.nodes,
+                [&](const api::PeerNode& peer) { return !bridges.contains(peer.id) && !inner.contains(peer.id); });
+  if (!bridge) return view.accounts.clear();
+  for (auto& account : view.accounts)
+    std::erase_if(account.nodes, [&](const std::string& id) { return !inner.contains(id); });
+  std::erase_if(view.accounts, [](const api::AccountEgress& account) { return account.nodes.empty(); });
 }
 
 }  // namespace
@@ -68,9 +89,14 @@ const api::NodeView& NodeViews::shared(const Lookup& lookup) {
 
 api::NodeView NodeViews::of(const Lookup& lookup, const directory::Node& node) {
   api::NodeView view = shared(lookup);
+  if (directory::is_worker(node.kind)) {
+    keep_to_cluster(lookup.snapshot(), node, view);
+    return view;
+  }
   const bool gateway = node.kind == "gateway";
-  std::erase_if(view.nodes,
-                [&](const api::PeerNode& peer) { return peer.id == node.id || (!gateway && peer.kind != "gateway"); });
+  std::erase_if(view.nodes, [&](const api::PeerNode& peer) {
+    return peer.id == node.id || directory::is_worker(peer.kind) || (!gateway && peer.kind != "gateway");
+  });
   if (gateway) {
     routing_.tell_gateway(lookup, node, view);
   } else {

@@ -17,7 +17,9 @@ class NodeViews {
       : clock_(clock), life_(certificate_life), routing_(routing) {}
   // After every change of the directory.
   void update(const LookupPtr& lookup);
-  // Gateways are told all; relays do without the other relays and the accounts.
+  // Gateways are told all but of clusters; relays do without the other relays and the accounts. Of workers, bridge
+  // workers are told each other, the inner workers of their cluster and what accounts may open there, and inner workers
+  // their bridge workers.
   api::NodeView of(const Lookup& lookup, const directory::Node& node);
 
  private:

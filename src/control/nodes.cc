@@ -5,9 +5,11 @@
 
 #include "base/id.h"
 #include "base/log.h"
+#include "control/clusters.h"
 #include "control/collection.h"
 #include "control/join.h"
 #include "control/objects.h"
+#include "directory/placement.h"
 #include "protocols/features.h"
 
 namespace portolan::control {
@@ -73,7 +75,7 @@ net::Task<Answer> Nodes::show_view(Exchange exchange) {
 net::Task<Answer> Nodes::join(Exchange exchange) {
   CO_TRY(auto request, exchange.body<api::JoinRequest>());
   const std::string version = request.version.substr(0, kVersionLimit);
-  CO_TRY(const auto joined, co_await control::join(core_, std::move(request)));
+  CO_TRY(const auto joined, co_await control::join(core_, std::move(request), exchange.call.connection->peer));
   presence_.set_version(joined.node, version);
   co_return created(joined);
 }
@@ -242,7 +244,8 @@ void Nodes::add_admin_routes(Routes& routes) {
       routes, core_, "GET /v1/nodes",
       {.view = [this](const Exchange& exchange, const auto& node) { return status(node, *exchange.lookup); },
        .exact = {{"name", "name"},
-                 {"kind", "kind", nullptr, {"gateway", "relay"}},
+                 {"kind", "kind", nullptr, {"gateway", "relay", "worker", "bridge-worker", "bridged-worker"}},
+                 {"cluster", "cluster", cluster_id},
                  {"state", "state", nullptr, {"up", "down", "new", "revoked"}}},
        .lively = true});
   routes.add("PATCH /v1/nodes/{node}", [this](Exchange exchange) { return rename(std::move(exchange)); });
@@ -261,6 +264,12 @@ api::NodeStatusView Nodes::status(const directory::Node& node, const Lookup& loo
                            node.created};
   view.revision = node.revision;
   view.since = seen.since;
+  if (!node.joined_by.empty()) view.joined_by = node.joined_by;
+  if (!node.cluster.empty()) {
+    view.cluster = node.cluster;
+    const auto* cluster = directory::find_cluster(lookup.snapshot(), node.cluster);
+    if (cluster) view.cluster_name = cluster->name;
+  }
   if (std::string trouble = presence_.trouble(node, lookup); !trouble.empty()) view.reason = std::move(trouble);
   view.facts = std::move(seen.facts);
   if (view.facts)

@@ -84,10 +84,10 @@ CO_TEST(Nodes, BadJoinsAreRefusedClearly) {
     std::string reason;
   };
   const Case cases[] = {
-      {"unknown", join_request(Secret(make_join_token("AAAA", ca)), "x"), "join_token"},
+      {"unknown", join_request(Secret(make_join_token(kJoinTokenPrefix, "AAAA", ca)), "x"), "join_token"},
       {"not a token", join_request(Secret("hello"), "x"), "join_token"},
-      {"another control plane's", join_request(Secret(make_join_token("AAAA", std::string(64, 'a'))), "x"),
-       "join_token"},
+      {"another control plane's",
+       join_request(Secret(make_join_token(kJoinTokenPrefix, "AAAA", std::string(64, 'a'))), "x"), "join_token"},
       {"a relay that listens", join_request(relay->token, "x", "h:5000"), "invalid"},
       {"a gateway that does not", join_request(gateway->token, "x"), "invalid"},
       {"a gateway without a port", join_request(gateway->token, "x", "h"), "invalid"},

@@ -173,6 +173,20 @@ net::Task<> tour_of_people(Tour& tour, TestPlane& test) {
   co_await tour.admin("DELETE /v1/devices/" + again->signed_in.device);
 }
 
+net::Task<> tour_of_clusters(Tour& tour) {
+  co_await tour.admin("POST /v1/clusters", R"({"name":"eu","address":"proxy.example:5000","tags":{"env":"prod"}})");
+  co_await tour.admin("PATCH /v1/clusters/eu", R"({"address":"proxy-2.example:5000"})");
+  co_await tour.admin("GET /v1/clusters/eu");
+  co_await tour.admin("GET /v1/clusters");
+  const auto key = co_await tour.admin("POST /v1/cluster-keys", R"({"cluster":"eu","life":"30d","uses":3})", "id");
+  co_await tour.admin("GET /v1/cluster-keys");
+  co_await tour.admin("GET /v1/cluster-keys/" + key);
+  co_await tour.admin("POST /v1/cluster-keys/" + key + "/revoke", R"({"nodes":true})");
+  co_await tour.admin("DELETE /v1/clusters/eu");
+  const auto token = co_await tour.admin("POST /v1/join-tokens", R"({"kind":"relay","uses":3})", "id");
+  co_await tour.admin("POST /v1/join-tokens/" + token + "/revoke", "{}");
+}
+
 net::Task<> tour_of_nodes(Tour& tour, TestPlane& test) {
   const auto token = co_await tour.admin("POST /v1/join-tokens", R"({"kind":"relay"})", "id");
   co_await tour.admin("GET /v1/join-tokens/" + token);
@@ -234,6 +248,7 @@ CO_TEST(OpenApi, EveryOperationSucceedsAsDocumented) {
   co_await tour_of_objects(tour);
   co_await tour_of_a_browser(tour, test);
   co_await tour_of_people(tour, test);
+  co_await tour_of_clusters(tour);
   co_await tour_of_nodes(tour, test);
   co_await tour_of_keys(tour);
   for (const auto& operation : operations())

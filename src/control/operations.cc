@@ -4,6 +4,7 @@
 #include "api/agent.h"
 #include "api/apply.h"
 #include "api/audit.h"
+#include "api/clusters.h"
 #include "api/device.h"
 #include "api/health.h"
 #include "api/keys.h"
@@ -114,7 +115,7 @@ std::vector<Operation> first_contact() {
 
 std::vector<Operation> of_nodes() {
   return {
-      take<api::JoinRequest, api::Joined>("POST /v1/node/join", "make a node by a join token"),
+      take<api::JoinRequest, api::Joined>("POST /v1/node/join", "make a node by a join token or a cluster's key"),
       {.route = "GET /v1/node",
        .summary = "what the node must know",
        .answer = schema_of<api::NodeView>,
@@ -213,9 +214,11 @@ std::vector<Operation> of_infrastructure() {
        .answer = schema_of<api::Page<api::NodeStatusView>>,
        .line = schema_of<api::NodeHealthEvent>,
        .parameters = {kLimit, kCursor}},
-      list<api::NodeStatusView>(
-          "GET /v1/nodes", "gateways and relays, and whether they are there",
-          {{"name", "exactly"}, {"kind", "gateway or relay"}, {"state", "up, down, new or revoked"}}),
+      list<api::NodeStatusView>("GET /v1/nodes", "gateways, relays and workers, and whether they are there",
+                                {{"name", "exactly"},
+                                 {"kind", "gateway, relay, worker, bridge-worker or bridged-worker"},
+                                 {"state", "up, down, new or revoked"},
+                                 {"cluster", "an id or a name"}}),
       show<api::NodeStatusView>("GET /v1/nodes/{node}", "one node"),
       take<api::NodeUpdate, api::NodeStatusView>("PATCH /v1/nodes/{node}", "rename it"),
       remove("DELETE /v1/nodes/{node}", "revoke it for good"),
@@ -224,6 +227,24 @@ std::vector<Operation> of_infrastructure() {
       create<api::JoinTokenCreate, api::JoinTokenMade>("POST /v1/join-tokens", "a new join token, shown once"),
       show<api::JoinTokenView>("GET /v1/join-tokens/{token}", "one join token"),
       remove("DELETE /v1/join-tokens/{token}", "remove it"),
+      take<api::RevokeJoining, api::JoiningRevoked>("POST /v1/join-tokens/{token}/revoke",
+                                                    "take it back, and, with `nodes`, the nodes that came by it"),
+  };
+}
+
+std::vector<Operation> of_clusters() {
+  return {
+      list<api::ClusterView>("GET /v1/clusters", "proxy clusters", {{"name", "exactly"}}),
+      create<api::ClusterCreate, api::ClusterView>("POST /v1/clusters", "a new proxy cluster"),
+      show<api::ClusterView>("GET /v1/clusters/{cluster}", "one cluster"),
+      take<api::ClusterUpdate, api::ClusterView>("PATCH /v1/clusters/{cluster}", "change its name, address or tags"),
+      remove("DELETE /v1/clusters/{cluster}", "remove it, with its keys, when it has no workers any more"),
+      list<api::ClusterKeyView>("GET /v1/cluster-keys", "keys by which workers join their cluster",
+                                {{"cluster", "an id or a name"}}),
+      create<api::ClusterKeyCreate, api::ClusterKeyMade>("POST /v1/cluster-keys", "a new key, shown once"),
+      show<api::ClusterKeyView>("GET /v1/cluster-keys/{key}", "one key"),
+      take<api::RevokeJoining, api::JoiningRevoked>("POST /v1/cluster-keys/{key}/revoke",
+                                                    "take it back, and, with `nodes`, the workers that came by it"),
   };
 }
 
@@ -262,7 +283,7 @@ std::vector<Operation> of_audit() {
 
 std::vector<Operation> all_operations() {
   std::vector<Operation> all;
-  for (auto part : {first_contact, of_nodes, of_accounts, of_access, of_infrastructure, of_keys, of_audit})
+  for (auto part : {first_contact, of_nodes, of_accounts, of_access, of_infrastructure, of_clusters, of_keys, of_audit})
     for (auto& operation : part()) all.push_back(std::move(operation));
   return all;
 }
@@ -286,6 +307,8 @@ int success_status(const Operation& operation) {
                                                  "POST /v1/keys/{purpose}/rotate",
                                                  "POST /v1/keys/{purpose}/activate",
                                                  "POST /v1/keys/{purpose}/finish",
+                                                 "POST /v1/join-tokens/{token}/revoke",
+                                                 "POST /v1/cluster-keys/{key}/revoke",
                                                  "POST /v1/apply"};
   const bool makes = operation.route.starts_with("POST ") && !operation.html &&
                      std::ranges::find(kAnswersAtOnce, operation.route) == std::end(kAnswersAtOnce);

@@ -4,6 +4,7 @@
 
 #include "api/assertion.h"
 #include "base/words.h"
+#include "directory/placement.h"
 
 namespace portolan::control {
 namespace {
@@ -98,7 +99,7 @@ std::string Presence::trouble_with_links(const State& state, const directory::No
                    (link.reason ? ": " + plain_words(*link.reason, kReasonLimit) : ""));
     if (words.size() > 2 * kReasonLimit) break;
   }
-  if (node.kind == "relay" && up == 0 && !state.facts->links.empty())
+  if ((node.kind == "relay" || node.kind == directory::kBridgedWorker) && up == 0 && !state.facts->links.empty())
     words = "people cannot reach anything through it: " + words;
   return words;
 }

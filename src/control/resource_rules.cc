@@ -6,6 +6,7 @@
 #include "control/listing.h"
 #include "control/objects.h"
 #include "crypto/certificate.h"
+#include "directory/placement.h"
 #include "protocols/hosts.h"
 
 namespace portolan::control {
@@ -29,7 +30,8 @@ Result<> check_host(const std::string& host) {
   return fail(Code::kInvalid, "host " + quoted(host) + ": must be a host name or an address, without a port");
 }
 
-// Tags are what lists are filtered by: "env=prod".
+}  // namespace
+
 Result<> check_tags(const std::map<std::string, std::string>& tags) {
   if (tags.size() > kTagsLimit) return fail(Code::kInvalid, "tags: at most " + std::to_string(kTagsLimit));
   for (const auto& [key, value] : tags) {
@@ -44,8 +46,6 @@ Result<> check_tags(const std::map<std::string, std::string>& tags) {
   }
   return {};
 }
-
-}  // namespace
 
 Result<const protocols::Protocol*> protocol_of(const std::string& type) {
   if (const auto* protocol = protocols::find_protocol(type)) return protocol;
@@ -102,10 +102,16 @@ std::uint16_t usual_local_port(const protocols::Protocol& protocol, const direct
 Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot, const std::vector<std::string>& keys) {
   std::vector<std::string> out;
   for (const auto& key : keys) {
+    if (const auto* cluster = snapshot.nodes.contains(key) ? nullptr : directory::find_cluster(snapshot, key)) {
+      if (std::ranges::find(out, cluster->id) == out.end()) out.push_back(cluster->id);
+      continue;
+    }
     const auto by_id = snapshot.nodes.find(key);
     const auto* found = by_id == snapshot.nodes.end() ? snapshot.node_by_name(key) : &by_id->second;
-    PL_TRY(const auto node, existing(found, "node", key));
+    PL_TRY(const auto node, existing(found, "node or cluster", key));
     if (node.revoked) return fail(Code::kInvalid, "egress_nodes: the node " + quoted(key) + " has been revoked");
+    if (directory::is_worker(node.kind))
+      return fail(Code::kInvalid, "egress_nodes: " + quoted(key) + " is a worker of a cluster; name the cluster");
     if (std::ranges::find(out, node.id) == out.end()) out.push_back(node.id);
   }
   return out;

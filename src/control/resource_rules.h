@@ -14,6 +14,8 @@
 namespace portolan::control {
 
 Result<const protocols::Protocol*> protocol_of(const std::string& type);
+// Tags are what lists are filtered by: "env=prod".
+Result<> check_tags(const std::map<std::string, std::string>& tags);
 // All that can be said of a resource without the rest of the directory.
 Result<> check_resource(const directory::Resource& resource);
 Result<> check_resource_password(const std::optional<Secret>& password);
@@ -34,7 +36,7 @@ Result<> check_kept_password(const directory::Resource& before, const Request& r
 Result<> check_local_port(std::optional<std::uint16_t> port);
 // What its local port is chosen by.
 std::uint16_t usual_local_port(const protocols::Protocol& protocol, const directory::Resource& resource);
-// Ids of the nodes that `keys` name by id or name, each once.
+// Ids of the nodes and clusters that `keys` name by id or name, each once.
 Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot, const std::vector<std::string>& keys);
 
 // Empty for an empty password.

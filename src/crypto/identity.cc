@@ -36,6 +36,10 @@ std::string to_uri(const NodeIdentity& identity) {
   return std::string(kScheme) + identity.organization + "/node/" + identity.node;
 }
 
+std::string to_uri(const ClusterIdentity& identity) {
+  return std::string(kScheme) + identity.organization + "/cluster/" + identity.cluster;
+}
+
 Result<UserIdentity> parse_user_identity(std::string_view uri) {
   const auto bad = [&] { return fail(Code::kInvalid, "not the name of a user's device: " + quoted(uri)); };
   if (!uri.starts_with(kScheme)) return bad();
@@ -61,6 +65,30 @@ Result<NodeIdentity> parse_node_identity(std::string_view uri) {
   out.node = segment(rest);
   if (!is_organization(out.organization) || !is_id(out.node, "n") || to_uri(out) != uri) return bad();
   return out;
+}
+
+Result<ClusterIdentity> parse_cluster_identity(std::string_view uri) {
+  const auto bad = [&] { return fail(Code::kInvalid, "not the name of a proxy cluster: " + quoted(uri)); };
+  if (!uri.starts_with(kScheme)) return bad();
+  std::string_view rest = uri.substr(kScheme.size());
+  ClusterIdentity out;
+  out.organization = segment(rest);
+  segment(rest);
+  out.cluster = segment(rest);
+  if (!is_organization(out.organization) || !is_id(out.cluster, "c") || to_uri(out) != uri) return bad();
+  return out;
+}
+
+Result<NodeNames> parse_node_names(std::span<const std::string> uris) {
+  if (uris.empty() || uris.size() > 2)
+    return fail(Code::kInvalid, "a node's certificate has its name, and perhaps that of its cluster, and no other");
+  NodeNames names;
+  PL_TRY(names.node, parse_node_identity(uris[0]));
+  if (uris.size() == 1) return names;
+  PL_TRY(names.cluster, parse_cluster_identity(uris[1]));
+  if (names.cluster->organization != names.node.organization)
+    return fail(Code::kInvalid, "the names of a node and its cluster are of two organizations");
+  return names;
 }
 
 }  // namespace portolan::crypto

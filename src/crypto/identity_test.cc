@@ -92,5 +92,24 @@ TEST(Identity, RefusesAnyOtherSpelling) {
   }
 }
 
+TEST(Identity, ANodeMayBeOfOneCluster) {
+  const ClusterIdentity cluster{"o", "c-1"};
+  EXPECT_EQ(to_uri(cluster), "spiffe://o/cluster/c-1");
+  EXPECT_EQ(*parse_cluster_identity(to_uri(cluster)), cluster);
+  using Uris = std::vector<std::string>;
+  const Uris alone = {"spiffe://o/node/n-1"};
+  const Uris worker = {"spiffe://o/node/n-1", "spiffe://o/cluster/c-1"};
+  EXPECT_EQ(parse_node_names(alone)->cluster, std::nullopt);
+  EXPECT_EQ(parse_node_names(worker)->node.node, "n-1");
+  EXPECT_EQ(parse_node_names(worker)->cluster, cluster);
+  for (const Uris& bad :
+       {Uris{}, Uris{"spiffe://o/cluster/c-1"}, Uris{"spiffe://o/cluster/c-1", "spiffe://o/node/n-1"},
+        Uris{"spiffe://o/node/n-1", "spiffe://o/node/n-2"}, Uris{"spiffe://o/node/n-1", "spiffe://p/cluster/c-1"},
+        Uris{"spiffe://o/node/n-1", "spiffe://o/cluster/c-1", "spiffe://o/cluster/c-2"},
+        Uris{"spiffe://o/node/n-1", "spiffe://o/cluster/ca-1"}, Uris{"spiffe://o/node/n-1", "spiffe://o/cluster/c-1/"},
+        Uris{"spiffe://o/user/a-1/device/d-1", "spiffe://o/cluster/c-1"}})
+    EXPECT_FALSE(parse_node_names(bad)) << bad.size();
+}
+
 }  // namespace
 }  // namespace portolan::crypto

@@ -40,6 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (const auto key = PrivateKey::from_pem(Secret(std::string(text)))) expect(!key->pem().empty());
   if (const auto user = parse_user_identity(text)) expect(to_uri(*user) == text);
   if (const auto node = parse_node_identity(text)) expect(to_uri(*node) == text);
+  if (const auto cluster = parse_cluster_identity(text)) expect(to_uri(*cluster) == text);
   if (const auto key = SealingKey::from_text(Secret(std::string(text)))) {
     expect(key->text().reveal() == text);
     expect(!key->open(text, "context"));

@@ -7,6 +7,8 @@
 #include <tuple>
 #include <utility>
 
+#include "directory/placement.h"
+
 namespace portolan::directory {
 namespace {
 
@@ -222,8 +224,12 @@ std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& 
   std::vector<const Node*> nodes;
   if (!resource.egress_nodes.empty()) {
     // All of them revoked means no way at all: falling back to others would be a way that nobody chose.
-    for (const auto& id : std::set<std::string>(resource.egress_nodes.begin(), resource.egress_nodes.end()))
-      if (const Node* node = find(snapshot.nodes, id); node && !node->revoked) nodes.push_back(node);
+    std::set<const Node*> named;
+    for (const auto& id : resource.egress_nodes) {
+      if (const Node* node = find(snapshot.nodes, id); node && !node->revoked) named.insert(node);
+      for (const Node* worker : egress_workers(snapshot, id)) named.insert(worker);
+    }
+    nodes.assign(named.begin(), named.end());
   } else {
     nodes = nodes_of_kind(snapshot, "relay");
     if (nodes.empty()) nodes = nodes_of_kind(snapshot, "gateway");

@@ -29,6 +29,7 @@ struct Snapshot {
   std::map<std::string, Resource, std::less<>> resources;
   std::map<std::string, Node, std::less<>> nodes;
   std::map<std::string, JoinToken, std::less<>> join_tokens;
+  std::map<std::string, Cluster, std::less<>> clusters;
   std::map<std::string, Authority, std::less<>> authorities;
 
   const Account* account_by_email(std::string_view email) const;
@@ -57,8 +58,8 @@ std::optional<WallTime> next_boundary(const Snapshot& snapshot, WallTime now);
 std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::string_view account, WallTime now,
                                               const AccessIndex* access = nullptr,
                                               std::optional<WallTime>* until = nullptr);
-// Nodes that may be the egress of the resource, by name: those it names, else every relay, else every gateway; never a
-// revoked one.
+// Nodes that may be the egress of the resource, by name: those it names, and the workers of clusters it names, else
+// every relay, else every gateway; never a revoked one.
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource);
 // Node ids that some usable resource of the account may be reached through: what a gateway lets it open.
 std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account, WallTime now);

@@ -117,7 +117,7 @@ struct Resource {
       settings;  // the protocol's own, checked by its registry row: database, tls, tls_ca, tls_server_name …
   std::string username;
   std::string sealed_password;                 // crypto/sealing.h, context "resource/ID/password"; empty: none
-  std::vector<std::string> egress_nodes = {};  // empty: any relay, or any gateway where there is no relay
+  std::vector<std::string> egress_nodes = {};  // of nodes and clusters; empty: any relay, else any gateway
   WallTime created{};
   std::map<std::string, std::string> tags = {};
   std::string sealed_tls_key = {};  // of the certificate in the settings; context "resource/ID/tls_key"; empty: none
@@ -130,31 +130,54 @@ BOOST_DESCRIBE_STRUCT(Resource, (),
 struct Node {
   std::string id;          // n-…
   std::string name;        // unique
-  std::string kind;        // "gateway", "relay"
-  std::string address;     // advertised host:port of a gateway; empty for a relay
+  std::string kind;        // "gateway", "relay", or of a cluster: directory/placement.h
+  std::string address;     // advertised host:port of one that listens; empty for others
   std::string public_key;  // PEM
   std::string certificate_serial;
   bool revoked = false;
   WallTime created{};
   std::uint64_t revision = 0;
   std::vector<HeldCertificate> certificates = {};  // oldest first; directory/certificates.h
+  std::string cluster = {};                        // c-… of a worker
+  std::string joined_by = {};                      // jt-…
 };
 BOOST_DESCRIBE_STRUCT(Node, (),
                       (id, name, kind, address, public_key, certificate_serial, revoked, created, revision,
-                       certificates))
+                       certificates, cluster, joined_by))
 
-// Single use: makes one node.
-struct JoinToken {
-  std::string id;  // jt-…
-  std::string kind;
-  std::string name;  // the node's name to be; empty: the node chooses
-  std::string token_hash;
+// A proxy cluster: interchangeable workers behind one address.
+struct Cluster {
+  std::string id;        // c-…
+  std::string name;      // unique
+  std::string address;   // host:port that clients dial
+  bool bridged = false;  // bridge workers take clients and pass them on to workers that listen on nothing
   WallTime created{};
-  WallTime ends{};
-  std::string used_by;  // node id; empty: not used
+  std::map<std::string, std::string> tags = {};
   std::uint64_t revision = 0;
 };
-BOOST_DESCRIBE_STRUCT(JoinToken, (), (id, kind, name, token_hash, created, ends, used_by, revision))
+BOOST_DESCRIBE_STRUCT(Cluster, (), (id, name, address, bridged, created, tags, revision))
+
+// What nodes join by: a token for one node, or several, of a kind; or a key of a proxy cluster, for workers of it.
+struct JoinToken {
+  std::string id;    // jt-…
+  std::string kind;  // "gateway", "relay"; of a cluster's key "worker"
+  std::string name;  // the node's name to be; empty: the node chooses. Of a cluster's key: for people
+  std::string token_hash;
+  WallTime created{};
+  WallTime ends{};               // kNoEnd: it does not end
+  std::string used_by;           // node id, of the last one; empty: not used
+  std::string cluster = {};      // c-…, of a cluster's key
+  std::uint64_t uses_limit = 1;  // how many nodes it makes; 0: any number
+  std::uint64_t uses = 0;
+  std::optional<WallTime> last_used = {};
+  std::vector<std::string> networks = {};  // from which it is taken ("10.0.0.0/8"); empty: from anywhere
+  bool revoked = false;
+  std::uint64_t revision = 0;
+};
+BOOST_DESCRIBE_STRUCT(JoinToken, (),
+                      (id, kind, name, token_hash, created, ends, used_by, cluster, uses_limit, uses, last_used,
+                       networks, revoked, revision))
+inline constexpr WallTime kNoEnd{std::chrono::seconds(253'402'300'799)};  // 9999-12-31T23:59:59Z
 
 // A certificate authority of the organisation. `state`: "announced", trusted beside the one that signs, so that all
 // know it before it signs; "signing", one for each purpose; "retiring", still trusted until its last leaves have ended.

@@ -20,6 +20,10 @@ IndexedView::IndexedView(api::NodeView from)
       denied_devices(view.denied_devices.begin(), view.denied_devices.end()),
       denied_serials(view.denied_serials.begin(), view.denied_serials.end()) {
   for (const auto& account : view.accounts) reach[account.account].insert(account.nodes.begin(), account.nodes.end());
+  for (const auto& node : view.nodes)
+    if (node.kind == "gateway") gateways.insert(node.id);
+  if (view.next_hops)
+    for (const auto& hop : *view.next_hops) next_hops[hop.node] = hop.via;
 }
 
 bool IndexedView::account_may_reach(const std::string& account, const std::string& node) const {
@@ -28,7 +32,7 @@ bool IndexedView::account_may_reach(const std::string& account, const std::strin
 }
 
 bool IndexedView::denies(const std::string& account, const std::string& device, const std::string& serial) const {
-  return denied_accounts.contains(account) || denied_devices.contains(device) || denied_serials.contains(serial);
+  return denies(account, device) || denied_serials.contains(serial);
 }
 
 ControlWatch::ControlWatch(const net::Executor& executor, api::ControlClient& client, const Clock& clock,

@@ -32,10 +32,21 @@ struct IndexedView {
   bool account_may_reach(const std::string& account, const std::string& node) const;
   // Whether a person's certificate is taken back: by account, device or serial.
   bool denies(const std::string& account, const std::string& device, const std::string& serial) const;
+  // The same of somebody whose certificate was shown to another gateway.
+  bool denies(const std::string& account, const std::string& device) const {
+    return denied_accounts.contains(account) || denied_devices.contains(device);
+  }
   bool denies_serial(const std::string& serial) const { return denied_serials.contains(serial); }
+  // The gateways that lead to this node, best first.
+  std::vector<std::string> via(const std::string& node) const {
+    const auto found = next_hops.find(node);
+    return found == next_hops.end() ? std::vector<std::string>{} : found->second;
+  }
 
   api::NodeView view;
   std::map<std::string, std::set<std::string>> reach;
+  std::set<std::string> gateways;                             // others that are in use
+  std::map<std::string, std::vector<std::string>> next_hops;  // by node
   std::set<std::string> denied_accounts, denied_devices, denied_serials;
 };
 

@@ -101,6 +101,11 @@ void Egress::resume(const crypto::UserIdentity& user, tunnel::AcceptedLink accep
   log::info("end-to-end link resumed", {{"account", user.account}, {"device", user.device}});
 }
 
+void Egress::drain_links() {
+  for (const auto& client : links_)
+    if (client->link) client->link->mux->drain();
+}
+
 void Egress::refuse(tunnel::AcceptedLink accepted, tunnel::AttachRefusal why) {
   if (accepted.attach) tasks_.spawn("refuse-attach", tunnel::refuse_attach(std::move(accepted.fresh.stream), why));
 }

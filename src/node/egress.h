@@ -50,6 +50,8 @@ class Egress {
   void end_untrusted(const std::vector<crypto::Certificate>& user_trust);
   // Begins no more sessions: who asks for one is told `why`, and tries another node. Those that run go on.
   void leave(Error why) { leaving_ = std::move(why); }
+  // Tells clients that no more streams are taken on their links: they make others, which a balancer brings elsewhere.
+  void drain_links();
   net::Task<> stop(Error reason);
   const EgressCounters& counters() const { return counters_; }
   std::size_t links() const { return links_.size(); }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "api/lease.h"
 #include "base/id.h"
 #include "base/log.h"
 #include "net/join.h"
@@ -17,6 +18,8 @@ constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::seconds(3);
 constexpr std::chrono::milliseconds kLook = std::chrono::milliseconds(5);
 constexpr int kToldAtOnce = 32;
 constexpr std::chrono::milliseconds kToldEvery = std::chrono::milliseconds(20);
+// For other gateways to hear that this one is leaving, before their paths end and go on elsewhere.
+constexpr std::chrono::milliseconds kHeard = std::chrono::milliseconds(200);
 constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
 
 Error refusal(Code code, std::string message, std::string reason) {
@@ -26,12 +29,18 @@ Error refusal(Code code, std::string message, std::string reason) {
 }  // namespace
 
 Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock,
-                 std::size_t streams_per_account, Shares& memory)
+                 std::size_t streams_per_account, Shares& memory, Beyond beyond)
     : watch_(watch),
       clock_(clock),
       streams_per_account_(streams_per_account),
       memory_(memory),
+      beyond_(std::move(beyond)),
       splices_(executor, clock, {}),
+      transits_(executor, beyond_.self, watch, memory,
+                {[this](PathRequest path, std::unique_ptr<tunnel::Incoming> incoming) {
+                   tasks_.spawn("forward", forward(std::move(path), std::move(incoming)));
+                 },
+                 [this](const std::string& gateway) { splices_.end_from(gateway); }, [this] { ++counters_.refused; }}),
       tasks_(executor) {}
 
 void Gateway::serve_user(tunnel::AcceptedLink accepted) {
@@ -60,7 +69,10 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
   user->link = tunnel::start_mux(
       std::move(accepted), {.mux = {.shared = memory_.of(identity->account)}},
       [this, who = *identity](std::unique_ptr<tunnel::Incoming> incoming) {
-        tasks_.spawn("forward", forward(who, std::move(incoming)));
+        const auto& request = incoming->request();
+        const auto kind = request.headers.find(tunnel::kPathHeader);
+        const bool spliced = kind != request.headers.end() && kind->second == tunnel::kPathSpliced;
+        tasks_.spawn("forward", forward({who, request.authority, {}, spliced}, std::move(incoming)));
       },
       [this, weak](const Error& why) {
         log::info("client link ended", {{"why", why}});
@@ -156,12 +168,16 @@ void Gateway::leave() {
 
 // Some at a time: each client makes its handshakes elsewhere then, and nothing of theirs is cut off meanwhile.
 net::Task<> Gateway::tell_leaving() {
+  transits_.drain();
   int told = 0;
   for (const auto& user : std::list(users_)) {
     user->link->mux->drain();
     if (++told % kToldAtOnce != 0) continue;
     if (const auto slept = co_await net::sleep_for(kToldEvery); !slept) co_return;
   }
+  if (const auto slept = co_await net::sleep_for(kHeard); !slept) co_return;
+  end_transits([](const auto&) { return true; },
+               refusal(Code::kUnavailable, "the gateway is leaving", std::string(api::kNodeStopping)));
 }
 
 void Gateway::remove(const std::shared_ptr<Relay>& relay) {
@@ -179,29 +195,26 @@ GatewayCounters Gateway::counters() const {
   return all;
 }
 
-Result<Gateway::Relay*> Gateway::relay_for(const crypto::UserIdentity& user, const tunnel::OpenRequest& request) {
-  if (!is_id(request.authority, "n"))
-    return std::unexpected(refusal(Code::kProtocol, "not a node: " + quoted(request.authority), "unknown_node"));
+Result<> Gateway::allows(const PathRequest& path) const {
+  if (!is_id(path.egress, "n"))
+    return std::unexpected(refusal(Code::kProtocol, "not a node: " + quoted(path.egress), "unknown_node"));
   const IndexedView* view = watch_.view();
-  if (!view || !view->account_may_reach(user.account, request.authority))
+  if (!view || !view->account_may_reach(path.user.account, path.egress))
     return std::unexpected(
-        refusal(Code::kDenied, "this account may use nothing behind node " + quoted(request.authority), "no_grant"));
-  if (streams_.of(user.account) + splices_.of(user.account) >= streams_per_account_)
+        refusal(Code::kDenied, "this account may use nothing behind node " + quoted(path.egress), "no_grant"));
+  if (streams_.of(path.user.account) + splices_.of(path.user.account) >= streams_per_account_)
     return std::unexpected(refusal(Code::kLimit, "too many streams of this account are open", "too_many_streams"));
-  const auto relay = relays_.find(request.authority);
-  if (relay == relays_.end())
-    return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
-  return relay->second.get();
+  return {};
 }
 
 // Looked up by name: a link may end while somebody waits.
-net::Task<Result<tunnel::Ticket>> Gateway::splice(crypto::UserIdentity user, std::string node) {
-  const auto relay = relays_.find(node);
+net::Task<Result<tunnel::Ticket>> Gateway::splice(PathRequest path) {
+  const auto relay = relays_.find(path.egress);
   if (relay == relays_.end() || (relay->second->link->agreed.features & tunnel::kSplices) == 0)
     co_return fail(Code::kUnavailable, "the relay is of a release that dials no path back");
-  CO_TRY(const auto tickets, splices_.issue({std::move(user), node}));
-  auto asked =
-      relay->second->link->mux->open({node, {{std::string(tunnel::kDialBackHeader), tunnel::to_text(tickets.relay)}}});
+  CO_TRY(const auto tickets, splices_.issue({path.user, path.egress, path.from()}));
+  auto asked = relay->second->link->mux->open(
+      {path.egress, {{std::string(tunnel::kDialBackHeader), tunnel::to_text(tickets.relay)}}});
   const auto answered =
       asked ? co_await (*asked)->answered(kDialBackLimit) : Result<>(std::unexpected(std::move(asked).error()));
   if (answered) co_return tickets.user;
@@ -220,39 +233,101 @@ net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> Gateway::nest(std::string 
   co_return std::move(*way);
 }
 
-net::Task<> Gateway::forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming) {
-  const auto allowed = relay_for(user, incoming->request());
-  if (!allowed) {
+net::Task<Result<Gateway::Found>> Gateway::find(PathRequest path) {
+  if (!relays_.contains(path.egress)) co_return co_await find_onward(std::move(path));
+  if (path.spliced) {
+    const auto ticket = co_await splice(path);
+    if (ticket) co_return Found{*ticket};
+    // Whoever has asked sees that the answer has no ticket: the path is nested.
+    log::debug("a path cannot be spliced", {{"relay", path.egress}, {"why", ticket.error()}});
+  }
+  CO_TRY(auto nested, co_await nest(path.egress, path.user.account));
+  co_return Found{{}, std::move(nested)};
+}
+
+net::Task<Result<Gateway::Found>> Gateway::find_onward(PathRequest path) {
+  if (beyond_.onward == nullptr)
+    co_return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
+  CO_TRY(auto way, co_await beyond_.onward->open(path));
+  if (!way.plain) co_return Found{{}, std::move(way.nested), std::move(way.hops)};
+  const auto tickets = splices_.issue({path.user, way.hops.front(), path.from()});
+  if (tickets) {
+    splices_.take(std::move(way.plain), tickets->relay);
+    co_return Found{tickets->user, {}, std::move(way.hops)};
+  }
+  way.plain.reset();
+  path.spliced = false;
+  CO_TRY(way, co_await beyond_.onward->open(std::move(path)));
+  co_return Found{{}, std::move(way.nested), std::move(way.hops)};
+}
+
+net::Task<> Gateway::forward(PathRequest path, std::unique_ptr<tunnel::Incoming> incoming) {
+  if (const auto allowed = allows(path); !allowed) {
     ++counters_.refused;
-    log::warn("stream refused", {{"account", user.account}, {"why", allowed.error()}});
+    log::warn("stream refused", {{"account", path.user.account}, {"why", allowed.error()}});
     incoming->refuse(allowed.error());
     co_return;
   }
-  const std::string node = (*allowed)->node;
-  const Counted counted(streams_, user.account);
-  const auto& headers = incoming->request().headers;
-  if (const auto path = headers.find(tunnel::kPathHeader);
-      path != headers.end() && path->second == tunnel::kPathSpliced) {
-    const auto ticket = co_await splice(user, node);
-    if (ticket) {
-      const auto answer = incoming->accept({{std::string(tunnel::kTicketHeader), tunnel::to_text(*ticket)}});
-      [[maybe_unused]] const auto told = co_await net::finish(*answer, kAnswerLimit);
-      co_return;
-    }
-    // The client sees that its answer has no ticket: the path is nested.
-    log::debug("a path cannot be spliced", {{"relay", node}, {"why", ticket.error()}});
-  }
-  auto way = co_await nest(node, user.account);
-  if (!way) {
-    ++counters_.refused;
-    incoming->refuse(way.error());
+  const Counted counted(streams_, path.user.account);
+  if (path.egress == beyond_.self && beyond_.on_path) {
+    beyond_.on_path(incoming->accept());
     co_return;
   }
-  const auto stream = incoming->accept();
+  auto found = co_await find(path);
+  if (!found) {
+    ++counters_.refused;
+    incoming->refuse(found.error());
+    co_return;
+  }
+  net::http::Headers answer;
+  if (!found->hops.empty()) answer.emplace(tunnel::kHopsHeader, tunnel::to_text(found->hops));
+  if (found->ticket) {
+    answer.emplace(tunnel::kTicketHeader, tunnel::to_text(*found->ticket));
+    const auto told = incoming->accept(std::move(answer));
+    [[maybe_unused]] const auto finished = co_await net::finish(*told, kAnswerLimit);
+    co_return;
+  }
+  const auto stream = incoming->accept(std::move(answer));
   incoming.reset();  // what was asked need not be kept while the stream goes on
+  co_await carry(path, *stream, *found->nested);
+}
+
+net::Task<> Gateway::carry(const PathRequest& path, net::Stream& from, net::Stream& to) {
   ++counters_.streams;
-  const net::Joined joined = co_await net::join(*stream, **way, {});
+  std::shared_ptr<Transit> transit;
+  net::JoinOptions options;
+  if (!path.from().empty()) {
+    transit = running_.emplace_back(std::make_shared<Transit>(path.user));
+    options.stop = &transit->stop;
+  }
+  const net::Joined joined = co_await net::join(from, to, options);
   counters_.bytes += joined.forward + joined.backward;
+  if (!transit) co_return;
+  running_.remove(transit);
+  log::info("forwarded path ended", {{"account", path.user.account},
+                                     {"gateway", path.from()},
+                                     {"egress", path.egress},
+                                     {"bytes", joined.forward + joined.backward}});
+}
+
+void Gateway::end_transits(const std::function<bool(const crypto::UserIdentity&)>& which, const Error& why) {
+  for (const auto& transit : std::list(running_))
+    if (which(transit->user)) transit->stop.stop(why);
+  splices_.end_those([&](const Splices::Ends& ends) { return !ends.from.empty() && which(ends.user); });
+}
+
+// As links of people: with the time to tell them why. The gateway that has their link ends it, too, unless it has not
+// heard of it.
+void Gateway::end_denied_transits() {
+  const IndexedView* view = watch_.view();
+  if (!view) return;
+  std::erase_if(denied_, [&](const auto& known) { return !view->denies(known.first.first, known.first.second); });
+  const auto over = [&](const crypto::UserIdentity& user) {
+    if (!view->denies(user.account, user.device)) return false;
+    const auto [ends, first] = denied_.try_emplace({user.account, user.device}, clock_.boot() + kGoodbye);
+    return clock_.boot() >= ends->second;
+  };
+  end_transits(over, refusal(Code::kDenied, "access was taken away", "revoked"));
 }
 
 std::optional<Error> Gateway::why_over(User& user) const {
@@ -282,6 +357,8 @@ void Gateway::end_denied() {
       relay->link->mux->close(
           refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked"));
   }
+  transits_.end_denied(now);
+  end_denied_transits();
 }
 
 void Gateway::end_untrusted(const tunnel::LinkIdentity& trust) {
@@ -292,6 +369,7 @@ void Gateway::end_untrusted(const tunnel::LinkIdentity& trust) {
     if (!tunnel::issued_by_any(user->certificate, trust.user_trust)) splices_.end_user(user->identity);
   for (const auto& relay : all_relays())
     if (!tunnel::issued_by_any(relay->certificate, trust.node_trust)) relay->link->mux->close(why);
+  transits_.end_untrusted(trust, why);
 }
 
 std::list<std::shared_ptr<Gateway::Relay>> Gateway::all_relays() const {
@@ -303,8 +381,9 @@ std::list<std::shared_ptr<Gateway::Relay>> Gateway::all_relays() const {
 net::Task<> Gateway::stop(Error why) {
   for (const auto& user : std::list(users_)) user->link->mux->close(why);
   for (const auto& relay : all_relays()) relay->link->mux->close(why);
+  transits_.close(why);
   // Each goes when its last words have left, or it has waited long enough for that.
-  while (!users_.empty() || !relays_.empty() || !retired_.empty()) {
+  while (!users_.empty() || !relays_.empty() || !retired_.empty() || transits_.size() > 0) {
     const auto slept = co_await net::sleep_for(kLook);
     if (!slept) break;
   }

@@ -1,5 +1,6 @@
-// The gateway: joins a client's stream with one of the link that the relay has dialled. It copies bytes that are TLS
-// between client and egress, and opens nothing but what it was told (architecture §10.7).
+// The gateway: joins a client's stream with one of the link that the relay has dialled, or with one to the next gateway
+// on the way there. It copies bytes that are TLS between client and egress, and opens nothing but what it was told
+// (architecture §10.7).
 #pragma once
 #include <list>
 #include <map>
@@ -10,8 +11,10 @@
 #include "api/node_facts.h"
 #include "node/control_watch.h"
 #include "node/counted.h"
+#include "node/onward.h"
 #include "node/shares.h"
 #include "node/splices.h"
+#include "node/transits.h"
 #include "tunnel/link.h"
 
 namespace portolan::node {
@@ -23,22 +26,34 @@ struct GatewayCounters {
   std::uint64_t bytes = 0;
 };
 
+// Where paths go but to relays.
+struct Beyond {
+  std::string self = {};                                           // the id of this gateway
+  Onward* onward = nullptr;                                        // by other gateways; outlives it
+  std::function<void(std::unique_ptr<net::Stream>)> on_path = {};  // here, as their egress
+};
+
 // One loop. stop() before destruction.
 class Gateway {
  public:
   // `memory` of links is shared with what else the process has of them.
   Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock, std::size_t streams_per_account,
-          Shares& memory);
+          Shares& memory, Beyond beyond = {});
   // A client's link: Purpose::kUser.
   void serve_user(tunnel::AcceptedLink accepted);
   // A relay's link: Purpose::kReverse. A second one for the same node must have the same key, else it is refused. If it
   // is meant to succeed the first, that one goes on with what runs on it; else it is ended.
   void serve_reverse(tunnel::AcceptedLink accepted);
+  // Another gateway's link: Purpose::kNode.
+  void serve_node(tunnel::AcceptedLink accepted) { transits_.serve(std::move(accepted)); }
+  // There is no link to this gateway any more, by which paths went on.
+  void lost_next(const std::string& gateway) { splices_.end_relay(gateway); }
   void end_denied();
   // Ends links by certificates of authorities that are not trusted any more.
   void end_untrusted(const tunnel::LinkIdentity& trust);
-  // Tells clients that it takes no more paths, so that they go by other gateways (GOAWAY with NO_ERROR). Paths that run
-  // go on: streams() says how many there are.
+  // Tells clients and gateways that it takes no more paths, so that they go by other gateways (GOAWAY with NO_ERROR).
+  // Clients' paths that run go on: streams() says how many there are. Those of gateways, whose clients hear nothing of
+  // it, end soon, and go on by others.
   void leave();
   // A plain connection that came with a ticket.
   void serve_plain(std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
@@ -49,6 +64,7 @@ class Gateway {
   GatewayCounters counters() const;
   std::size_t user_links() const { return users_.size(); }
   std::size_t reverse_links() const { return relays_.size(); }
+  std::size_t node_links() const { return transits_.size(); }
   // Nested and spliced.
   std::size_t streams() const { return streams_.all() + splices_.open(); }
   std::size_t spliced() const { return splices_.open(); }
@@ -76,17 +92,33 @@ class Gateway {
   void remove(const std::shared_ptr<Relay>& relay);
   std::list<std::shared_ptr<Relay>> all_relays() const;
   void remove(const std::shared_ptr<User>& user);
-  net::Task<> forward(crypto::UserIdentity user, std::unique_ptr<tunnel::Incoming> incoming);
-  // The relay that was asked for, if this person may reach it and it is linked.
-  Result<Relay*> relay_for(const crypto::UserIdentity& user, const tunnel::OpenRequest& request);
-  // The ticket for the client of a path on which the relay waits already.
-  net::Task<Result<tunnel::Ticket>> splice(crypto::UserIdentity user, std::string node);
+  net::Task<> forward(PathRequest path, std::unique_ptr<tunnel::Incoming> incoming);
+  // Whether this person may reach the node, and have one more path.
+  Result<> allows(const PathRequest& path) const;
+  struct Found {
+    // One of them: the ticket for whoever asks, of a path on which the other end waits already; or the way itself.
+    std::optional<tunnel::Ticket> ticket = {};
+    std::unique_ptr<tunnel::MuxStream> nested = {};
+    tunnel::Hops hops = {};  // gateways from here on
+  };
+  net::Task<Result<Found>> find(PathRequest path);
+  net::Task<Result<Found>> find_onward(PathRequest path);
+  net::Task<Result<tunnel::Ticket>> splice(PathRequest path);
   net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> nest(std::string node, std::string account);
+  // A nested path that another gateway has forwarded.
+  struct Transit {
+    crypto::UserIdentity user;
+    net::StopSignal stop = {};
+  };
+  net::Task<> carry(const PathRequest& path, net::Stream& from, net::Stream& to);
+  void end_transits(const std::function<bool(const crypto::UserIdentity&)>& which, const Error& why);
+  void end_denied_transits();
 
   const ControlWatch& watch_;
   const Clock& clock_;
   std::size_t streams_per_account_;
   Shares& memory_;
+  Beyond beyond_;
   Counts streams_;  // open
   Splices splices_;
   GatewayCounters counters_;
@@ -96,6 +128,10 @@ class Gateway {
   std::list<std::shared_ptr<User>> left_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;
   std::list<std::shared_ptr<Relay>> retired_;  // relays' older links
+  Transits transits_;
+  std::list<std::shared_ptr<Transit>> running_;
+  // By account and device, of whom paths run here: when they end, since they are denied.
+  std::map<std::pair<std::string, std::string>, BootTime> denied_;
   net::TaskGroup tasks_;
 };
 

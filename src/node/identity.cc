@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "crypto/identity.h"
 
 namespace portolan::node {
 namespace {
@@ -38,6 +39,8 @@ Result<Identity> from_stored(const Stored& stored, crypto::PrivateKey key) {
   PL_TRY(auto server_ca, crypto::Certificate::all_from_pem(stored.server_ca));
   if (!(certificate.public_key() == key.public_key()))
     return fail(Code::kInvalid, "the certificate belongs to another key");
+  const auto uris = certificate.uris();
+  PL_TRY(const auto names, crypto::parse_node_names(uris));
   return Identity{stored.organization,
                   stored.node,
                   stored.name,
@@ -48,7 +51,8 @@ Result<Identity> from_stored(const Stored& stored, crypto::PrivateKey key) {
                   std::move(node_ca),
                   std::move(user_ca),
                   std::move(server_ca),
-                  stored.trust_version.value_or("none")};
+                  stored.trust_version.value_or("none"),
+                  names.cluster ? names.cluster->cluster : ""};
 }
 
 Result<Identity> load(const std::filesystem::path& data) {
@@ -65,12 +69,16 @@ std::string own_host_name() {
   return name.data();
 }
 
-// "pjt1.<secret>.<server CA SHA-256>"
+// "pjt1.<secret>.<server CA SHA-256>", or "pck1.…" of a cluster's key.
 Result<std::string> fingerprint_in(const Secret& token) {
   const std::string& text = token.reveal();
   const auto last = text.rfind('.');
-  if (!text.starts_with("pjt1.") || last == std::string::npos || text.size() - last - 1 != 64)
-    return fail(Code::kInvalid, "this is not a join token; make one with: portolan admin nodes token create");
+  if (!(text.starts_with("pjt1.") || text.starts_with("pck1.")) || last == std::string::npos ||
+      text.size() - last - 1 != 64)
+    return fail(
+        Code::kInvalid,
+        "this is neither a join token nor a cluster key; make one with: portolan admin nodes token create, or portolan "
+        "admin clusters keys create");
   return text.substr(last + 1);
 }
 
@@ -121,7 +129,8 @@ net::Task<Result<Identity>> load_or_join(const NodeOptions& options, std::string
   if (!options.join_token)
     co_return fail(
         Code::kInvalid,
-        "this node has not joined yet: give it --join-token-file with a token from: portolan admin nodes token create");
+        "this node has not joined yet: give it --join-token-file with a token from: portolan admin nodes token create; "
+        "or, for a worker, --cluster-key-file with a key from: portolan admin clusters keys create");
   auto joined = co_await join(options, std::move(address));
   co_return joined;
 }

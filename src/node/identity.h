@@ -18,7 +18,7 @@ struct Identity {
   std::string organization;
   std::string node;  // n-…
   std::string name;
-  std::string kind;  // "gateway", "relay"
+  std::string kind;  // "gateway", "relay", "worker" …
   std::string control_name;
   crypto::Certificate certificate;
   crypto::PrivateKey key;
@@ -26,6 +26,7 @@ struct Identity {
   std::vector<crypto::Certificate> user_ca;
   std::vector<crypto::Certificate> server_ca;
   std::string trust_version = "none";  // of the authorities, as the control plane names it
+  std::string cluster = {};            // c-…, as the certificate has it; empty: of none
 };
 
 // Loads the identity; if there is none, joins the control plane with options.join_token and keeps what it gives. The

@@ -3,6 +3,7 @@
 #include "node/node.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "audit/spool.h"
 #include "base/log.h"
@@ -12,6 +13,8 @@
 #include "node/gateway.h"
 #include "node/health.h"
 #include "node/identity.h"
+#include "node/onward.h"
+#include "node/placement.h"
 #include "node/renewal.h"
 #include "node/reporter.h"
 #include "node/shipper.h"
@@ -36,6 +39,7 @@ class NodeImpl final : public Node {
 
   const std::string& id() const override { return identity_->node; }
   const std::string& name() const override { return identity_->name; }
+  const std::string& kind() const override { return identity_->kind; }
   std::optional<net::Endpoint> local() const override {
     return listener_ ? std::optional(listener_->local()) : std::nullopt;
   }
@@ -46,7 +50,8 @@ class NodeImpl final : public Node {
  private:
   std::string advertised() const;
   Result<> make_acceptors();
-  Result<std::shared_ptr<const net::TlsServer>> acceptor_tls();
+  enum class At { kPort, kPaths };
+  Result<std::shared_ptr<const net::TlsServer>> acceptor_tls(At at);
   void start_renewal();
   void renewed();
   void end_untrusted();
@@ -71,6 +76,7 @@ class NodeImpl final : public Node {
   NodeOptions options_;
   std::unique_ptr<net::Listener> listener_;
   std::optional<Identity> identity_;
+  Placement placement_;
   std::unique_ptr<audit::Spool> spool_;
   std::unique_ptr<api::ControlClient> control_;
   std::unique_ptr<ControlWatch> watch_;
@@ -80,9 +86,11 @@ class NodeImpl final : public Node {
   Shares link_memory_{kLinkShares};
   std::unique_ptr<Egress> egress_;
   std::unique_ptr<Gateway> gateway_;
-  std::unique_ptr<Uplinks> uplinks_;
+  std::unique_ptr<Uplinks> uplinks_;          // a relay's
+  std::unique_ptr<Uplinks> peers_;            // a gateway's, to other gateways
+  std::unique_ptr<Onward> onward_;            // by them
   std::unique_ptr<Acceptor> acceptor_;        // a gateway's port
-  std::unique_ptr<Acceptor> inner_acceptor_;  // a relay's paths
+  std::unique_ptr<Acceptor> inner_acceptor_;  // paths that end here
   std::unique_ptr<Shipper> shipper_;
   std::unique_ptr<Reporter> reporter_;
   std::unique_ptr<Renewal> renewal_;
@@ -115,10 +123,7 @@ std::string NodeImpl::advertised() const {
 
 net::Task<Result<>> NodeImpl::begin() {
   CO_TRY(identity_, co_await load_or_join(options_, advertised()));
-  if ((identity_->kind == "gateway") != options_.listen.has_value())
-    co_return fail(Code::kInvalid,
-                   "this node has joined as a " + identity_->kind +
-                       (options_.listen ? ", which listens on nothing: leave --listen out" : ": give it --listen"));
+  CO_TRY(placement_, placement_of(identity_->kind, options_.listen.has_value()));
   audit::SpoolOptions spool_options;
   spool_options.folder = options_.data / "audit";
   spool_options.key_file = options_.audit_key_file;
@@ -146,40 +151,50 @@ net::Task<Result<>> NodeImpl::begin() {
   co_return Result<>{};
 }
 
-Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls() {
+Result<std::shared_ptr<const net::TlsServer>> NodeImpl::acceptor_tls(At at) {
   // A relay's gateway has let the path through, but who is at its end is proven here all the same.
   const tunnel::Admit admit = [this](const crypto::Certificate& leaf) -> Result<> {
     const IndexedView* view = watch_->view();
     if (!view) return fail(Code::kUnavailable, "this node does not know yet who is denied");
-    PL_TRY(const std::string uri, leaf.identity());
-    const auto user = crypto::parse_user_identity(uri);
+    const auto uris = leaf.uris();
+    const auto user = crypto::parse_user_identity(uris.empty() ? "" : uris.front());
     const bool denied =
         user ? view->denies(user->account, user->device, leaf.serial()) : view->denies_serial(leaf.serial());
     if (denied) return fail(Code::kDenied, "access was taken away", "revoked");
-    return {};
+    return user ? Result<>() : check_neighbour(*identity_, leaf);
   };
   auto own = link_identity(*identity_);
-  if (!options_.listen) return tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit);
-  return tunnel::make_link_server(own, {tunnel::Purpose::kUser, tunnel::Purpose::kReverse, tunnel::Purpose::kInner},
-                                  admit, stranger_purposes(own.identity));
+  if (at == At::kPaths) return tunnel::make_link_server(own, {tunnel::Purpose::kInner}, admit);
+  return tunnel::make_link_server(own, placement_.port, admit, stranger_purposes(own.identity));
 }
 
 Result<> NodeImpl::make_acceptors() {
   const auto on_link = [this](tunnel::AcceptedLink accepted) { take_link(std::move(accepted)); };
-  PL_TRY(auto tls, acceptor_tls());
-  if (options_.listen) {
-    gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account, link_memory_);
-    acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
+  const auto on_path = [this](std::unique_ptr<net::Stream> path) { inner_acceptor_->add_path(std::move(path)); };
+  PL_TRY(auto inner_tls, acceptor_tls(At::kPaths));
+  inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(inner_tls), options_, on_link);
+  if (placement_.dials) {
+    uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, on_path);
+    uplinks_->on_change([this] { report_health(); });
+  }
+  if (!placement_.listens) return {};
+  PL_TRY(auto tls, acceptor_tls(At::kPort));
+  Beyond beyond;
+  if (placement_.meshes) {
+    peers_ = std::make_unique<Uplinks>(executor_, *identity_, options_);
+    peers_->on_change([this] { report_health(); });
+    onward_ = std::make_unique<Onward>(identity_->node, *watch_, *peers_, clock_, link_memory_);
+    beyond = {identity_->node, onward_.get(), on_path};
+  }
+  if (placement_.forwards)
+    gateway_ = std::make_unique<Gateway>(executor_, *watch_, clock_, options_.streams_per_account, link_memory_,
+                                         std::move(beyond));
+  if (peers_) peers_->on_lost([this](const std::string& node) { gateway_->lost_next(node); });
+  acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
+  if (gateway_)
     acceptor_->on_plain([this](std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
       if (!stopping_) gateway_->serve_plain(std::move(stream), ticket);
     });
-    return {};
-  }
-  inner_acceptor_ = std::make_unique<Acceptor>(executor_, std::move(tls), options_, on_link);
-  uplinks_ = std::make_unique<Uplinks>(executor_, *identity_, options_, [this](std::unique_ptr<net::Stream> path) {
-    inner_acceptor_->add_path(std::move(path));
-  });
-  uplinks_->on_change([this] { report_health(); });
   return {};
 }
 
@@ -194,15 +209,16 @@ void NodeImpl::renewed() {
   const auto address = control_address(*identity_, options_.control);
   for (const auto& used : {control_->renew(address), shipper_->renew(address), reporter_->renew(address)})
     if (!used) log::error("cannot use the renewed certificate", {{"why", used.error()}});
-  auto tls = acceptor_tls();
-  if (!tls) {
-    log::error("cannot use the renewed certificate for links", {{"why", tls.error()}});
-  } else if (acceptor_) {
-    acceptor_->use(*tls);
-  } else {
-    inner_acceptor_->use(*tls);
+  for (auto* acceptor : {acceptor_.get(), inner_acceptor_.get()}) {
+    if (acceptor == nullptr) continue;
+    auto tls = acceptor_tls(acceptor == acceptor_.get() ? At::kPort : At::kPaths);
+    if (tls)
+      acceptor->use(*tls);
+    else
+      log::error("cannot use the renewed certificate for links", {{"why", tls.error()}});
   }
-  if (uplinks_) uplinks_->renewed();
+  for (auto* links : {uplinks_.get(), peers_.get()})
+    if (links != nullptr) links->renewed();
   // Whoever has renewed is making links anew just now.
   end_untrusted_at_ = clock_.boot() + kRelinkTime;
   watch_->begin_anew(identity_->trust_version);
@@ -214,7 +230,7 @@ void NodeImpl::take_link(tunnel::AcceptedLink accepted) {
     case tunnel::Purpose::kInner: egress_->serve(std::move(accepted)); return;
     case tunnel::Purpose::kUser: gateway_->serve_user(std::move(accepted)); return;
     case tunnel::Purpose::kReverse: gateway_->serve_reverse(std::move(accepted)); return;
-    case tunnel::Purpose::kNode: return;  // not served: no gateway forwards to another yet
+    case tunnel::Purpose::kNode: gateway_->serve_node(std::move(accepted)); return;
   }
 }
 
@@ -224,6 +240,7 @@ void NodeImpl::start_watch() {
   listeners.on_view = [this] {
     if (stopping_) return;
     if (uplinks_) uplinks_->follow(watch_->view()->view);
+    if (peers_) peers_->follow(watch_->view()->view);
     if (gateway_) gateway_->end_denied();
     if (egress_) egress_->end_denied();
   };
@@ -332,9 +349,16 @@ std::vector<Metric> NodeImpl::metrics() const {
   if (gateway_) {
     add("portolan_client_links", "clients linked", kGauge, static_cast<double>(gateway_->user_links()));
     add("portolan_relay_links", "relays linked", kGauge, static_cast<double>(gateway_->reverse_links()));
+    if (peers_)
+      add("portolan_next_gateway_links", "gateways that this one is linked to", kGauge,
+          static_cast<double>(peers_->linked()));
+    add("portolan_previous_gateway_links", "links that other gateways have dialled", kGauge,
+        static_cast<double>(gateway_->node_links()));
     add("portolan_spliced_paths", "paths that the kernel joins", kGauge, static_cast<double>(gateway_->spliced()));
     add("portolan_forwarded_bytes_total", "bytes forwarded on ended streams", kCounter,
         static_cast<double>(gateway_->counters().bytes));
+  }
+  if (acceptor_) {
     add("portolan_unproven_connections", "connections that have not proven who they are", kGauge,
         static_cast<double>(acceptor_->unproven()));
     add("portolan_strangers_total", "those who asked by HTTPS and were told 404", kCounter,
@@ -351,6 +375,7 @@ void NodeImpl::fill_health(api::NodeHealth& health) const {
   if (uplinks_) health.links = uplinks_->health();
   if (gateway_) {
     health.links = gateway_->health();
+    if (peers_) std::ranges::move(peers_->health(), std::back_inserter(health.links));
     health.load.streams = gateway_->streams();
     health.load.clients += gateway_->user_links();
   }
@@ -364,7 +389,7 @@ Error NodeImpl::is_stopping(Hop hop) const {
 bool NodeImpl::other_gateways() const {
   const IndexedView* view = watch_->view();
   return view && std::ranges::any_of(view->view.nodes, [&](const api::PeerNode& node) {
-           return node.kind == "gateway" && node.id != identity_->node;
+           return node.kind == identity_->kind && node.id != identity_->node;
          });
 }
 
@@ -381,6 +406,7 @@ net::Task<> NodeImpl::leave() {
   if (!shipper_ || options_.drain_limit.count() == 0) co_return;
   report_health();
   egress_->leave(is_stopping(Hop::kEgress));
+  if (placement_.listens && !placement_.forwards) egress_->drain_links();
   const bool paths_move = gateway_ && other_gateways();
   if (paths_move) gateway_->leave();
   const auto sessions = [&] { return leases_->sessions(); };
@@ -406,6 +432,7 @@ net::Task<> NodeImpl::stop() {
   if (acceptor_) co_await acceptor_->stop();
   if (egress_) co_await egress_->stop(is_stopping(Hop::kEgress));
   if (uplinks_) co_await uplinks_->stop();
+  if (peers_) co_await peers_->stop();
   if (inner_acceptor_) co_await inner_acceptor_->stop();
   if (gateway_) co_await gateway_->stop(is_stopping(Hop::kGateway));
   if (shipper_) co_await shipper_->stop(options_.ship_limit);

@@ -1,6 +1,6 @@
-// A node: gateway (it listens) or relay (it only dials out), by its options. Every node can be the egress, the last
-// one, which reaches the resource. Runs on one loop; keeps its identity and audit spool in its data folder and
-// everything else in memory.
+// A node: gateway (it listens), relay (it only dials out) or worker of a proxy cluster, by what it has joined with.
+// Every node can be the egress, the last one, which reaches the resource. Runs on one loop; keeps its identity and
+// audit spool in its data folder and everything else in memory.
 #pragma once
 #include <chrono>
 #include <filesystem>
@@ -20,9 +20,9 @@ struct NodeOptions {
   std::filesystem::path data;
   std::filesystem::path audit_key_file = {};  // that the audit spool is sealed with; default: DATA/audit.key
   net::Endpoint control;                      // the control plane
-  std::optional<Secret> join_token = {};      // needed at the first start only
+  std::optional<Secret> join_token = {};      // or a cluster's key; needed at the first start only
   std::string name = {};                      // for a new node; default: the host's name
-  std::optional<net::Endpoint> listen = {};   // makes it a gateway
+  std::optional<net::Endpoint> listen = {};   // of a gateway, or a worker that is not bridged
   std::string advertise = {};                 // host:port for clients and nodes; default: the bound address
   // Balancers before the port, whose connections begin with a PROXY header; others' do not.
   std::vector<net::AddressRange> proxy_protocol_from = {};
@@ -45,6 +45,7 @@ class Node {
   virtual ~Node() = default;
   virtual const std::string& id() const = 0;
   virtual const std::string& name() const = 0;
+  virtual const std::string& kind() const = 0;             // "gateway", "relay", "worker" …
   virtual std::optional<net::Endpoint> local() const = 0;  // a gateway's bound address
   // Has its first view, and at least one link to a gateway if it is a relay and there are gateways.
   virtual bool ready() const = 0;

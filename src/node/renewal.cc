@@ -18,9 +18,9 @@ constexpr std::chrono::milliseconds kNotThere = std::chrono::hours(1);
 
 Result<> check_renewed(const Identity& identity, const crypto::Certificate& certificate,
                        const std::vector<crypto::Certificate>& node_ca, WallTime now) {
-  PL_TRY(const auto before, identity.certificate.identity());
-  PL_TRY(const auto after, certificate.identity());
-  if (before != after) return fail(Code::kProtocol, "the new certificate is for " + quoted(after, 160));
+  const auto after = certificate.uris();
+  if (identity.certificate.uris() != after)
+    return fail(Code::kProtocol, "the new certificate is for " + quoted(after.empty() ? "nobody" : after.front(), 160));
   if (!(certificate.public_key() == identity.key.public_key()))
     return fail(Code::kProtocol, "the new certificate is for another key");
   Result<> verified = fail(Code::kProtocol, "no authority for nodes");

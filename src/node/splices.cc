@@ -88,8 +88,7 @@ void Splices::forget_late() {
   if (!waiting_.empty()) timer_.schedule(kLook, [this] { forget_late(); });
 }
 
-template <class Which>
-void Splices::end_those(Which which) {
+void Splices::end_those(const std::function<bool(const Ends&)>& which) {
   for (const Kept& path : std::list(waiting_))
     if (which(path->ends)) forget(path);
   for (const Kept& path : std::list(paths_))
@@ -97,11 +96,15 @@ void Splices::end_those(Which which) {
 }
 
 void Splices::end_user(const crypto::UserIdentity& user) {
-  end_those([&](const Ends& ends) { return ends.user == user; });
+  end_those([&](const Ends& ends) { return ends.from.empty() && ends.user == user; });
 }
 
 void Splices::end_relay(const std::string& node) {
   end_those([&](const Ends& ends) { return ends.relay == node; });
+}
+
+void Splices::end_from(const std::string& gateway) {
+  end_those([&](const Ends& ends) { return ends.from == gateway; });
 }
 
 std::size_t Splices::of(const std::string& account) const {

@@ -5,6 +5,7 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -35,10 +36,11 @@ class Splices {
  public:
   struct Ends {
     crypto::UserIdentity user;
-    std::string relay;  // node id
+    std::string relay;      // id of the node that the other end's link is with: a relay, or the next gateway
+    std::string from = {};  // id of the gateway that has forwarded the path; empty: the user's own link is here
   };
   struct Tickets {
-    tunnel::Ticket user{};
+    tunnel::Ticket user{};  // the user's, or that of the gateway before this one
     tunnel::Ticket relay{};
   };
   Splices(const net::Executor& executor, const Clock& clock, SpliceLimits limits);
@@ -50,9 +52,12 @@ class Splices {
   // A plain connection that came with a ticket; closed if nobody waits for that.
   void take(std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket);
 
-  // Ends the paths of a device, or of a relay, that has no link with this gateway any more.
+  // Ends the paths of a device, of a relay or of a gateway that has no link with this gateway any more.
   void end_user(const crypto::UserIdentity& user);
   void end_relay(const std::string& node);
+  void end_from(const std::string& gateway);
+  // Ends those; tells their ends nothing.
+  void end_those(const std::function<bool(const Ends&)>& which);
   std::size_t open() const { return paths_.size(); }
   std::size_t of(const std::string& account) const;
   std::uint64_t joined() const { return joined_; }  // since the start
@@ -76,8 +81,6 @@ class Splices {
   void forget(const Kept& path);
   void forget_late();
   net::Task<> run(Kept path);
-  template <class Which>
-  void end_those(Which which);
 
   const Clock& clock_;
   SpliceLimits limits_;

@@ -1,6 +1,7 @@
 #include "node/uplinks.h"
 
 #include "base/log.h"
+#include "directory/placement.h"
 #include "net/backoff.h"
 #include "net/event.h"
 #include "tunnel/ticket.h"
@@ -19,42 +20,58 @@ constexpr std::size_t kDialsAtOnce = 256;
 
 Uplinks::Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options,
                  std::function<void(std::unique_ptr<net::Stream>)> on_path)
-    : identity_(identity), options_(options), on_path_(std::move(on_path)), tasks_(executor) {}
+    : identity_(identity),
+      options_(options),
+      purpose_(tunnel::Purpose::kReverse),
+      on_path_(std::move(on_path)),
+      tasks_(executor) {}
+
+Uplinks::Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options)
+    : identity_(identity), options_(options), purpose_(tunnel::Purpose::kNode), tasks_(executor) {}
 
 Uplinks::Gateway::Gateway(const net::Executor& executor, std::string its_id, std::string its_address,
-                          std::function<void()> changed)
+                          std::function<void()> ended)
     : id(std::move(its_id)),
       address(std::move(its_address)),
-      on_change(std::move(changed)),
-      ended(executor),
+      on_end(std::move(ended)),
+      turned(executor),
       links([this](const Error& why) {
         log::warn("link to gateway ended", {{"gateway", address}, {"why", why}});
         reason = why.message;
-        ended.set();
-        on_change();
+        turned.set();
+        on_end();
       }),
       tasks(executor) {}
 
 void Uplinks::renewed() {
-  for (const auto& [id, gateway] : gateways_) gateway->ended.set();
+  for (const auto& [id, gateway] : gateways_) gateway->turned.set();
 }
 
 void Uplinks::follow(const api::NodeView& view) {
   std::map<std::string, std::string> wanted;
-  for (const api::PeerNode& node : view.nodes)
-    if (node.kind == "gateway" && !node.address.empty() && node.id != identity_.node) wanted[node.id] = node.address;
+  const auto& peers =
+      purpose_ == tunnel::Purpose::kReverse ? view.nodes : view.dial.value_or(std::vector<api::PeerNode>{});
+  for (const api::PeerNode& node : peers)
+    if ((node.kind == "gateway" || node.kind == directory::kBridgeWorker) && !node.address.empty() &&
+        node.id != identity_.node)
+      wanted[node.id] = node.address;
   for (auto known = gateways_.begin(); known != gateways_.end();) {
     const auto same = wanted.find(known->first);
     if (same != wanted.end() && same->second == known->second->address) {
       wanted.erase(same);
       ++known;
     } else {
+      const std::string id = known->first;
       tasks_.spawn("drop-gateway", drop(std::move(known->second)));
       known = gateways_.erase(known);
+      lost_(id);
     }
   }
   for (const auto& [id, address] : wanted) {
-    auto gateway = std::make_unique<Gateway>(tasks_.executor(), id, address, [this] { changed_(); });
+    auto gateway = std::make_unique<Gateway>(tasks_.executor(), id, address, [this, id] {
+      changed_();
+      lost_(id);
+    });
     Gateway& kept = *gateway;
     gateways_[id] = std::move(gateway);
     kept.tasks.spawn("uplink " + address, keep(kept));
@@ -67,10 +84,12 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
     const auto linked = co_await link_once(gateway);
     if (linked) {
       log::info("linked to gateway", {{"gateway", gateway.address}});
-      backoff.reset();
       changed_();
+      const auto began = std::chrono::steady_clock::now();
       const auto stayed = co_await stay(gateway);
       if (!stayed) co_return;
+      // One that lets us in and then ends the link has handshakes no oftener than one that does not.
+      if (std::chrono::steady_clock::now() - began >= kLook) backoff.reset();
       gateway.round_trip.reset();
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
@@ -100,10 +119,12 @@ net::Task<Result<>> Uplinks::stay(Gateway& gateway) {
     if (now >= measure) {
       measure = now + kMeasureEvery;
       const auto measured = co_await gateway.links.newest()->mux->ping(kPingLimit);
-      if (measured) gateway.round_trip = gateway.round_trip ? (*gateway.round_trip * 7 + *measured) / 8 : *measured;
+      const bool first = measured && !gateway.round_trip;
+      if (measured) gateway.round_trip = first ? *measured : (*gateway.round_trip * 7 + *measured) / 8;
+      if (first) changed_();
       if (!gateway.links.up()) break;
     }
-    const auto woken = co_await gateway.ended.wait(kLook);
+    const auto woken = co_await gateway.turned.wait(kLook);
     if (!woken && woken.error().code == Code::kCancelled) co_return woken;
   }
   co_return Result<>{};
@@ -135,14 +156,25 @@ std::vector<api::NodeLink> Uplinks::health() const {
 
 net::Task<Result<>> Uplinks::link_once(Gateway& gateway) {
   CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.address, 5000));
-  CO_TRY(auto tls, tunnel::make_link_client(link_identity(identity_), tunnel::Purpose::kReverse,
+  CO_TRY(auto tls, tunnel::make_link_client(link_identity(identity_), purpose_,
                                             crypto::to_uri(crypto::NodeIdentity{identity_.organization, gateway.id})));
   crypto::Certificate mine = identity_.certificate;
   CO_TRY(auto path, co_await net::dial_tcp(endpoint, options_.dial_limit));
-  co_return co_await gateway.links.dial(
-      std::move(path), std::move(tls), std::move(mine), tunnel::Purpose::kReverse,
-      {.handshake_limit = options_.handshake_limit},
-      [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); });
+  tunnel::Succession::OnIncoming take;
+  if (purpose_ == tunnel::Purpose::kReverse)
+    take = [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); };
+  co_return co_await gateway.links.dial(std::move(path), std::move(tls), std::move(mine), purpose_,
+                                        {.handshake_limit = options_.handshake_limit}, std::move(take));
+}
+
+const tunnel::Link* Uplinks::link_to(const std::string& node) const {
+  const auto found = gateways_.find(node);
+  return found != gateways_.end() && found->second->links.serves() ? found->second->links.newest() : nullptr;
+}
+
+std::string Uplinks::address_of(const std::string& node) const {
+  const auto found = gateways_.find(node);
+  return found == gateways_.end() ? "" : found->second->address;
 }
 
 void Uplinks::take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> incoming) {

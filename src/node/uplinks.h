@@ -1,5 +1,6 @@
-// A relay's links to gateways: it dials each gateway of its view, keeps the link, and takes from it the end-to-end
-// links of clients. Nothing dials a relay.
+// The links that a node dials and keeps. A relay's with each gateway of its view (Purpose::kReverse): it takes from
+// them the end-to-end links of clients; nothing dials a relay. A gateway's with other gateways, where the topology asks
+// for it (Purpose::kNode): by these it forwards what it has no link for itself.
 #pragma once
 #include <map>
 #include <memory>
@@ -18,15 +19,22 @@ namespace portolan::node {
 // One loop. stop() before destruction.
 class Uplinks {
  public:
-  // `on_path` takes each path that a gateway opens for a client: end-to-end TLS begins on it.
+  // Of a relay. `on_path` takes each path that a gateway opens for a client: end-to-end TLS begins on it.
   Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options,
           std::function<void(std::unique_ptr<net::Stream>)> on_path);
+  // Of a gateway.
+  Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options);
   // Dials what is new, drops what is gone. Called with every view.
   void follow(const api::NodeView& view);
   // The identity has changed: newer links are made beside those that there are.
   void renewed();
   // Called when a link has come or gone.
   void on_change(std::function<void()> listener) { changed_ = std::move(listener); }
+  // Called, from the loop, when there is no link with this node any more.
+  void on_lost(std::function<void(const std::string& node)> listener) { lost_ = std::move(listener); }
+  // The link for new streams to a gateway; null: none, or it is leaving. Valid until the next await.
+  const tunnel::Link* link_to(const std::string& node) const;
+  std::string address_of(const std::string& node) const;
   std::vector<api::NodeLink> health() const;
   std::size_t linked() const;
   std::size_t wanted() const { return gateways_.size(); }
@@ -34,13 +42,13 @@ class Uplinks {
 
  private:
   struct Gateway {
-    Gateway(const net::Executor& executor, std::string its_id, std::string its_address, std::function<void()> changed);
+    Gateway(const net::Executor& executor, std::string its_id, std::string its_address, std::function<void()> ended);
     std::string id;
     std::string address;
     std::string reason = "not tried yet";  // why it is down
     std::optional<std::chrono::microseconds> round_trip = {};
-    std::function<void()> on_change;
-    net::Event ended;
+    std::function<void()> on_end;
+    net::Event turned;
     tunnel::Succession links;
     net::TaskGroup tasks;
   };
@@ -55,8 +63,10 @@ class Uplinks {
 
   const Identity& identity_;
   const NodeOptions& options_;
+  tunnel::Purpose purpose_;
   std::function<void(std::unique_ptr<net::Stream>)> on_path_;
   std::function<void()> changed_ = [] {};
+  std::function<void(const std::string& node)> lost_ = [](const std::string&) {};
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
   net::TaskGroup tasks_;
 };

@@ -108,6 +108,18 @@ Result<> prepare_removal(Change& change, const directory::Node& node) {
                                        "; take it out of that resource first");
   return {};
 }
+template <>
+Result<> prepare_removal(Change& change, const directory::Cluster& cluster) {
+  for (const auto& [id, resource] : change.now().resources)
+    if (std::ranges::find(resource.egress_nodes, cluster.id) != resource.egress_nodes.end())
+      return fail(Code::kConflict, title(change.now(), cluster) + " is an egress of " + title(change.now(), resource) +
+                                       "; take it out of that resource first");
+  for (const auto& [id, node] : change.now().nodes)
+    if (node.cluster == cluster.id && !node.revoked)
+      return fail(Code::kConflict, title(change.now(), cluster) + " has the worker " + title(change.now(), node) +
+                                       "; revoke its workers first");
+  return remove_dependents(change, &directory::JoinToken::cluster, cluster.id);
+}
 
 }  // namespace
 

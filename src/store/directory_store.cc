@@ -13,6 +13,7 @@
 #include "store/migrations/directory_004_kept_answers.h"
 #include "store/migrations/directory_005_names.h"
 #include "store/migrations/directory_006_tls_keys.h"
+#include "store/migrations/directory_007_clusters.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -25,7 +26,8 @@ constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDire
                                      {3, "directory: keys", migrations::kDirectory003},
                                      {4, "directory: kept answers", migrations::kDirectory004},
                                      {5, "directory: names in activities", migrations::kDirectory005},
-                                     {6, "directory: keys of client certificates", migrations::kDirectory006}};
+                                     {6, "directory: keys of client certificates", migrations::kDirectory006},
+                                     {7, "directory: clusters", migrations::kDirectory007}};
 
 struct State {
   std::string epoch;

@@ -36,8 +36,8 @@ class Change {
 
   // Makes the object, or replaces the one with its id, and writes the activity ("role.created", "role.updated");
   // nothing if it is there just so. Sets the object's revision, whatever it says: the one of this change. Object:
-  // Account, Device, SignIn, ApiToken, Role, Membership, Grant, Resource, Node, JoinToken. Code::kConflict names the
-  // field that must be unique and the object that has the value; kInvalid names a reference to nothing.
+  // Account, Device, SignIn, ApiToken, Role, Membership, Grant, Resource, Node, JoinToken, Cluster. Code::kConflict
+  // names the field that must be unique and the object that has the value; kInvalid names a reference to nothing.
   template <class Object>
   Result<> put(Object object);
   // Removes the object and what hangs on it, each with an activity ("role.deleted"): with an account its devices,
@@ -121,7 +121,8 @@ class DirectoryStore {
 
 #define PORTOLAN_STORE_KINDS(X) \
   X(Account)                    \
-  X(Device) X(SignIn) X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken) X(Authority)
+  X(Device)                     \
+  X(SignIn) X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken) X(Cluster) X(Authority)
 #define PORTOLAN_STORE_EXTERN(Kind)                                       \
   extern template Result<> Change::put<directory::Kind>(directory::Kind); \
   extern template Result<> Change::remove<directory::Kind>(std::string_view);

@@ -70,6 +70,8 @@ inline constexpr KindInfo kKind<directory::Node> = {"node", "node", "n", "nodes"
 template <>
 inline constexpr KindInfo kKind<directory::JoinToken> = {"join_token", "join token", "jt", "join_tokens", kByToken, {}};
 template <>
+inline constexpr KindInfo kKind<directory::Cluster> = {"cluster", "cluster", "c", "clusters", kByName, {}};
+template <>
 inline constexpr KindInfo kKind<directory::Authority> = {"authority", "authority", "ca", "authorities", {}, {}};
 
 template <class Object>
@@ -98,6 +100,8 @@ template <>
 inline constexpr auto kObjects<directory::Node> = &directory::Snapshot::nodes;
 template <>
 inline constexpr auto kObjects<directory::JoinToken> = &directory::Snapshot::join_tokens;
+template <>
+inline constexpr auto kObjects<directory::Cluster> = &directory::Snapshot::clusters;
 template <>
 inline constexpr auto kObjects<directory::Authority> = &directory::Snapshot::authorities;
 

@@ -30,19 +30,32 @@ const PurposeRules& rules_of(Purpose purpose) { return kRules.at(static_cast<std
 
 Mux::Role opposite(Mux::Role role) { return role == Mux::Role::kOpener ? Mux::Role::kAcceptor : Mux::Role::kOpener; }
 
-// The proven leaf's one name, if its profile and the form of its name are those of who may be there.
+// The name of who has proven the leaf, if its profile and the form of its name are those of who may be there.
 Result<std::string> checked_identity(const crypto::Certificate& leaf, crypto::Profile profile) {
   if (!leaf.has_profile(profile))
     return fail(Code::kUnauthenticated, "the certificate is not made for this purpose", "wrong_profile");
   const auto wrong = [](const Error& why) { return fail(Code::kUnauthenticated, why.message, "wrong_name"); };
+  if (profile != crypto::Profile::kUser) {
+    const auto uris = leaf.uris();
+    const auto names = crypto::parse_node_names(uris);
+    if (!names) return wrong(names.error());
+    return crypto::to_uri(names->node);
+  }
   auto name = leaf.identity();
   if (!name) return wrong(name.error());
-  if (profile == crypto::Profile::kUser) {
-    if (const auto user = crypto::parse_user_identity(*name); !user) return wrong(user.error());
-  } else {
-    if (const auto node = crypto::parse_node_identity(*name); !node) return wrong(node.error());
-  }
+  if (const auto user = crypto::parse_user_identity(*name); !user) return wrong(user.error());
   return name;
+}
+
+// The acceptor's leaf, whose form is checked, bears the name that was wanted; of a cluster perhaps that of one worker.
+Result<> check_wanted(const crypto::Certificate& leaf, const std::string& wanted, const std::string& worker) {
+  const auto uris = leaf.uris();
+  const auto bears = [&](const std::string& name) { return std::ranges::find(uris, name) != uris.end(); };
+  if (!bears(wanted))
+    return fail(Code::kUnauthenticated, "it is " + quoted(uris.front(), 160) + ", not " + quoted(wanted, 160),
+                "wrong_peer");
+  if (worker.empty() || bears(worker)) return {};
+  return fail(Code::kUnavailable, "another worker of the cluster has answered", std::string(kOtherWorker));
 }
 
 Hello our_hello(std::uint64_t features) {
@@ -107,18 +120,19 @@ bool issued_by_any(const crypto::Certificate& leaf, const std::vector<crypto::Ce
 std::string_view alpn_of(Purpose purpose) { return rules_of(purpose).alpn; }
 
 Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose,
-                                                               std::string wanted_peer) {
-  PL_TRY([[maybe_unused]] auto node, crypto::parse_node_identity(wanted_peer));
+                                                               std::string wanted_peer, std::string worker) {
+  if (!crypto::parse_cluster_identity(wanted_peer)) {
+    PL_TRY([[maybe_unused]] auto node, crypto::parse_node_identity(wanted_peer));
+  }
   net::TlsClientOptions options;
   options.versions = net::TlsVersions::kOnly13;
   options.alpn = {std::string(alpn_of(purpose))};
   options.identity = own.identity;
   options.trust = own.node_trust;
-  options.accept_peer = [wanted = std::move(wanted_peer)](const crypto::Certificate& leaf) -> Result<> {
-    PL_TRY(const std::string name, checked_identity(leaf, crypto::Profile::kNode));
-    if (name != wanted)
-      return fail(Code::kUnauthenticated, "it is " + quoted(name, 160) + ", not " + quoted(wanted, 160), "wrong_peer");
-    return {};
+  options.accept_peer = [wanted = std::move(wanted_peer),
+                         worker = std::move(worker)](const crypto::Certificate& leaf) -> Result<> {
+    PL_CHECK(checked_identity(leaf, crypto::Profile::kNode));
+    return check_wanted(leaf, wanted, worker);
   };
   if (options.trust.empty()) return fail(Code::kInvalid, "no authority for nodes is known");
   return net::TlsClient::make(std::move(options));

@@ -42,7 +42,7 @@ inline constexpr std::uint64_t kSplices = 1U << 3U;
 
 struct Link {
   Purpose purpose = Purpose::kUser;
-  std::string peer;                 // the proven URI name
+  std::string peer;                 // the proven URI name; of a cluster's worker its own
   crypto::Certificate certificate;  // the proven leaf
   Agreed agreed;
   Bytes binding;               // exporter "EXPORTER-portolan-binding", 32 bytes: what access assertions are bound to
@@ -65,9 +65,13 @@ bool succeeds(const crypto::Certificate& newer, const crypto::Certificate& older
 // Whether one of the authorities has issued the leaf; says nothing of time.
 bool issued_by_any(const crypto::Certificate& leaf, const std::vector<crypto::Certificate>& authorities);
 
-// The dialler states which identity it wants ("spiffe://ORG/node/n-…") and takes no other.
+// Error::reason where a worker of the wanted cluster has answered that is not the wanted one: another attempt may reach
+// that one.
+inline constexpr std::string_view kOtherWorker = "other_worker";
+// The dialler states which identity it wants, "spiffe://ORG/node/n-…" or "spiffe://ORG/cluster/c-…", and takes no
+// other. `worker`: of a cluster, the name of the one node that will do; empty: any of them.
 Result<std::shared_ptr<const net::TlsClient>> make_link_client(const LinkIdentity& own, Purpose purpose,
-                                                               std::string wanted_peer);
+                                                               std::string wanted_peer, std::string worker = {});
 
 // Whether a proven leaf may come in, beyond chain and profile: deny lists, the right kind of node.
 using Admit = std::function<Result<>(const crypto::Certificate& leaf)>;

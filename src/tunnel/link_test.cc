@@ -55,6 +55,7 @@ struct Dial {
   LinkIdentity client;
   Purpose purpose = Purpose::kUser;
   std::string wanted = std::string(kGateway);
+  std::string worker = {};
 };
 struct Serve {
   LinkIdentity server;
@@ -64,7 +65,7 @@ struct Serve {
 
 net::Task<> shake_hands(Dial dial, Serve serve, std::unique_ptr<net::Stream> near, std::unique_ptr<net::Stream> far,
                         Attempt& out) {
-  const auto client = make_link_client(dial.client, dial.purpose, dial.wanted);
+  const auto client = make_link_client(dial.client, dial.purpose, dial.wanted, dial.worker);
   const auto server = make_link_server(serve.server, serve.purposes, serve.admit);
   EXPECT_TRUE(client && server) << net::testing::describe_failure(client) << net::testing::describe_failure(server);
   if (!client || !server) co_return;
@@ -222,6 +223,33 @@ CO_TEST(Link, NamesWhatIsWrong) {
   co_await shake_hands({world.user()}, {world.node(kRelay)}, attempt);
   CO_ASSERT_TRUE(!attempt.dialled);
   EXPECT_NE(attempt.dialled.error().message.find("n-relay"), std::string::npos) << attempt.dialled.error().message;
+}
+
+// Whichever worker of the cluster answers will do; or one of them only; and nobody else.
+CO_TEST(Link, AClusterIsWantedByItsName) {
+  const World world;
+  const std::string cluster = "spiffe://example.org/cluster/c-1";
+  const std::string first = "spiffe://example.org/node/n-1";
+  const std::string second = "spiffe://example.org/node/n-2";
+  struct Case {
+    const char* what;
+    std::vector<std::string> names;
+    std::string wanted, worker;
+    std::string reason;  // empty: it is taken
+  };
+  for (const Case& c : {Case{"any worker", {first, cluster}, cluster, "", ""},
+                        Case{"this worker", {first, cluster}, cluster, first, ""},
+                        Case{"another worker", {second, cluster}, cluster, first, std::string(kOtherWorker)},
+                        Case{"another cluster", {first, "spiffe://example.org/cluster/c-2"}, cluster, "", "wrong_peer"},
+                        Case{"a node of no cluster", {first}, cluster, "", "wrong_peer"},
+                        Case{"a worker by its own name", {first, cluster}, first, "", ""},
+                        Case{"a cluster where a node is wanted", {second, cluster}, first, "", "wrong_peer"}}) {
+    Attempt attempt;
+    co_await shake_hands({world.user(), Purpose::kInner, c.wanted, c.worker},
+                         {world.of(world.identity(world.nodes, c.names))}, attempt);
+    EXPECT_EQ(attempt.dialled ? "" : attempt.dialled.error().reason, c.reason) << c.what;
+    if (attempt.dialled) EXPECT_EQ((*attempt.dialled)->peer, c.names.front()) << c.what;
+  }
 }
 
 CO_TEST(Link, SilentPeerCostsOnlyItsTime) {

@@ -68,6 +68,12 @@ class Request final : public Incoming {
   }
 
   const OpenRequest& request() const override { return request_; }
+  void charge(std::shared_ptr<Budget> to) override {
+    const std::size_t held = state_->inbox.size() + state_->header_bytes;
+    if (state_->budget) state_->budget->give_back(held);
+    if (to) to->take(held);
+    state_->budget = std::move(to);
+  }
   std::unique_ptr<MuxStream> accept(net::http::Headers answer) override {
     core_->accept(*state_, answer);
     return make_stream(core_, std::exchange(state_, nullptr));

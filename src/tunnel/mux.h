@@ -63,6 +63,9 @@ class Incoming {
  public:
   virtual ~Incoming() = default;
   virtual const OpenRequest& request() const = 0;
+  // Whose the stream is, where a link carries those of many: what is held for it is charged to `to` from now on, not to
+  // MuxOptions::shared.
+  virtual void charge(std::shared_ptr<Budget> to) = 0;
   virtual std::unique_ptr<MuxStream> accept(net::http::Headers answer = {}) = 0;
   // Sends the error as the refusal of docs/wire.md ("Refusals"): status, code, hop, text of at most 512 bytes.
   virtual void refuse(const Error& why) = 0;

@@ -132,5 +132,35 @@ CO_TEST(MuxBudget, RequestsAreChargedToo) {
   EXPECT_LE(shared->used, 1'000U);
 }
 
+// A link that carries the streams of many.
+CO_TEST(MuxBudget, AStreamIsChargedToWhoseItIs) {
+  const net::Executor executor = co_await net::this_executor();
+  const auto whole = std::make_shared<Budget>(Budget{.limit = 1'000'000});
+  const auto share = std::make_shared<Budget>(Budget{.limit = 100'000, .whole = whole});
+  {
+    MuxPair pair(executor, {}, MuxOptions{.shared = whole, .assured = 0});
+    auto near = pair.opener.mux->open({"n-test"});
+    CO_ASSERT_OK(near);
+    CO_ASSERT_OK(co_await net::write(**near, Bytes(30'000)));
+    const auto request = co_await pair.acceptor.next();
+    co_await pair.settle();
+    const std::size_t before = whole->used;
+    EXPECT_GE(before, 30'000U);
+    request->charge(share);
+    EXPECT_EQ(share->used, before) << "with what has come already";
+    EXPECT_EQ(whole->used, before);
+    const auto far = request->accept();
+    net::TaskGroup writers(executor);
+    writers.spawn("writer", write_on(**near));
+    for (int i = 0; i < 5'000 && writers.size() > 0; ++i) co_await net::yield_to_loop();
+    EXPECT_EQ(writers.size(), 0U) << "the stream is reset at the limit of its share";
+    EXPECT_LE(share->used, 100'000U);
+    writers.cancel();
+    co_await writers.join();
+  }
+  EXPECT_EQ(share->used, 0U);
+  EXPECT_EQ(whole->used, 0U);
+}
+
 }  // namespace
 }  // namespace portolan::tunnel
