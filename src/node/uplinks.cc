@@ -19,7 +19,16 @@ constexpr std::size_t kDialsAtOnce = 256;
 
 Uplinks::Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options,
                  std::function<void(std::unique_ptr<net::Stream>)> on_path)
-    : identity_(identity), options_(options), on_path_(std::move(on_path)), tasks_(executor) {}
+    : identity_(identity),
+      options_(options),
+      on_path_(std::move(on_path)),
+      ways_({.memory = options.data.empty() ? std::filesystem::path() : options.data / "ways.json",
+             .ca_file = options.web_ca_file,
+             .dial_limit = options.dial_limit,
+             .handshake_limit = options.handshake_limit,
+             .plain_retry = options.plain_retry},
+            Clock::real()),
+      tasks_(executor) {}
 
 Uplinks::Gateway::Gateway(const net::Executor& executor, std::string its_id, std::string its_address,
                           std::function<void()> changed)
@@ -59,6 +68,9 @@ void Uplinks::follow(const api::NodeView& view) {
     gateways_[id] = std::move(gateway);
     kept.tasks.spawn("uplink " + address, keep(kept));
   }
+  for (const api::PeerNode& node : view.nodes)
+    if (const auto known = gateways_.find(node.id); known != gateways_.end())
+      known->second->web_address = node.web_address;
 }
 
 net::Task<> Uplinks::keep(Gateway& gateway) {
@@ -95,6 +107,10 @@ net::Task<Result<>> Uplinks::stay(Gateway& gateway) {
     if (now >= renewal && gateway.links.due(identity_.certificate, Clock::real().wall())) {
       renewal = now + backoff.next();
       CO_CHECK(co_await renew_link(gateway));
+      continue;
+    }
+    if (ways_.plain_due(gateway.id)) {
+      CO_CHECK(co_await try_plain(gateway));
       continue;
     }
     if (now >= measure) {
@@ -134,15 +150,26 @@ std::vector<api::NodeLink> Uplinks::health() const {
 }
 
 net::Task<Result<>> Uplinks::link_once(Gateway& gateway) {
-  CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.address, 5000));
-  CO_TRY(auto tls, tunnel::make_link_client(link_identity(identity_), tunnel::Purpose::kReverse,
+  CO_TRY(auto make, maker(gateway));
+  co_return co_await ways_.link({gateway.id, gateway.address, gateway.web_address}, std::move(make));
+}
+
+net::Task<Result<>> Uplinks::try_plain(Gateway& gateway) {
+  CO_TRY(auto make, maker(gateway));
+  auto made = co_await ways_.link_plainly({gateway.id, gateway.address, gateway.web_address}, std::move(make));
+  if (made || made.error().code != Code::kCancelled) co_return Result<>{};
+  co_return made;
+}
+
+Result<tunnel::GatewayWays::Make> Uplinks::maker(Gateway& gateway) {
+  PL_TRY(auto tls, tunnel::make_link_client(link_identity(identity_), tunnel::Purpose::kReverse,
                                             crypto::to_uri(crypto::NodeIdentity{identity_.organization, gateway.id})));
-  crypto::Certificate mine = identity_.certificate;
-  CO_TRY(auto path, co_await net::dial_tcp(endpoint, options_.dial_limit));
-  co_return co_await gateway.links.dial(
-      std::move(path), std::move(tls), std::move(mine), tunnel::Purpose::kReverse,
-      {.handshake_limit = options_.handshake_limit},
-      [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); });
+  return [this, &gateway, tls, mine = identity_.certificate](std::unique_ptr<net::Stream> path,
+                                                             std::chrono::milliseconds limit) {
+    return gateway.links.dial(
+        std::move(path), tls, mine, tunnel::Purpose::kReverse, {.handshake_limit = limit},
+        [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); });
+  };
 }
 
 void Uplinks::take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> incoming) {
@@ -151,6 +178,11 @@ void Uplinks::take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> inco
     return;
   }
   if (!incoming->request().headers.contains(tunnel::kDialBackHeader)) return on_path_(incoming->accept());
+  if (ways_.by_web(gateway.id)) {
+    incoming->refuse(
+        Error{Code::kUnavailable, "this relay reaches the gateway by WebSocket only", "no_dial_back", Hop::kEgress});
+    return;
+  }
   if (tasks_.size() >= kDialsAtOnce) {
     incoming->refuse(Error{Code::kLimit, "too many paths are being dialled", "too_many_paths", Hop::kEgress});
     return;

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdlib>
 
+#include "net/address_range.h"
 #include "net/http/codec.h"
 
 namespace portolan::net::http {
@@ -72,30 +72,18 @@ Bytes address_bytes(const std::string& text) {
   return {};
 }
 
-// Whether the address lies in a network like 10.0.0.0/8.
-bool in_network(const std::string& host, std::string_view network) {
-  const auto slash = network.find('/');
-  if (slash == std::string_view::npos) return false;
-  const Bytes address = address_bytes(host);
-  const Bytes base = address_bytes(std::string(network.substr(0, slash)));
-  const auto length = network.substr(slash + 1);
-  std::size_t bits = 0;
-  const auto read = std::from_chars(length.data(), length.data() + length.size(), bits);
-  if (address.empty() || address.size() != base.size() || read.ec != std::errc() ||
-      read.ptr != length.data() + length.size() || bits > base.size() * 8)
-    return false;
-  for (std::size_t bit = 0; bit < bits; ++bit) {
-    const auto mask = std::byte{0x80} >> (bit % 8);
-    if (((address[bit / 8] ^ base[bit / 8]) & mask) != std::byte{0}) return false;
-  }
-  return true;
+// Whether the address lies in a network like 10.0.0.0/8; one with bits behind its prefix is none.
+bool in_network(const Endpoint& to, std::string_view network) {
+  if (!network.contains('/')) return false;
+  const auto range = AddressRange::parse(network);
+  return range && range->contains(to);
 }
 
 // One entry of no_proxy.
 bool covers(std::string_view entry, const Endpoint& to) {
   if (entry == "*") return true;
   const std::string host = lower_case(to.host);
-  if (in_network(host, entry)) return true;
+  if (in_network(to, entry)) return true;
   std::string name = lower_case(entry);
   const bool is_bare_address = !address_bytes(name).empty();
   if (const auto colon = name.rfind(':'); !is_bare_address && colon != std::string::npos) {
