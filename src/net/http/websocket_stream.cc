@@ -84,6 +84,7 @@ void WebSocketStream::take_event(FrameReader::Event event) {
       fail_reading({Code::kEof, "the peer has closed the websocket: " + close_text(frames_.control())});
       append_close();
       if (!write_error_) write_error_ = read_error_;
+      progress();
       return;
   }
 }
