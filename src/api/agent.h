@@ -18,9 +18,10 @@ namespace portolan::api {
 struct AgentGateway {
   std::string id;
   std::string name;
-  std::string address;  // host:port
+  std::string address;                          // host:port
+  std::optional<std::string> web_address = {};  // host:port of links over WebSocket, where it takes them
 };
-BOOST_DESCRIBE_STRUCT(AgentGateway, (), (id, name, address))
+BOOST_DESCRIBE_STRUCT(AgentGateway, (), (id, name, address, web_address))
 
 // Whether the resource can be used just now, as the nodes' checks have it.
 struct AgentHealth {

@@ -47,8 +47,11 @@ struct LocalGateway {
   std::string state;  // "linked", "down", "idle"
   std::optional<std::uint64_t> round_trip_us;
   std::optional<std::string> reason;
+  std::optional<std::string> way = {};          // "websocket"; absent: TCP to `address`
+  std::optional<std::string> way_address = {};  // of the WebSocket
+  std::optional<std::string> way_reason = {};   // why it is not the plain way
 };
-BOOST_DESCRIBE_STRUCT(LocalGateway, (), (name, address, state, round_trip_us, reason))
+BOOST_DESCRIBE_STRUCT(LocalGateway, (), (name, address, state, round_trip_us, reason, way, way_address, way_reason))
 
 struct LocalPath {
   std::string egress;   // node id

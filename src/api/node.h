@@ -51,8 +51,9 @@ struct PeerNode {
   std::string name;
   std::string kind;
   std::string address;
+  std::optional<std::string> web_address = {};  // as in AgentGateway
 };
-BOOST_DESCRIBE_STRUCT(PeerNode, (), (id, name, kind, address))
+BOOST_DESCRIBE_STRUCT(PeerNode, (), (id, name, kind, address, web_address))
 
 // For a gateway: by which other gateways, best first, it reaches a node that it has no link with itself.
 struct NextHop {

@@ -21,6 +21,8 @@ struct Options {
   bool no_status_port = false;
   bool connect_all = false;
   bool nested_paths = false;
+  std::string web_ca_file;
+  std::string plain_retry = "10m";
   std::vector<std::string> allowed_users;
 };
 
@@ -38,6 +40,8 @@ Result<client::AgentOptions> agent_options(const Options& options) {
   PL_TRY(agent.status, optional_endpoint("--status", options.no_status_port ? "none" : options.status, 65220));
   agent.connect_all = options.connect_all;
   if (options.nested_paths) agent.paths = client::PathKinds::kNestedOnly;
+  agent.web_ca_file = options.web_ca_file;
+  PL_TRY(agent.plain_retry, duration_setting("--plain-retry", options.plain_retry));
   for (const std::string& user : options.allowed_users) {
     PL_TRY(const uid_t id, user_id(user));
     agent.allowed_users.push_back(id);
@@ -74,6 +78,13 @@ void add_agent(CLI::App& root, Context& context) {
   settings.add_switch("--connect-all", options->connect_all, "connect every resource as it appears");
   settings.add_switch("--nested-paths", options->nested_paths,
                       "never open plain connections to gateways: all goes through their TLS");
+  settings.add(
+      "--web-ca-file", options->web_ca_file,
+      "where gateways are reached by WebSocket: certificates, PEM, of authorities to trust beside the system's, "
+      "such as that of a proxy that inspects TLS");
+  settings.add("--plain-retry", options->plain_retry,
+               "while a gateway is reached by WebSocket, its own port is tried again after a minute, then less often, "
+               "at most after so long");
   settings.add("--allow-user", options->allowed_users,
                "other users of this machine who may use the connected resources");
   add_log_options(settings, options->log);

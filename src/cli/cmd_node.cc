@@ -27,6 +27,12 @@ struct Options {
   std::string listen;
   std::string advertise;
   std::string proxy_protocol_from;
+  std::string web_listen;
+  std::string web_certificate;
+  std::string web_key;
+  std::string web_advertise;
+  std::string web_ca_file;
+  std::string plain_retry = "10m";
   std::string health = "127.0.0.1:9090";
   std::string metrics = "127.0.0.1:9999";
   // Within the 30 s after which Kubernetes kills, with time left to hand over the record.
@@ -49,6 +55,22 @@ Result<std::optional<Secret>> join_token(const Options& options) {
   return std::optional(std::move(*token));
 }
 
+Result<std::optional<node::WebListen>> web_listen(const Options& options) {
+  if (options.web_certificate.empty() != options.web_key.empty())
+    return wrong_usage("--web-certificate and --web-key go together");
+  if (options.web_listen.empty()) {
+    if (options.web_certificate.empty() && options.web_advertise.empty()) return std::optional<node::WebListen>();
+    return wrong_usage("--web-certificate, --web-key and --web-advertise are for --web-listen");
+  }
+  if (options.listen.empty()) return wrong_usage("--web-listen is for gateways, which --listen");
+  node::WebListen web;
+  PL_TRY(web.at, endpoint_setting("--web-listen", options.web_listen, 443));
+  web.certificate_file = options.web_certificate;
+  web.key_file = options.web_key;
+  web.advertise = options.web_advertise;
+  return std::optional(std::move(web));
+}
+
 Result<node::NodeOptions> node_options(const Options& options) {
   if (options.data.empty()) return wrong_usage("no data folder; give --data DIR");
   if (options.control.empty()) return wrong_usage("no control plane; give --control HOST:PORT");
@@ -69,6 +91,9 @@ Result<node::NodeOptions> node_options(const Options& options) {
   auto balancers = net::parse_address_ranges(options.proxy_protocol_from);
   if (!balancers) return wrong_usage("--proxy-protocol-from: " + balancers.error().message);
   node.proxy_protocol_from = std::move(*balancers);
+  PL_TRY(node.web, web_listen(options));
+  node.web_ca_file = options.web_ca_file;
+  PL_TRY(node.plain_retry, duration_setting("--plain-retry", options.plain_retry));
   PL_TRY(node.health, optional_endpoint("--health", options.health, 9090));
   PL_TRY(node.metrics, optional_endpoint("--metrics", options.metrics, 9999));
   PL_TRY(node.drain_limit, duration_setting("--drain-limit", options.drain_limit, Nothing::kAllowed));
@@ -156,6 +181,20 @@ void add_node(CLI::App& root, Context& context) {
   settings.add("--proxy-protocol-from", options->proxy_protocol_from,
                "addresses or networks (10.0.0.0/8,…) of balancers before --listen: each connection from there, and "
                "from nowhere else, must begin with a PROXY protocol header (version 2), whose address is the client's");
+  settings.add("--web-listen", options->web_listen,
+               "HOST:PORT where a gateway takes links over WebSocket too, for networks that let only HTTP pass; 443 if "
+               "no port is given. Without a certificate it is plain HTTP on loopback, for an HTTPS proxy in front");
+  settings.add("--web-certificate", options->web_certificate,
+               "the operator's certificate chain for it, PEM; read again when it changes");
+  settings.add("--web-key", options->web_key, "its key, PEM, which nobody else may read");
+  settings.add("--web-advertise", options->web_advertise,
+               "HOST:PORT at which clients and relays find it; the host of --advertise if it is not given");
+  settings.add("--web-ca-file", options->web_ca_file,
+               "for a relay whose gateways are reached by WebSocket: certificates, PEM, of authorities to trust beside "
+               "the system's");
+  settings.add("--plain-retry", options->plain_retry,
+               "for a relay, while a gateway is reached by WebSocket: its own port is tried again after a minute, then "
+               "less often, at most after so long");
   settings.add("--health", options->health, "HOST:PORT of /liveness and /readiness, or none");
   settings.add("--metrics", options->metrics, "HOST:PORT of /metrics, or none");
   settings.add(

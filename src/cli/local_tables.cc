@@ -17,11 +17,16 @@ std::string round_trip(const std::optional<std::uint64_t>& microseconds) {
   return microseconds ? fmt::format("{:.1f} ms", static_cast<double>(*microseconds) / 1000.0) : "";
 }
 
+std::string gateway_state(const api::LocalGateway& gateway) {
+  if (!gateway.way) return state_of(gateway.state, gateway.reason);
+  return fmt::format("{} by WebSocket on {}: {}", gateway.state, gateway.way_address.value_or(""),
+                     gateway.way_reason.value_or(""));
+}
+
 Table gateway_table(const std::vector<api::LocalGateway>& gateways) {
   Table table({{"GATEWAY"}, {"ADDRESS"}, {"ROUND TRIP", Align::kRight}, {"STATE"}});
   for (const auto& gateway : gateways)
-    table.add(
-        {gateway.name, gateway.address, round_trip(gateway.round_trip_us), state_of(gateway.state, gateway.reason)});
+    table.add({gateway.name, gateway.address, round_trip(gateway.round_trip_us), gateway_state(gateway)});
   return table;
 }
 

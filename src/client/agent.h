@@ -23,6 +23,8 @@ struct AgentOptions {
   std::vector<uid_t> allowed_users = {};                                    // besides the agent's own
   bool connect_all = false;  // connect every resource as it appears (`dev`)
   PathKinds paths = PathKinds::kAny;
+  std::filesystem::path web_ca_file = {};  // for links over WebSocket: authorities to trust beside the system's, PEM
+  std::chrono::milliseconds plain_retry = std::chrono::minutes(10);  // while one is used, TCP is tried again by then
   std::size_t connections_per_resource = 1000;
   std::chrono::milliseconds first_byte_limit = std::chrono::seconds(10);  // for protocols whose client speaks first
 };

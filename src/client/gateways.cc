@@ -6,12 +6,10 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "net/backoff.h"
-#include "net/tcp.h"
 
 namespace portolan::client {
 namespace {
 
-constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(5);
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 // The first ones of a link, so that a choice can be made soon.
 constexpr std::uint64_t kFirstMeasurements = 4;
@@ -59,8 +57,17 @@ void Gateways::Gateway::ended(const Error& why) {
   turned.set();
 }
 
-Gateways::Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes)
-    : credentials_(credentials), changes_(changes), changed_(executor), tasks_(executor) {}
+static tunnel::GatewayPlace place_of(const api::AgentGateway& gateway) {
+  return {gateway.id, gateway.address, gateway.web_address};
+}
+
+Gateways::Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes,
+                   tunnel::GatewayWaysOptions ways)
+    : credentials_(credentials),
+      changes_(changes),
+      ways_(std::move(ways), Clock::real()),
+      changed_(executor),
+      tasks_(executor) {}
 
 void Gateways::follow(const std::vector<api::AgentGateway>& wanted) {
   std::map<std::string, api::AgentGateway> missing;
@@ -69,6 +76,7 @@ void Gateways::follow(const std::vector<api::AgentGateway>& wanted) {
     const auto same = missing.find(known->first);
     if (same != missing.end() && same->second.address == known->second->what.address) {
       known->second->what.name = same->second.name;
+      known->second->what.web_address = same->second.web_address;
       missing.erase(same);
       ++known;
     } else {
@@ -131,13 +139,42 @@ net::Task<> Gateways::keep(Gateway& gateway) {
 }
 
 net::Task<Result<>> Gateways::link_once(Gateway& gateway) {
-  CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.what.address, 5000));
-  CO_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kUser,
+  CO_TRY(auto make, maker(gateway));
+  co_return co_await ways_.link(place_of(gateway.what), std::move(make));
+}
+
+Result<tunnel::GatewayWays::Make> Gateways::maker(Gateway& gateway) {
+  PL_TRY(auto tls, tunnel::make_link_client(link_identity(credentials_), tunnel::Purpose::kUser,
                                             node_uri(credentials_, gateway.what.id)));
-  crypto::Certificate mine = credentials_.certificate;
-  CO_TRY(auto path, co_await net::dial_tcp(endpoint, kDialLimit));
-  co_return co_await gateway.links.dial(std::move(path), std::move(tls), std::move(mine), tunnel::Purpose::kUser, {},
-                                        nullptr);
+  return [&gateway, tls, mine = credentials_.certificate](std::unique_ptr<net::Stream> path,
+                                                          std::chrono::milliseconds limit) {
+    return gateway.links.dial(std::move(path), tls, mine, tunnel::Purpose::kUser, {.handshake_limit = limit}, nullptr);
+  };
+}
+
+// Beside the link that there is, which goes on for what runs on it; pipes are moved.
+net::Task<Result<>> Gateways::try_plain(Gateway& gateway) {
+  CO_TRY(auto make, maker(gateway));
+  auto made = co_await ways_.link_plainly(place_of(gateway.what), std::move(make));
+  changes_.note();
+  if (made && on_plain_way_) on_plain_way_(gateway.what.id);
+  co_return made;
+}
+
+net::Task<Result<std::unique_ptr<net::Stream>>> Gateways::dial(std::string id, std::chrono::milliseconds limit) {
+  const auto known = [&] { return gateways_.find(id); };
+  // Its first link tells by which way it is reached.
+  if (known() != gateways_.end() && !known()->second->tried && known()->second->what.web_address) {
+    if (auto waited = co_await changed_.wait(limit); !waited && waited.error().code == Code::kCancelled)
+      co_return std::unexpected(std::move(waited).error());
+  }
+  if (known() == gateways_.end()) co_return fail(Code::kNotFound, "the gateway was taken out of use");
+  co_return co_await ways_.dial(place_of(known()->second->what), limit);
+}
+
+std::optional<std::string> Gateways::links_only(const std::string& id) const {
+  if (!ways_.by_web(id)) return std::nullopt;
+  return "gateway " + name_of(id) + " is reached by WebSocket";
 }
 
 void Gateways::renewed() {
@@ -166,6 +203,11 @@ net::Task<> Gateways::measure_until_end(Gateway& gateway) {
       const auto linked = co_await renew_link(gateway);
       if (!linked && linked.error().code == Code::kCancelled) co_return;
       if (linked) backoff.reset();
+      continue;
+    }
+    if (ways_.plain_due(gateway.what.id)) {
+      const auto taken = co_await try_plain(gateway);
+      if (!taken && taken.error().code == Code::kCancelled) co_return;
       continue;
     }
     if (now >= measure) {
@@ -270,12 +312,18 @@ std::vector<api::LocalGateway> Gateways::status() const {
                             std::nullopt};
     if (gateway->round_trip) entry.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
     if (!linked) entry.reason = gateway->reason;
+    if (auto why = ways_.why_web(id); why && linked) {
+      entry.way = "websocket";
+      entry.way_address = gateway->what.web_address;
+      entry.way_reason = std::move(why);
+    }
     list.push_back(std::move(entry));
   }
   return list;
 }
 
 void Gateways::probe() {
+  ways_.network_changed();
   for (const auto& [id, gateway] : gateways_) {
     gateway->probe_again = true;
     if (gateway->probes.size() == 0) gateway->probes.spawn("probe-gateway", probe_one(*gateway));

@@ -14,6 +14,7 @@
 #include "client/choice.h"
 #include "client/home.h"
 #include "net/event.h"
+#include "tunnel/gateway_ways.h"
 #include "tunnel/succession.h"
 
 namespace portolan::client {
@@ -21,10 +22,13 @@ namespace portolan::client {
 // One loop. stop() before destruction.
 class Gateways {
  public:
-  Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes);
+  Gateways(const net::Executor& executor, const Credentials& credentials, Changes& changes,
+           tunnel::GatewayWaysOptions ways = {});
   void follow(const std::vector<api::AgentGateway>& gateways);
   // `left` is called, from the loop, when a gateway says that it is leaving: what goes by it should go by another.
   void on_leaving(std::function<void(const std::string& id)> left) { on_leaving_ = std::move(left); }
+  // `taken` is called, from the loop, when a gateway that was reached by WebSocket is reached by the plain way again.
+  void on_plain_way(std::function<void(const std::string& id)> taken) { on_plain_way_ = std::move(taken); }
   // Whether it is linked and has not said that it is leaving.
   bool serves(const std::string& id) const;
 
@@ -42,6 +46,10 @@ class Gateways {
   // The address of a gateway, to dial it as an egress; none if it is not a gateway we know.
   std::optional<std::string> address_of(const std::string& id) const;
   std::string name_of(const std::string& id) const;
+  // A connection to a gateway, by the way of its link: plain, or a WebSocket.
+  net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::string id, std::chrono::milliseconds limit);
+  // Why nothing but links can be made to it, in words for people; none: something can.
+  std::optional<std::string> links_only(const std::string& id) const;
   // Why none of these egress nodes can be reached from here, whatever the control plane says: the gateways on all ways
   // are down. None: one can, or it has not been tried yet.
   std::optional<std::string> no_way_to(const std::vector<std::string>& egress) const;
@@ -75,6 +83,9 @@ class Gateways {
   void leaves(Gateway& gateway);
   net::Task<> keep(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
+  // By the plain way, which has failed before.
+  net::Task<Result<>> try_plain(Gateway& gateway);
+  Result<tunnel::GatewayWays::Make> maker(Gateway& gateway);
   net::Task<> measure_until_end(Gateway& gateway);
   net::Task<Result<>> renew_link(Gateway& gateway);
   net::Task<> probe_one(Gateway& gateway);
@@ -85,6 +96,8 @@ class Gateways {
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
   Changes& changes_;
   std::function<void(const std::string& id)> on_leaving_;
+  std::function<void(const std::string& id)> on_plain_way_;
+  tunnel::GatewayWays ways_;
   net::Event changed_;
   net::TaskGroup tasks_;
 };

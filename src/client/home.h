@@ -6,6 +6,7 @@
 //   certificate.pem   user certificate               token           API bearer token
 //   routes.json       last AgentView, so that the agent works while the control plane is away
 //   connected.json    names of connected resources   agent.sock, agent.token, agent.pid, agent.log
+//   ways.json         in which networks gateways are reached by WebSocket
 #pragma once
 #include <cstdint>
 #include <filesystem>

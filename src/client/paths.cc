@@ -50,6 +50,7 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
       changes_(changes),
       tasks_(executor) {
   gateways_.on_leaving([this](const std::string& id) { move_from(id); });
+  gateways_.on_plain_way([this](const std::string& id) { move_to_plain(id); });
   tasks_.spawn("renew-links", keep_fresh());
 }
 
@@ -226,6 +227,13 @@ void Paths::move_from(const std::string& gateway) {
     if (const auto pipe = piped.pipe.lock(); pipe && piped.gateway == gateway) pipe->replace_link();
 }
 
+void Paths::move_to_plain(const std::string& gateway) {
+  move_from(gateway);
+  const auto direct = paths_.find(gateway);
+  if (direct == paths_.end() || !direct->second->gateway_id.empty()) return;
+  if (const tunnel::Link* link = direct->second->links.newest(); link && link->pipe) link->pipe->replace_link();
+}
+
 // A first moment of rest, each of another length: after a gateway's death thousands come at once. Longer ones also
 // where each link breaks as soon as it has been made: whoever lets us in and then cuts us off would have handshakes
 // without end. A link that is only silent, or whose gateway is leaving, is not given up before another answers.
@@ -265,10 +273,8 @@ net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> p
 net::Task<Result<>> Paths::make_link(std::string egress, Resumed resumed) {
   if (auto cluster = clusters_.address_of(egress))
     co_return co_await link_to_cluster(std::move(egress), std::move(*cluster), std::move(resumed));
-  const auto address = gateways_.address_of(egress);
-  if (!address) co_return co_await link_by_gateways(std::move(egress), std::move(resumed));
-  CO_TRY(const auto endpoint, net::parse_endpoint(*address, 5000));
-  auto direct = co_await net::dial_tcp(endpoint, kDialLimit);
+  if (!gateways_.address_of(egress)) co_return co_await link_by_gateways(std::move(egress), std::move(resumed));
+  auto direct = co_await gateways_.dial(egress, kDialLimit);
   if (direct) co_return co_await link_over(Way{std::move(*direct)}, std::move(egress), "", std::move(resumed));
   Error why = std::move(direct).error().within("gateway " + gateways_.name_of(egress)).at(Hop::kAgent);
   // Not from here, but perhaps from another gateway.
@@ -513,6 +519,7 @@ std::vector<api::LocalPath> Paths::status() const {
 
 net::Task<> Paths::stop() {
   gateways_.on_leaving(nullptr);
+  gateways_.on_plain_way(nullptr);
   tasks_.cancel();
   co_await tasks_.join();
   // The egress nodes are told, or they would keep the sessions for whoever might come back.

@@ -137,6 +137,8 @@ class Paths {
   void goes_by(const std::shared_ptr<tunnel::Pipe>& pipe, const std::string& gateway);
   // The gateway is leaving: the pipes that go by it are given links by others, while theirs still stand.
   void move_from(const std::string& gateway);
+  // The gateway is reached by the plain way again: so are the pipes that go by it, or end there.
+  void move_to_plain(const std::string& gateway);
   // Gives the pipe links until it has one that answers, or has ended.
   net::Task<> reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
   net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,

@@ -35,7 +35,9 @@ Named control(const api::AgentStatus& status) {
 
 Named gateways(const api::AgentStatus& status) {
   Named named;
-  for (const auto& gateway : status.gateways) named[gateway.name] = {gateway.state, gateway.reason};
+  for (const auto& gateway : status.gateways)
+    named[gateway.name] = gateway.way ? Looks{gateway.state + " by " + *gateway.way, gateway.way_reason}
+                                      : Looks{gateway.state, gateway.reason};
   return named;
 }
 

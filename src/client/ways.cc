@@ -35,6 +35,8 @@ net::Task<Result<Way>> Ways::open(std::string gateway, std::string egress, std::
   // A ticket of one bridge worker would come to another, by the balancer before them.
   if (kinds_ == PathKinds::kNestedOnly || is_id(gateway, "c"))
     co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
+  if (auto why = gateways_.links_only(gateway))
+    co_return co_await open_nested(std::move(gateway), std::move(egress), limit, std::move(*why));
   const auto failed = failed_.find({gateway, egress});
   if (failed != failed_.end() && clock_.boot() < failed->second.until)
     co_return co_await open_nested(std::move(gateway), std::move(egress), limit, failed->second.why);

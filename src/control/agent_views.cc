@@ -194,7 +194,10 @@ std::vector<api::AgentGateway> AgentViews::gateways(const directory::Snapshot& s
     return std::pair(!presence_.serves(node->id), std::string_view(node->name));
   });
   std::vector<api::AgentGateway> out;
-  for (const auto* node : nodes) out.push_back({node->id, node->name, node->address});
+  for (const auto* node : nodes) {
+    const auto* seen = presence_.find(node->id);
+    out.push_back({node->id, node->name, node->address, seen ? seen->web_address : std::nullopt});
+  }
   return out;
 }
 

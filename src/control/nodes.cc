@@ -173,6 +173,11 @@ net::Task<Result<>> Nodes::take_facts(const Exchange& exchange) {
   const auto& node = exchange.lookup->snapshot().nodes.find(exchange.caller.node)->second;
   if (const auto version = request.parameter("version"))
     presence_.set_version(node.id, version->substr(0, kVersionLimit));
+  auto web_address = request.parameter("web_address");
+  if (web_address) {
+    CO_CHECK(check_node_address(node.kind, *web_address));
+  }
+  presence_.set_web_address(node.id, std::move(web_address));
   const auto address = request.parameter("address");
   if (!address || *address == node.address) co_return Result<>{};
   CO_CHECK(check_node_address(node.kind, *address));
@@ -227,6 +232,8 @@ net::Task<Result<>> Nodes::watch(Exchange exchange, Watch& watch, net::http::Sin
       CO_CHECK(co_await lines.send(json::encode(told)));
     }
     auto view = views_.of(*lookup, lookup->snapshot().nodes.find(id)->second);
+    for (api::PeerNode& peer : view.nodes)
+      if (const auto* seen = presence_.find(peer.id)) peer.web_address = seen->web_address;
     if (std::string text = json::encode(view); text != sent) {
       sent = std::move(text);
       auto shown = event("view", *lookup);

@@ -203,6 +203,35 @@ CO_TEST(Nodes, AGatewayMayMove) {
   co_await of_relay.end();
 }
 
+CO_TEST(Nodes, AGatewaySaysWhereItTakesLinksOverWebSocket) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  const auto gateway = co_await test.join("gateway", "gateway-1");
+  const auto relay = co_await test.join("relay", "relay-1");
+  CO_ASSERT_TRUE(gateway && relay);
+  RunningWatch watch(test, "/v1/node", gateway->by_certificate,
+                     {{"address", "elsewhere:5001"}, {"web_address", "gw.example:443"}});
+  CO_ASSERT_OK(co_await watch.sink.next_of<api::NodeEvent>("view"));
+  RunningWatch of_relay(test, "/v1/node", relay->by_certificate);
+  auto told = co_await of_relay.sink.next_of<api::NodeEvent>("view");
+  CO_ASSERT_OK(told);
+  EXPECT_EQ(told->view->nodes.at(0).web_address, "gw.example:443");
+  co_await watch.end();
+  RunningWatch without(test, "/v1/node", gateway->by_certificate, {{"address", "elsewhere:5002"}});
+  CO_ASSERT_OK(co_await without.sink.next_of<api::NodeEvent>("view"));
+  told = co_await of_relay.sink.next_of<api::NodeEvent>("view");
+  CO_ASSERT_OK(told);
+  EXPECT_FALSE(told->view->nodes.at(0).web_address) << "it takes none any more";
+  co_await without.end();
+  co_await of_relay.end();
+  RunningWatch bad(test, "/v1/node", gateway->by_certificate, {{"web_address", "no port"}});
+  co_await bad.ended();
+  EXPECT_EQ(bad.sink.head->status, 400) << bad.sink.body;
+  RunningWatch listens_not(test, "/v1/node", relay->by_certificate, {{"web_address", "relay.example:443"}});
+  co_await listens_not.ended();
+  EXPECT_EQ(listens_not.sink.head->status, 400) << listens_not.sink.body;
+}
+
 // The way of one revocation: a lease, a membership that goes, and the node is told before the admin has the answer
 // read.
 CO_TEST(Nodes, TakingAMembershipAwayRevokesAtOnce) {

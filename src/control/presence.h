@@ -21,6 +21,7 @@ class Presence {
     std::optional<WallTime> last_seen;
     std::optional<WallTime> since;  // it came or went
     std::string version;
+    std::optional<std::string> web_address = {};  // of links over WebSocket, as its watch has said last
     std::uint64_t sessions = 0;
     std::optional<api::NodeFacts> facts;
     std::optional<WallTime> up_since = {};  // of the last time that it was up
@@ -51,6 +52,9 @@ class Presence {
   // The node has sent something; what is sent to it says nothing of it.
   void seen(const std::string& node);
   void set_version(const std::string& node, std::string version) { states_[node].version = std::move(version); }
+  void set_web_address(const std::string& node, std::optional<std::string> address) {
+    states_[node].web_address = std::move(address);
+  }
   void set_sessions(const std::string& node, std::uint64_t sessions) { states_[node].sessions = sessions; }
   void report(const std::string& node, api::NodeFacts facts);
   void forget(const std::string& node) { states_.erase(node); }

@@ -112,6 +112,7 @@ Error TlsConnection::explain(int ssl_error) {
       ssl_error == SSL_ERROR_SYSCALL || ERR_GET_REASON(ERR_peek_last_error()) == SSL_R_UNEXPECTED_EOF_WHILE_READING;
   auto from_openssl = explain_tls(ssl_.get());
   if (refusal_) return *refusal_;
+  if (!issuer_.empty()) from_openssl.message += "; its issuer is " + quoted(issuer_);
   if (!cut_off) return from_openssl;
   if (transport_.read_error()) return *transport_.read_error();
   if (transport_.write_error()) return *transport_.write_error();

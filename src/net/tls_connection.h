@@ -24,6 +24,8 @@ class TlsConnection : public TlsStream {
   SSL* ssl() { return ssl_.get(); }
   // Callbacks say here why they end the handshake, better than an alert can.
   void refuse(Error why) { refusal_ = std::move(why); }
+  // The authority, by name, of a certificate that is not accepted.
+  void note_issuer(std::string name) { issuer_ = std::move(name); }
   void set_server_name(std::string name) { server_name_ = std::move(name); }
 
   Task<Result<>> handshake();
@@ -63,6 +65,7 @@ class TlsConnection : public TlsStream {
   std::optional<crypto::Certificate> peer_;
   std::string server_name_;
   std::optional<Error> refusal_;
+  std::string issuer_;
   ReadySlot readable_;
   ReadySlot writable_;
   Blocked blocked_ = Blocked::kNo;

@@ -78,12 +78,31 @@ void set_trust(SSL_CTX& context, const std::vector<crypto::Certificate>& authori
 
 namespace {
 
+// How people know the authority that a certificate is by: its name, or that of its organization.
+std::string issuer_of(const X509* certificate) {
+  const X509_NAME* name = certificate == nullptr ? nullptr : X509_get_issuer_name(certificate);
+  for (const int part : {NID_commonName, NID_organizationName}) {
+    const int at = name == nullptr ? -1 : X509_NAME_get_index_by_NID(name, part, -1);
+    if (at < 0) continue;
+    unsigned char* text = nullptr;
+    const int size = ASN1_STRING_to_UTF8(&text, X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, at)));
+    if (size < 0) continue;
+    std::string out(reinterpret_cast<const char*>(text), static_cast<std::size_t>(size));
+    OPENSSL_free(text);
+    return out;
+  }
+  return {};
+}
+
 // In place of OpenSSL's own verification, which is the first thing that this calls: it judges the first certificate of
 // the chain that the peer sent, whose key the peer proves, and takes the others for intermediates only.
 int verify_and_ask(X509_STORE_CTX* store, void* asked) {
-  if (X509_verify_cert(store) != 1) return 0;
-  const auto& accept = *static_cast<const AcceptPeer*>(asked);
   const auto* ssl = static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  if (X509_verify_cert(store) != 1) {
+    TlsConnection::of(ssl).note_issuer(issuer_of(X509_STORE_CTX_get0_cert(store)));
+    return 0;
+  }
+  const auto& accept = *static_cast<const AcceptPeer*>(asked);
   auto accepted = Result<>(fail(Code::kInternal, "the peer's certificate could not be judged"));
   X509* leaf = X509_STORE_CTX_get0_cert(store);
   try {

@@ -19,6 +19,7 @@
 #include "node/reporter.h"
 #include "node/shipper.h"
 #include "node/uplinks.h"
+#include "node/web_entrance.h"
 
 namespace portolan::node {
 namespace {
@@ -49,6 +50,7 @@ class NodeImpl final : public Node {
 
  private:
   std::string advertised() const;
+  std::map<std::string, std::string> facts() const;
   Result<> make_acceptors();
   enum class At { kPort, kPaths };
   Result<std::shared_ptr<const net::TlsServer>> acceptor_tls(At at);
@@ -75,6 +77,7 @@ class NodeImpl final : public Node {
   const Clock& clock_ = Clock::real();
   NodeOptions options_;
   std::unique_ptr<net::Listener> listener_;
+  std::unique_ptr<WebEntrance> web_;
   std::optional<Identity> identity_;
   Placement placement_;
   std::unique_ptr<audit::Spool> spool_;
@@ -111,6 +114,11 @@ Result<> NodeImpl::bind() {
              if (acceptor_ && watch_->view() && !leaving_) acceptor_->add(std::move(stream));
            }));
   }
+  if (options_.web) {
+    PL_TRY(web_, WebEntrance::start(executor_, options_, [this](std::unique_ptr<net::Stream> path) {
+             if (acceptor_ && watch_->view() && !leaving_) acceptor_->add_path(std::move(path));
+           }));
+  }
   PL_TRY(health_, Health::start(executor_, options_.health, options_.metrics,
                                 {[this] { return ready(); }, [this] { return metrics(); }}));
   return {};
@@ -119,6 +127,18 @@ Result<> NodeImpl::bind() {
 std::string NodeImpl::advertised() const {
   if (!options_.advertise.empty()) return options_.advertise;
   return listener_ ? net::to_text(listener_->local()) : "";
+}
+
+// What the control plane is told with each watch.
+std::map<std::string, std::string> NodeImpl::facts() const {
+  std::map<std::string, std::string> facts = {
+      {"address", advertised()}, {"version", PORTOLAN_VERSION}, {"trust", identity_->trust_version}};
+  if (!options_.web) return facts;
+  std::string web = options_.web->advertise;
+  if (auto host = net::parse_endpoint(advertised()); web.empty() && host)
+    web = net::to_text({host->host, options_.web->certificate_file.empty() ? std::uint16_t{443} : web_->local().port});
+  facts["web_address"] = std::move(web);
+  return facts;
 }
 
 net::Task<Result<>> NodeImpl::begin() {
@@ -259,11 +279,7 @@ void NodeImpl::start_watch() {
   listeners.on_trust = [this](const api::TrustedAuthorities& trust) {
     if (renewal_ && !stopping_) renewal_->take(trust);
   };
-  watch_ = std::make_unique<ControlWatch>(
-      executor_, *control_, clock_,
-      std::map<std::string, std::string>{
-          {"address", advertised()}, {"version", PORTOLAN_VERSION}, {"trust", identity_->trust_version}},
-      std::move(listeners));
+  watch_ = std::make_unique<ControlWatch>(executor_, *control_, clock_, facts(), std::move(listeners));
 }
 
 net::Task<> NodeImpl::sweep() {
@@ -403,6 +419,7 @@ bool NodeImpl::idle() const {
 net::Task<> NodeImpl::leave() {
   leaving_ = true;
   listener_.reset();
+  if (web_) web_->close();
   if (!shipper_ || options_.drain_limit.count() == 0) co_return;
   report_health();
   egress_->leave(is_stopping(Hop::kEgress));
@@ -429,6 +446,7 @@ net::Task<> NodeImpl::stop() {
   tasks_.cancel();
   co_await tasks_.join();
   if (reporter_) co_await reporter_->stop();
+  if (web_) co_await web_->stop();
   if (acceptor_) co_await acceptor_->stop();
   if (egress_) co_await egress_->stop(is_stopping(Hop::kEgress));
   if (uplinks_) co_await uplinks_->stop();

@@ -16,6 +16,16 @@
 
 namespace portolan::node {
 
+// Links over WebSocket (docs/wire.md), for where a network lets only HTTP pass.
+struct WebListen {
+  net::Endpoint at;
+  // The operator's, PEM, the chain leaf first; read again when they change. Neither: plain HTTP, on loopback only, for
+  // an HTTPS proxy in front.
+  std::filesystem::path certificate_file = {};
+  std::filesystem::path key_file = {};
+  std::string advertise = {};  // host:port; default: the advertised host, and the bound port or, behind a proxy, 443
+};
+
 struct NodeOptions {
   std::filesystem::path data;
   std::filesystem::path audit_key_file = {};  // that the audit spool is sealed with; default: DATA/audit.key
@@ -26,6 +36,9 @@ struct NodeOptions {
   std::string advertise = {};                 // host:port for clients and nodes; default: the bound address
   // Balancers before the port, whose connections begin with a PROXY header; others' do not.
   std::vector<net::AddressRange> proxy_protocol_from = {};
+  std::optional<WebListen> web = {};       // a gateway's
+  std::filesystem::path web_ca_file = {};  // of a relay that dials so: authorities to trust beside the system's, PEM
+  std::chrono::milliseconds plain_retry = std::chrono::minutes(10);  // then it tries TCP again, at the latest
   std::optional<net::Endpoint> health = net::Endpoint{"127.0.0.1", 9090};
   std::optional<net::Endpoint> metrics = net::Endpoint{"127.0.0.1", 9999};
   std::chrono::milliseconds dial_limit = std::chrono::seconds(10);  // to resources, gateways, the control plane

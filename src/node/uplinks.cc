@@ -16,6 +16,14 @@ constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether
 constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::milliseconds(2500);
 constexpr std::size_t kDialsAtOnce = 256;
 
+tunnel::GatewayWaysOptions ways_of(const NodeOptions& options) {
+  return {.memory = options.data.empty() ? std::filesystem::path() : options.data / "ways.json",
+          .ca_file = options.web_ca_file,
+          .dial_limit = options.dial_limit,
+          .handshake_limit = options.handshake_limit,
+          .plain_retry = options.plain_retry};
+}
+
 }  // namespace
 
 Uplinks::Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options,
@@ -24,10 +32,15 @@ Uplinks::Uplinks(const net::Executor& executor, const Identity& identity, const 
       options_(options),
       purpose_(tunnel::Purpose::kReverse),
       on_path_(std::move(on_path)),
+      ways_(ways_of(options), Clock::real()),
       tasks_(executor) {}
 
 Uplinks::Uplinks(const net::Executor& executor, const Identity& identity, const NodeOptions& options)
-    : identity_(identity), options_(options), purpose_(tunnel::Purpose::kNode), tasks_(executor) {}
+    : identity_(identity),
+      options_(options),
+      purpose_(tunnel::Purpose::kNode),
+      ways_(ways_of(options), Clock::real()),
+      tasks_(executor) {}
 
 Uplinks::Gateway::Gateway(const net::Executor& executor, std::string its_id, std::string its_address,
                           std::function<void()> ended)
@@ -76,6 +89,9 @@ void Uplinks::follow(const api::NodeView& view) {
     gateways_[id] = std::move(gateway);
     kept.tasks.spawn("uplink " + address, keep(kept));
   }
+  for (const api::PeerNode& node : peers)
+    if (const auto known = gateways_.find(node.id); known != gateways_.end())
+      known->second->web_address = node.web_address;
 }
 
 net::Task<> Uplinks::keep(Gateway& gateway) {
@@ -114,6 +130,10 @@ net::Task<Result<>> Uplinks::stay(Gateway& gateway) {
     if (now >= renewal && gateway.links.due(identity_.certificate, Clock::real().wall())) {
       renewal = now + backoff.next();
       CO_CHECK(co_await renew_link(gateway));
+      continue;
+    }
+    if (ways_.plain_due(gateway.id)) {
+      CO_CHECK(co_await try_plain(gateway));
       continue;
     }
     if (now >= measure) {
@@ -155,16 +175,27 @@ std::vector<api::NodeLink> Uplinks::health() const {
 }
 
 net::Task<Result<>> Uplinks::link_once(Gateway& gateway) {
-  CO_TRY(const net::Endpoint endpoint, net::parse_endpoint(gateway.address, 5000));
-  CO_TRY(auto tls, tunnel::make_link_client(link_identity(identity_), purpose_,
+  CO_TRY(auto make, maker(gateway));
+  co_return co_await ways_.link({gateway.id, gateway.address, gateway.web_address}, std::move(make));
+}
+
+net::Task<Result<>> Uplinks::try_plain(Gateway& gateway) {
+  CO_TRY(auto make, maker(gateway));
+  auto made = co_await ways_.link_plainly({gateway.id, gateway.address, gateway.web_address}, std::move(make));
+  if (made || made.error().code != Code::kCancelled) co_return Result<>{};
+  co_return made;
+}
+
+Result<tunnel::GatewayWays::Make> Uplinks::maker(Gateway& gateway) {
+  PL_TRY(auto tls, tunnel::make_link_client(link_identity(identity_), purpose_,
                                             crypto::to_uri(crypto::NodeIdentity{identity_.organization, gateway.id})));
-  crypto::Certificate mine = identity_.certificate;
-  CO_TRY(auto path, co_await net::dial_tcp(endpoint, options_.dial_limit));
-  tunnel::Succession::OnIncoming take;
-  if (purpose_ == tunnel::Purpose::kReverse)
-    take = [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); };
-  co_return co_await gateway.links.dial(std::move(path), std::move(tls), std::move(mine), purpose_,
-                                        {.handshake_limit = options_.handshake_limit}, std::move(take));
+  return [this, &gateway, tls, mine = identity_.certificate](std::unique_ptr<net::Stream> path,
+                                                             std::chrono::milliseconds limit) {
+    tunnel::Succession::OnIncoming take;
+    if (purpose_ == tunnel::Purpose::kReverse)
+      take = [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); };
+    return gateway.links.dial(std::move(path), tls, mine, purpose_, {.handshake_limit = limit}, std::move(take));
+  };
 }
 
 const tunnel::Link* Uplinks::link_to(const std::string& node) const {
@@ -183,6 +214,11 @@ void Uplinks::take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> inco
     return;
   }
   if (!incoming->request().headers.contains(tunnel::kDialBackHeader)) return on_path_(incoming->accept());
+  if (ways_.by_web(gateway.id)) {
+    incoming->refuse(
+        Error{Code::kUnavailable, "this relay reaches the gateway by WebSocket only", "no_dial_back", Hop::kEgress});
+    return;
+  }
   if (tasks_.size() >= kDialsAtOnce) {
     incoming->refuse(Error{Code::kLimit, "too many paths are being dialled", "too_many_paths", Hop::kEgress});
     return;

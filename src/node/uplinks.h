@@ -12,6 +12,7 @@
 #include "net/event.h"
 #include "node/control_watch.h"
 #include "node/identity.h"
+#include "tunnel/gateway_ways.h"
 #include "tunnel/succession.h"
 
 namespace portolan::node {
@@ -45,6 +46,7 @@ class Uplinks {
     Gateway(const net::Executor& executor, std::string its_id, std::string its_address, std::function<void()> ended);
     std::string id;
     std::string address;
+    std::optional<std::string> web_address = {};
     std::string reason = "not tried yet";  // why it is down
     std::optional<std::chrono::microseconds> round_trip = {};
     std::function<void()> on_end;
@@ -54,6 +56,9 @@ class Uplinks {
   };
   net::Task<> keep(Gateway& gateway);
   net::Task<Result<>> link_once(Gateway& gateway);
+  // By the plain way, which has failed before. Fails with the task only.
+  net::Task<Result<>> try_plain(Gateway& gateway);
+  Result<tunnel::GatewayWays::Make> maker(Gateway& gateway);
   net::Task<Result<>> stay(Gateway& gateway);
   net::Task<Result<>> renew_link(Gateway& gateway);
   void take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> incoming);
@@ -67,6 +72,7 @@ class Uplinks {
   std::function<void(std::unique_ptr<net::Stream>)> on_path_;
   std::function<void()> changed_ = [] {};
   std::function<void(const std::string& node)> lost_ = [](const std::string&) {};
+  tunnel::GatewayWays ways_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
   net::TaskGroup tasks_;
 };
