@@ -24,7 +24,11 @@ class FakeGateway {
     PL_TRY(plain_,
            net::listen_tcp(executor_, {"127.0.0.1", plain_port_}, [this](std::unique_ptr<net::TcpStream> stream) {
              ++plain_links;
-             if (answers) tasks_.spawn("plain", greet(std::move(stream)));
+             if (answers) {
+               tasks_.spawn("plain", greet(std::move(stream)));
+             } else {
+               swallowed_.push_back(std::move(stream));
+             }
            }));
     plain_port_ = plain_->local().port;
     return {};
@@ -41,6 +45,13 @@ class FakeGateway {
     return {};
   }
   void close_web() { web_.reset(); }
+  // At the end of each test.
+  Task<> stop() {
+    close_plain();
+    close_web();
+    tasks_.cancel();
+    co_await tasks_.join();
+  }
 
   GatewayPlace place() const {
     GatewayPlace place{"n-g1", net::to_text({"127.0.0.1", plain_port_}), {}};
@@ -72,6 +83,7 @@ class FakeGateway {
   net::Executor executor_;
   std::uint16_t plain_port_ = 0;
   std::shared_ptr<const net::TlsServer> tls_;
+  std::vector<std::unique_ptr<net::Stream>> swallowed_;
   std::unique_ptr<net::Listener> plain_;
   std::unique_ptr<net::Listener> web_;
   net::TaskGroup tasks_;
@@ -104,7 +116,7 @@ struct World {
     return {.memory = folder.path / "ways.json",
             .ca_file = folder.path / "ca.pem",
             .plain_limit = 300ms,
-            .plain_retry = 20ms,
+            .plain_retry = 500ms,
             .network = [this] { return network; }};
   }
   Folder folder;
@@ -122,6 +134,7 @@ CO_TEST(GatewayWays, ThePlainWayWhereItServes) {
   EXPECT_FALSE(ways.plain_due("n-g1"));
   EXPECT_EQ(world.gateway.web_links, 0);
   EXPECT_FALSE(std::filesystem::exists(world.folder.path / "ways.json"));
+  co_await world.gateway.stop();
 }
 
 CO_TEST(GatewayWays, AWebSocketWhereThePortIsClosedAndThePlainWayWhenItOpens) {
@@ -151,6 +164,7 @@ CO_TEST(GatewayWays, AWebSocketWhereThePortIsClosedAndThePlainWayWhenItOpens) {
   const auto text = read_file(world.folder.path / "ways.json");
   CO_ASSERT_OK(text);
   EXPECT_FALSE(text->contains("n-g1")) << *text;
+  co_await world.gateway.stop();
 }
 
 CO_TEST(GatewayWays, WhatWasLearntOfANetworkIsKnownAtTheNextStart) {
@@ -176,6 +190,7 @@ CO_TEST(GatewayWays, WhatWasLearntOfANetworkIsKnownAtTheNextStart) {
   auto linked = co_await ways.link(world.gateway.place(), hear);
   CO_ASSERT_OK(linked);
   EXPECT_EQ(world.gateway.plain_links, 2) << "another network";
+  co_await world.gateway.stop();
 }
 
 CO_TEST(GatewayWays, ARememberedWayThatFailsGivesPlace) {
@@ -189,6 +204,7 @@ CO_TEST(GatewayWays, ARememberedWayThatFailsGivesPlace) {
   linked = co_await ways.link(world.gateway.place(), hear);
   CO_ASSERT_OK(linked);
   EXPECT_FALSE(ways.by_web("n-g1"));
+  co_await world.gateway.stop();
 }
 
 CO_TEST(GatewayWays, WhereBothFailBothAreSaid) {
@@ -208,6 +224,7 @@ CO_TEST(GatewayWays, WhereBothFailBothAreSaid) {
   linked = co_await ways.link(place, hear);
   CO_ASSERT_TRUE(!linked.has_value());
   EXPECT_FALSE(linked.error().message.contains("WebSocket")) << "it has none";
+  co_await world.gateway.stop();
 }
 
 TEST(GatewayWays, WhyNotPlain) {

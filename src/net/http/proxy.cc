@@ -97,6 +97,9 @@ bool covers(std::string_view entry, const Endpoint& to) {
   return host == name || host.ends_with("." + name);
 }
 
+// The proxy's own loopback is not ours.
+bool is_here(const std::string& host) { return host.starts_with("127.") || host == "::1" || host == "localhost"; }
+
 bool excepted(std::string_view list, const Endpoint& to) {
   while (!list.empty()) {
     const auto end = std::min(list.find_first_of(", \t"), list.size());
@@ -140,7 +143,8 @@ ProxyEnvironment ProxyEnvironment::read() {
 }
 
 Result<std::optional<HttpProxy>> proxy_for(const Endpoint& to, const ProxyEnvironment& environment) {
-  if (environment.proxy.empty() || excepted(environment.none, to)) return std::optional<HttpProxy>();
+  if (environment.proxy.empty() || is_here(to.host) || excepted(environment.none, to))
+    return std::optional<HttpProxy>();
   PL_TRY(auto proxy, parse_proxy(environment.proxy.reveal()));
   return std::optional(std::move(proxy));
 }

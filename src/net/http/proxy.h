@@ -24,10 +24,10 @@ struct HttpProxy {
   std::optional<Secret> authorization = {};  // "Basic …"
 };
 
-// The proxy for connections to `to`; none: they are made directly. The proxy is "http://[USER:PASSWORD@]HOST[:PORT]",
-// with or without its scheme; port 80 unless it says another. Code::kInvalid, without the text, for any other.
-// no_proxy: a list of "*", names (which stand for themselves and all below them), addresses, and networks like
-// 10.0.0.0/8; a name or address may have a port.
+// The proxy for connections to `to`; none: they are made directly, as all within this machine. The proxy is
+// "http://[USER:PASSWORD@]HOST[:PORT]", with or without its scheme; port 80 unless it says another. Code::kInvalid,
+// without the text, for any other. no_proxy: a list of "*", names (which stand for themselves and all below them),
+// addresses, and networks like 10.0.0.0/8; a name or address may have a port.
 Result<std::optional<HttpProxy>> proxy_for(const Endpoint& to, const ProxyEnvironment& environment);
 
 // Asks the proxy, to which `below` is a connection, for one to `to`, within `limit`. Errors say the proxy's status.

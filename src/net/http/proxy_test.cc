@@ -50,9 +50,10 @@ TEST(Proxy, NoProxyNamesExceptions) {
   EXPECT_TRUE(goes_direct("10.0.0.0/8", {"10.9.8.7", 443}));
   EXPECT_TRUE(goes_direct("0.0.0.0/0", {"10.9.8.7", 443}));
   EXPECT_TRUE(goes_direct("10.9.8.7", {"10.9.8.7", 443}));
-  EXPECT_TRUE(goes_direct("[::1]:443", {"::1", 443}));
+  EXPECT_TRUE(goes_direct("[fd00::1]:443", {"fd00::1", 443}));
   EXPECT_TRUE(goes_direct("fd00::/8", {"fd00::5", 443}));
-  EXPECT_TRUE(goes_direct("::1", {"0:0:0:0:0:0:0:1", 443}));
+  EXPECT_TRUE(goes_direct("fd00::1", {"fd00:0:0:0:0:0:0:1", 443}));
+  for (const char* here : {"localhost", "127.0.0.1", "127.9.9.9", "::1"}) EXPECT_TRUE(goes_direct("", {here, 443}));
   EXPECT_FALSE(goes_direct("10.0.0.0/33", {"10.9.8.7", 443}));
   EXPECT_FALSE(goes_direct("10.0.0.0/x", {"10.9.8.7", 443}));
   EXPECT_FALSE(goes_direct("10.9.8.0/24", {"10.9.9.7", 443}));
