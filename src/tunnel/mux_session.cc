@@ -14,7 +14,8 @@ namespace portolan::tunnel {
 namespace {
 
 // With its header of nine bytes, a frame of this size fills one TLS record.
-constexpr std::size_t kFramePayload = 16384 - 9;
+constexpr std::size_t kFrameHead = 9;
+constexpr std::size_t kFramePayload = 16384 - kFrameHead;
 // Until its SETTINGS arrive, a peer is taken to allow as many streams as our default does.
 constexpr std::uint32_t kStreamsBeforeSettings = 4096;
 // Resets of any stream that the acceptor tolerates: more than people's programs can abort, at the rate that a link can
@@ -25,6 +26,8 @@ constexpr std::uint64_t kResetsPerSecond = 10'000;
 constexpr double kEarlyResetBurst = 1'000;
 constexpr double kEarlyResetsPerSecond = 100;
 constexpr std::size_t kHeaderCount = 64;
+// The PING by which windows are measured; those of MuxCore::ping() are numbered, and a probe's is zero.
+constexpr std::uint8_t kMeasure[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 
 std::string_view text_of(nghttp2_rcbuf* buffer) {
   const nghttp2_vec v = nghttp2_rcbuf_get_buf(buffer);
@@ -45,8 +48,8 @@ struct MuxCore::Callbacks {
 
   // ---- sending ----
 
-  static ssize_t read_source(nghttp2_session*, std::int32_t id, std::uint8_t*, std::size_t length, std::uint32_t* flags,
-                             nghttp2_data_source* source, void* user) {
+  static ssize_t read_source(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t length, std::uint32_t* flags,
+                             nghttp2_data_source* source, void*) {
     auto& s = *static_cast<StreamState*>(source->ptr);
     const std::size_t n = std::min({length, kFramePayload, s.offered.size()});
     if (n > 0) {
@@ -56,16 +59,13 @@ struct MuxCore::Callbacks {
     if (!s.send_ended) return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     s.end_framed = true;
-    if (const auto found = core(user).streams_.find(id); found != core(user).streams_.end())
-      core(user).ends_framed_.push_back(found->second);
     return 0;
   }
 
   static int send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t length,
                        nghttp2_data_source* source, void* user) {
     auto& s = *static_cast<StreamState*>(source->ptr);
-    core(user).outbox_.append(view_of(head, 9));
-    core(user).outbox_.append(s.offered.first(length));
+    core(user).outbox_.append(s.lane, view_of(head, kFrameHead), s.offered.first(length));
     s.offered = s.offered.subspan(length);
     return 0;
   }
@@ -91,6 +91,7 @@ struct MuxCore::Callbacks {
       auto s = std::make_shared<StreamState>();
       s->id = frame->hd.stream_id;
       s->budget = c.options_.shared;
+      s->window = c.windows_.open();
       s->block = std::make_unique<HeaderBlock>();
       nghttp2_session_set_stream_user_data(session, s->id, s.get());
       c.streams_.emplace(s->id, std::move(s));
@@ -187,6 +188,7 @@ struct MuxCore::Callbacks {
     if (found == c.streams_.end()) return 0;
     StreamState& s = *found->second;
     if (s.failure || s.over_budget) return 0;
+    if (c.windows_.arrived(s.window, size, c.last_heard_)) nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, kMeasure);
     if (c.buffered_ + size > c.options_.budget || !c.may_hold(s.budget.get(), size)) {
       s.over_budget = true;
       c.over_budget_.push_back(found->second);
@@ -200,12 +202,12 @@ struct MuxCore::Callbacks {
   }
 
   static void pong(MuxCore& c, const std::uint8_t* opaque) {
+    if (std::memcmp(opaque, kMeasure, sizeof kMeasure) == 0) return c.windows_.answered(c.last_heard_);
     std::uint64_t id = 0;
     std::memcpy(&id, opaque, sizeof id);
     const auto found = c.pings_.find(id);
     if (found == c.pings_.end()) return;
-    found->second->round_trip =
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::real().boot() - found->second->sent);
+    found->second->round_trip = std::chrono::duration_cast<std::chrono::microseconds>(c.now() - found->second->sent);
     found->second->event.set();
     c.pings_.erase(found);
   }
@@ -222,7 +224,7 @@ struct MuxCore::Callbacks {
     if (found == c.streams_.end()) return 0;
     const StreamPtr s = std::move(found->second);
     c.streams_.erase(found);
-    s->closed = true;
+    c.close_state(*s);
     if (c.role_ == Mux::Role::kAcceptor && !s->answered && !s->reset_here) count_early_reset(c);
     const bool whole = code == NGHTTP2_NO_ERROR && s->receive_ended && s->end_framed;
     if (!whole) c.set_failure(*s, c.error_from_reset(code));
@@ -232,7 +234,7 @@ struct MuxCore::Callbacks {
   }
 
   static void count_early_reset(MuxCore& c) {
-    const BootTime now = Clock::real().boot();
+    const BootTime now = c.now();
     const double elapsed = std::chrono::duration<double>(now - c.reset_tokens_at_).count();
     c.reset_tokens_ = std::min(kEarlyResetBurst, c.reset_tokens_ + elapsed * kEarlyResetsPerSecond) - 1;
     c.reset_tokens_at_ = now;
@@ -270,7 +272,7 @@ void MuxCore::make_session() {
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
   reset_tokens_ = kEarlyResetBurst;
-  reset_tokens_at_ = Clock::real().boot();
+  reset_tokens_at_ = now();
 
   std::vector<nghttp2_settings_entry> settings = {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options_.stream_window},
@@ -297,12 +299,26 @@ void MuxCore::pump_out() {
   if (session_ == nullptr) return;
   const std::uint8_t* data = nullptr;
   ssize_t n = 0;
-  while ((n = nghttp2_session_mem_send(session_, &data)) > 0)
-    outbox_.append(view_of(data, static_cast<std::size_t>(n)));
+  while ((n = nghttp2_session_mem_send(session_, &data)) > 0) append_frame(view_of(data, static_cast<std::size_t>(n)));
   if (n < 0 && !fault_)
     fault_ = Error{
         Code::kInternal, std::string("framing failed: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
-  for (const StreamPtr& s : std::exchange(ends_framed_, {})) s->mark = outbox_.appended();
+}
+
+// Everything but DATA with bytes, a frame at a time, which is how nghttp2 gives them (no header block of ours needs
+// more than one). An end or a reset does not overtake what its stream has said; nor does a goodbye.
+void MuxCore::append_frame(ByteView frame) {
+  const auto type = frame.size() < kFrameHead ? NGHTTP2_SETTINGS : static_cast<std::uint8_t>(frame[3]);
+  Lane lane = Lane::kFirst;
+  if (type == NGHTTP2_GOAWAY && outbox_.pending(Lane::kBulk) > 0) lane = Lane::kBulk;
+  if (type != NGHTTP2_DATA && type != NGHTTP2_RST_STREAM) return outbox_.append(lane, frame);
+  ByteReader head(frame.subspan(5, 4));
+  const auto found = streams_.find(static_cast<std::int32_t>(head.u32() & 0x7fff'ffffU));
+  if (found == streams_.end()) return outbox_.append(lane, frame);
+  StreamState& s = *found->second;
+  if (s.marks[1] > outbox_.flushed(Lane::kBulk)) lane = Lane::kBulk;
+  outbox_.append(lane, frame);
+  if (type == NGHTTP2_DATA) s.marks[static_cast<std::size_t>(lane)] = outbox_.appended(lane);
 }
 
 void MuxCore::take_in(ByteView bytes) {
