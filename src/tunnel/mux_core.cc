@@ -48,6 +48,7 @@ MuxCore::MuxCore(std::unique_ptr<net::Stream> below, Mux::Role role, MuxOptions 
       name_(below->describe()),
       below_(std::move(below)),
       windows_({.first = options_.stream_window, .largest = options_.largest_window, .grown = options_.budget / 2}),
+      pace_timer_(executor_),
       timer_(executor_),
       on_incoming_(std::move(on_incoming)),
       on_end_(std::move(on_end)) {}
@@ -131,6 +132,9 @@ void MuxCore::settle() {
             NGHTTP2_ENHANCE_YOUR_CALM);
       enqueue(s);
     }
+  if (std::exchange(settings_heard_, false))
+    for (const auto& [id, s] : streams_) enqueue(s);
+  pace_resets();
   const bool has_room = count_queue();
   if (phase_ != Phase::kOpen) return;
   if (outbox_.pending() > kOutboxLimit || !has_room)
@@ -301,6 +305,8 @@ void MuxCore::finish_end() {
   if (phase_ == Phase::kEnded) return;
   phase_ = Phase::kEnded;
   timer_.cancel();
+  pace_timer_.cancel();
+  held_.clear();
   for (const auto& [id, wait] : std::exchange(pings_, {})) wait->event.set();
   // A stream whose last bytes will not leave any more has failed, also if it had said all.
   for (const StreamPtr& s : std::exchange(finishing_, {})) enqueue(s);

@@ -21,6 +21,8 @@
 #include "tunnel/lanes.h"
 #include "tunnel/mux.h"
 #include "tunnel/mux_state.h"
+#include "tunnel/reset_pace.h"
+#include "tunnel/toll.h"
 
 namespace portolan::tunnel {
 
@@ -130,6 +132,9 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   void note_taken(const StreamState& s, std::size_t n);
   std::uint32_t credit_for(StreamState& s);
   void close_state(StreamState& s);
+  void charge(Toll::For what);
+  bool hold_reset(StreamState& s, std::uint32_t code);
+  void pace_resets();
   BootTime now() const { return options_.clock->boot(); }
   void drop_inbox(StreamState& s);
   void set_failure(StreamState& s, Error why);
@@ -154,8 +159,8 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   std::optional<Error> fault_;          // ends the link
   bool fault_is_ours_ = false;          // the peer is to be told (else it told us, or nghttp2 has told it)
   std::string library_words_;           // nghttp2's last explanation
-  double reset_tokens_ = 0;             // of resets before an answer; see rapid reset in mux_session.cc
-  BootTime reset_tokens_at_{};
+  bool settings_heard_ = false;         // every stream's window may be another
+  Toll toll_;
 
   std::deque<StreamPtr> writers_;  // wait for room in the outbox or the connection's window; served in turn
   bool contended_ = false;         // more than one stream wants to write
@@ -173,6 +178,9 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   bool in_turn_ = false, flush_posted_ = false, dispatch_posted_ = false, write_armed_ = false;
   BootTime last_heard_{};
   std::optional<BootTime> probed_at_;
+  ResetPace pace_;
+  std::deque<StreamPtr> held_;  // given up before their answer; may not be reset yet
+  net::Timer pace_timer_;
   net::Timer timer_;  // the probe; when closing, the limit of the goodbye
   Mux::OnIncoming on_incoming_;
   std::function<void()> on_draining_;

@@ -22,12 +22,11 @@ constexpr std::uint32_t kStreamsBeforeSettings = 4096;
 // open.
 constexpr std::uint64_t kResetBurst = 50'000;
 constexpr std::uint64_t kResetsPerSecond = 10'000;
-// Resets before an answer cost the acceptor work for nothing (CVE-2023-44487), so they have a lower limit.
-constexpr double kEarlyResetBurst = 1'000;
-constexpr double kEarlyResetsPerSecond = 100;
 constexpr std::size_t kHeaderCount = 64;
 // The PING by which windows are measured; those of MuxCore::ping() are numbered, and a probe's is zero.
 constexpr std::uint8_t kMeasure[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+// And the one by which resets are paced.
+constexpr std::uint8_t kPace[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe};
 
 std::string_view text_of(nghttp2_rcbuf* buffer) {
   const nghttp2_vec v = nghttp2_rcbuf_get_buf(buffer);
@@ -110,8 +109,8 @@ struct MuxCore::Callbacks {
     const std::string_view v = text_of(value);
     const std::size_t size = n.size() + v.size() + 32;
     block.size += size;
-    if (block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount ||
-        !core(user).keep_header(*s, size)) {
+    block.excessive = block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount;
+    if (block.excessive || !core(user).keep_header(*s, size)) {
       block.headers.clear();
       block.too_large = true;
     } else if (n == ":method") {
@@ -128,22 +127,36 @@ struct MuxCore::Callbacks {
 
   static int frame_received(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     MuxCore& c = core(user);
+    const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
-      case NGHTTP2_HEADERS: headers_received(c, session, *frame); [[fallthrough]];
+      case NGHTTP2_HEADERS:
+        headers_received(c, session, *frame);
+        if (ends) end_received(c, frame->hd.stream_id);
+        break;
       case NGHTTP2_DATA:
-        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) end_received(c, frame->hd.stream_id);
+        if (ends) end_received(c, frame->hd.stream_id);
+        if (!ends && frame->hd.length == frame->data.padlen) c.charge(Toll::For::kNothing);
         break;
       case NGHTTP2_WINDOW_UPDATE:
+        c.charge(Toll::For::kCredit);
         if (const auto found = c.streams_.find(frame->hd.stream_id); found != c.streams_.end())
           c.enqueue(found->second);
         break;  // the connection's own: every turn looks at those who wait for it
       case NGHTTP2_SETTINGS:
-        for (const auto& [id, s] : c.streams_) c.enqueue(s);
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) c.charge(Toll::For::kSettings);
+        c.settings_heard_ = true;
         break;
       case NGHTTP2_PING:
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK) pong(c, frame->ping.opaque_data);
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+          pong(c, frame->ping.opaque_data);
+        else
+          c.charge(Toll::For::kPing);
         break;
-      case NGHTTP2_GOAWAY: farewell(c, frame->goaway); break;
+      case NGHTTP2_GOAWAY:
+        c.charge(Toll::For::kSettings);
+        farewell(c, frame->goaway);
+        break;
+      case NGHTTP2_PRIORITY: c.charge(Toll::For::kNothing); break;
       default: break;
     }
     return 0;
@@ -162,6 +175,7 @@ struct MuxCore::Callbacks {
     if (status >= 200 && status < 300 && !block->too_large) {
       s->answered = true;
       s->answer = std::move(block->headers);
+      if (std::exchange(s->held, false)) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
     } else if (status >= 300) {
       c.set_failure(*s, from_refusal(status, block->headers));
     } else {
@@ -203,10 +217,11 @@ struct MuxCore::Callbacks {
 
   static void pong(MuxCore& c, const std::uint8_t* opaque) {
     if (std::memcmp(opaque, kMeasure, sizeof kMeasure) == 0) return c.windows_.answered(c.last_heard_);
+    if (std::memcmp(opaque, kPace, sizeof kPace) == 0) return c.pace_.answered(c.last_heard_);
     std::uint64_t id = 0;
     std::memcpy(&id, opaque, sizeof id);
     const auto found = c.pings_.find(id);
-    if (found == c.pings_.end()) return;
+    if (found == c.pings_.end()) return c.charge(Toll::For::kPing);
     found->second->round_trip = std::chrono::duration_cast<std::chrono::microseconds>(c.now() - found->second->sent);
     found->second->event.set();
     c.pings_.erase(found);
@@ -225,22 +240,12 @@ struct MuxCore::Callbacks {
     const StreamPtr s = std::move(found->second);
     c.streams_.erase(found);
     c.close_state(*s);
-    if (c.role_ == Mux::Role::kAcceptor && !s->answered && !s->reset_here) count_early_reset(c);
+    if (c.role_ == Mux::Role::kAcceptor && !s->answered && !s->reset_here) c.charge(Toll::For::kReset);
     const bool whole = code == NGHTTP2_NO_ERROR && s->receive_ended && s->end_framed;
     if (!whole) c.set_failure(*s, c.error_from_reset(code));
     if (s->answer_event) s->answer_event->set();
     c.enqueue(s);
     return 0;
-  }
-
-  static void count_early_reset(MuxCore& c) {
-    const BootTime now = c.now();
-    const double elapsed = std::chrono::duration<double>(now - c.reset_tokens_at_).count();
-    c.reset_tokens_ = std::min(kEarlyResetBurst, c.reset_tokens_ + elapsed * kEarlyResetsPerSecond) - 1;
-    c.reset_tokens_at_ = now;
-    if (c.reset_tokens_ >= 0 || c.fault_) return;
-    c.fault_ = Error{Code::kLimit, "the peer opens and resets streams too fast", {}, Hop::kUnknown};
-    c.fault_is_ours_ = true;
   }
 
   static int library_error(nghttp2_session*, int, const char* message, std::size_t length, void* user) {
@@ -271,8 +276,6 @@ void MuxCore::make_session() {
   make(&session_, callbacks, this, option);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
-  reset_tokens_ = kEarlyResetBurst;
-  reset_tokens_at_ = now();
 
   std::vector<nghttp2_settings_entry> settings = {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options_.stream_window},
@@ -330,6 +333,40 @@ void MuxCore::take_in(ByteView bytes) {
                  {},
                  Hop::kUnknown};
   fault_is_ours_ = true;
+}
+
+// What the peer has made us do, if that was for nothing.
+void MuxCore::charge(Toll::For what) {
+  if (toll_.pay(what, last_heard_, outbox_.appended(Lane::kBulk) + outbox_.appended(Lane::kFirst)) || fault_) return;
+  fault_ = Error{Code::kLimit, "the peer sends " + std::string(Toll::words(what)) + " too fast", {}, Hop::kUnknown};
+  fault_is_ours_ = true;
+}
+
+// Whether the reset of a stream has to wait; then it will be sent when it may, or when the stream has been answered.
+bool MuxCore::hold_reset(StreamState& s, std::uint32_t code) {
+  const bool early = role_ == Mux::Role::kOpener && !s.answered && code == NGHTTP2_CANCEL;
+  if (!early || phase_ != Phase::kOpen || pace_.take()) return false;
+  const auto found = streams_.find(s.id);
+  if (found == streams_.end()) return false;
+  s.held = true;
+  held_.push_back(found->second);
+  return true;
+}
+
+void MuxCore::pace_resets() {
+  if (phase_ != Phase::kOpen || (held_.empty() && !pace_.needs_pings())) return;
+  while (!held_.empty() && (!held_.front()->held || held_.front()->closed || pace_.take())) {
+    const StreamPtr s = std::move(held_.front());
+    held_.pop_front();
+    if (std::exchange(s->held, false) && !s->closed)
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
+  }
+  if (!pace_.needs_pings()) return;
+  if (pace_.ping_is_due(now())) {
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kPace);
+    pace_.sent(now());
+  }
+  pace_timer_.schedule(ResetPace::kEvery, [this] { turn(Turn::kFlush); });
 }
 
 Error MuxCore::error_from_reset(std::uint32_t code) const {

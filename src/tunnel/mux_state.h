@@ -22,8 +22,9 @@ struct HeaderBlock {
   std::string method, authority, status;
   net::http::Headers headers;
   std::size_t size = 0;
-  bool too_large = false;
-  bool foreign = false;  // something that a CONNECT of ours does not bear
+  bool too_large = false;  // or there was no room for it
+  bool foreign = false;    // something that a CONNECT of ours does not bear
+  bool excessive = false;  // larger than any of ours
 };
 
 // A stream: owned by the core until nghttp2 has closed it, and by its handle (MuxStream or Incoming).
@@ -55,6 +56,7 @@ struct StreamState {
   bool closed = false;      // nghttp2 knows it no more
   bool reset_here = false;
   bool over_budget = false;
+  bool held = false;    // its reset waits: see ResetPace
   bool queued = false;  // in ready_
   bool parked = false;  // in writers_
   std::unique_ptr<Error> failure;

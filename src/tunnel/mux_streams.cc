@@ -147,8 +147,9 @@ void MuxCore::reset(StreamState& s, Error why, std::uint32_t code) {
   set_failure(s, std::move(why));
   drop_inbox(s);
   s.receive_ended = false;
-  if (s.closed) return;
+  if (s.closed || s.held) return;
   s.reset_here = true;
+  if (hold_reset(s, code)) return schedule_flush();
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id, code);
   schedule_flush();
 }
