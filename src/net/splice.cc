@@ -8,6 +8,7 @@
 #include "net/loop.h"
 #include "net/socket_stream.h"
 #include "net/system_error.h"
+#include "net/unsent.h"
 #include "net/wait.h"
 
 namespace portolan::net {
@@ -141,6 +142,8 @@ Task<Joined> splice(TcpStream& a, TcpStream& b, StopSignal* stop) {
   auto* one = dynamic_cast<SocketStream*>(&a);
   auto* other = dynamic_cast<SocketStream*>(&b);
   if (one == nullptr || other == nullptr) co_return Joined{0, 0, fail(Code::kInternal, "splice: not two sockets")};
+  limit_unsent(a);
+  limit_unsent(b);
   const auto splicer = std::make_shared<Splicer>(*one, *other);
   auto begin = [&](Done done) { splicer->start(stop, std::move(done)); };
   auto outcome = co_await wait_for(begin, [&] { splicer->finish(cancelled_error()); });

@@ -13,6 +13,7 @@ struct Budget {
   std::size_t limit = std::size_t{256} * 1024 * 1024;
   std::size_t used = 0;
   std::shared_ptr<Budget> whole = nullptr;  // that this one is a part of
+  std::size_t promised = 0;                 // by which windows are larger than at first: may be filled, and be held
 
   void take(std::size_t n) {
     used += n;
@@ -21,6 +22,17 @@ struct Budget {
   void give_back(std::size_t n) {
     used -= n;
     if (whole) whole->give_back(n);
+  }
+  // What was `before` is `now`.
+  void promise(std::size_t now, std::size_t before) {
+    promised += now;
+    promised -= before;
+    if (whole) whole->promise(now, before);
+  }
+  // The other half is for what is held without a promise.
+  std::size_t left_to_promise() const {
+    const std::size_t here = limit / 2 - std::min(limit / 2, promised);
+    return whole ? std::min(here, whole->left_to_promise()) : here;
   }
   std::size_t left() const {
     const std::size_t here = limit - std::min(limit, used);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/id.h"
+#include "net/unsent.h"
 
 namespace portolan::tunnel {
 namespace {
@@ -165,6 +166,7 @@ namespace {
 net::Task<Result<AcceptedLink>> dial_fresh(std::unique_ptr<net::Stream> path, std::shared_ptr<const net::TlsClient> tls,
                                            Purpose purpose, std::uint64_t features,
                                            std::chrono::steady_clock::time_point deadline) {
+  net::limit_unsent(*path);
   CO_TRY(auto stream, co_await tls->connect(std::move(path), left_until(deadline)));
   if (stream->alpn() != alpn_of(purpose))
     co_return fail(Code::kProtocol, "the peer chose another purpose for the link");
@@ -212,6 +214,7 @@ net::Task<Result<>> resume_link(std::unique_ptr<net::Stream> path, std::shared_p
 net::Task<Result<AcceptedLink>> accept_link(std::unique_ptr<net::Stream> path,
                                             std::shared_ptr<const net::TlsServer> tls, LinkOptions options) {
   const auto deadline = std::chrono::steady_clock::now() + options.handshake_limit;
+  net::limit_unsent(*path);
   CO_TRY(auto stream, co_await tls->accept(std::move(path), options.handshake_limit));
   co_return co_await accept_link_over(std::move(stream), std::move(options), left_until(deadline));
 }

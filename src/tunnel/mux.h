@@ -1,11 +1,13 @@
 // Mux: many streams over one, as HTTP/2 (RFC 9113, nghttp2): each is a CONNECT (RFC 9113 §8.5). The opener has HTTP/2's
 // client role, whoever dialled. A callback machine: no coroutine and no buffer per stream; what streams write is framed
-// into one output batch per turn of the loop.
+// into one output batch per turn of the loop. Streams that want much take turns, and those that want little go before
+// them (lanes.h).
 //
 // Flow control: a stream's window says how much its peer may send before the reader takes it; credit goes back only
-// when the bytes were taken, so a reader that stops makes its writer stop. The connection's window goes back on
-// receipt, so that one stopped reader never stalls the rest. Received and untaken bytes of all streams are bounded by
-// MuxOptions::budget, and by budgets that many links share: the stream that would exceed one is reset.
+// when the bytes were taken, so a reader that stops makes its writer stop. Windows follow bandwidth × delay. The
+// connection's window goes back on receipt, so that one stopped reader never stalls the rest. Received and untaken
+// bytes of all streams are bounded by MuxOptions::budget, and by budgets that many links share: the stream that would
+// exceed one is reset.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -14,6 +16,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/clock.h"
 #include "net/http/message.h"
 #include "net/stream.h"
 #include "tunnel/budget.h"
@@ -24,7 +27,8 @@ namespace portolan::tunnel {
 inline constexpr std::string_view kDrained = "drained";
 
 struct MuxOptions {
-  std::uint32_t stream_window = 256 * 1024;
+  std::uint32_t stream_window = 256 * 1024;         // at first
+  std::uint32_t largest_window = 16 * 1024 * 1024;  // it grows up to here with bandwidth × delay (windows.h)
   std::uint32_t connection_window = 64 * 1024 * 1024;
   std::size_t budget = 64 * 1024 * 1024;     // received and not yet taken, of all streams
   std::shared_ptr<Budget> shared = nullptr;  // with other links: for that, for frames that wait, and for headers
@@ -36,6 +40,7 @@ struct MuxOptions {
   std::chrono::milliseconds probe_limit = std::chrono::seconds(10);   // silence after it before the link counts as dead
   std::chrono::milliseconds drained_limit = std::chrono::seconds(1);  // for the last bytes of a link that was drained;
                                                                       // 0: until below has handed them down, or failed
+  const Clock* clock = &Clock::real();                                // outlives the mux
 };
 
 // What a CONNECT asks for.

@@ -34,6 +34,7 @@ Error drained() { return {Code::kUnavailable, "the link was drained", std::strin
 MuxOptions checked(MuxOptions options) {
   options.stream_window = std::clamp<std::uint32_t>(options.stream_window, 1024, 1U << 30);
   options.connection_window = std::clamp<std::uint32_t>(options.connection_window, 65'535, 1U << 30);
+  options.largest_window = std::clamp<std::uint32_t>(options.largest_window, options.stream_window, 1U << 30);
   return options;
 }
 
@@ -46,6 +47,8 @@ MuxCore::MuxCore(std::unique_ptr<net::Stream> below, Mux::Role role, MuxOptions 
       executor_(below->executor()),
       name_(below->describe()),
       below_(std::move(below)),
+      windows_({.first = options_.stream_window, .largest = options_.largest_window, .grown = options_.budget / 2}),
+      pace_timer_(executor_),
       timer_(executor_),
       on_incoming_(std::move(on_incoming)),
       on_end_(std::move(on_end)) {}
@@ -57,7 +60,7 @@ MuxCore::~MuxCore() {
 
 void MuxCore::start() {
   make_session();
-  last_heard_ = Clock::real().boot();
+  last_heard_ = now();
   if (options_.probe_after.count() > 0) timer_.schedule(options_.probe_after, [this] { probe(); });
   arm_reading();
   schedule_flush();
@@ -89,7 +92,7 @@ void MuxCore::read_below() {
       const Error lost = was_drained ? drained() : Error{Code::kEof, "the peer closed the link", {}, Hop::kUnknown};
       return end_now(fault_.value_or(lost));
     }
-    last_heard_ = Clock::real().boot();
+    last_heard_ = now();
     take_in(chunk->buffer.data());
     if (fault_) return;
   }
@@ -129,6 +132,9 @@ void MuxCore::settle() {
             NGHTTP2_ENHANCE_YOUR_CALM);
       enqueue(s);
     }
+  if (std::exchange(settings_heard_, false))
+    for (const auto& [id, s] : streams_) enqueue(s);
+  pace_resets();
   const bool has_room = count_queue();
   if (phase_ != Phase::kOpen) return;
   if (outbox_.pending() > kOutboxLimit || !has_room)
@@ -184,6 +190,7 @@ Result<StreamPtr> MuxCore::open(const OpenRequest& request) {
   fields.add(request.headers);
   auto s = std::make_shared<StreamState>();
   s->budget = request.charged ? request.charged : options_.shared;
+  s->window = windows_.open();
   const nghttp2_data_provider source = source_of(*s);
   const std::int32_t id = nghttp2_submit_request(session_, nullptr, fields.data(), fields.size(), &source, s.get());
   if (id < 0) return fail(Code::kInternal, std::string("cannot open a stream: ") + nghttp2_strerror(id));
@@ -227,7 +234,7 @@ void MuxCore::abandon() {
 
 std::shared_ptr<PingWait> MuxCore::ping() {
   auto wait = std::make_shared<PingWait>(executor_, next_ping_++);
-  wait->sent = Clock::real().boot();
+  wait->sent = now();
   pings_.emplace(wait->id, wait);
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, reinterpret_cast<const std::uint8_t*>(&wait->id));
   schedule_flush();
@@ -246,14 +253,14 @@ void MuxCore::probe() {
     return end_now(Error{Code::kTimeout, "the peer of link " + name_ + " has fallen silent", {}, Hop::kUnknown});
   }
   probed_at_.reset();
-  const auto silence = std::chrono::ceil<std::chrono::milliseconds>(Clock::real().boot() - last_heard_);
+  const auto silence = std::chrono::ceil<std::chrono::milliseconds>(now() - last_heard_);
   if (silence < options_.probe_after) {
     timer_.schedule(options_.probe_after - silence, [this] { probe(); });
     return;
   }
   constexpr std::array<std::uint8_t, 8> kProbe{};
   nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kProbe.data());
-  probed_at_ = Clock::real().boot();
+  probed_at_ = now();
   timer_.schedule(options_.probe_limit, [this] { probe(); });
   schedule_flush();
 }
@@ -298,6 +305,8 @@ void MuxCore::finish_end() {
   if (phase_ == Phase::kEnded) return;
   phase_ = Phase::kEnded;
   timer_.cancel();
+  pace_timer_.cancel();
+  held_.clear();
   for (const auto& [id, wait] : std::exchange(pings_, {})) wait->event.set();
   // A stream whose last bytes will not leave any more has failed, also if it had said all.
   for (const StreamPtr& s : std::exchange(finishing_, {})) enqueue(s);
@@ -313,7 +322,7 @@ void MuxCore::finish_end() {
 
 void MuxCore::fail_streams() {
   for (const auto& [id, s] : std::exchange(streams_, {})) {
-    s->closed = true;
+    close_state(*s);
     set_failure(*s, reason_);
     if (s->answer_event) s->answer_event->set();
     enqueue(s);

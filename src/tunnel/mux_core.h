@@ -18,14 +18,20 @@
 
 #include "base/clock.h"
 #include "net/loop.h"
-#include "net/outbox.h"
+#include "tunnel/lanes.h"
 #include "tunnel/mux.h"
 #include "tunnel/mux_state.h"
+#include "tunnel/reset_pace.h"
+#include "tunnel/toll.h"
 
 namespace portolan::tunnel {
 
-// Bytes that may wait in the outbox before writers have to.
+// Bytes of bulk that may wait in the outbox before writers have to; and of the others.
 inline constexpr std::size_t kBatch = 256 * 1024;
+inline constexpr std::size_t kFirstLane = 64 * 1024;
+// What a stream may write and still want little; and the least for which it is called while others stand in line.
+inline constexpr std::size_t kLittle = 16 * 1024;
+inline constexpr std::size_t kPiece = 4 * 1024;
 // What a stream may write when it is its turn and others wait.
 inline constexpr std::size_t kShare = 32 * 1024;
 
@@ -76,6 +82,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   nghttp2_data_provider source_of(StreamState& s);
   // Frames everything that nghttp2 has to say into the outbox.
   void pump_out();
+  void append_frame(ByteView frame);
   void take_in(ByteView bytes);
   Error error_from_reset(std::uint32_t code) const;
 
@@ -113,11 +120,22 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   bool writable(const StreamState& s) const;
   Blocked blocked(const StreamState& s) const;
   bool link_has_room() const;
+  bool may_overtake(const StreamState& s) const;
+  // Whether the stream wants little: `n` bytes more may go in the first lane.
+  bool light(const StreamState& s, std::size_t n) const;
+  std::size_t writable_bytes(StreamState& s, std::size_t wanted);
+  std::size_t written_lately(const StreamState& s) const;
   bool must_queue(const StreamState& s) const;
   bool may_hold(const Budget* shared, std::size_t more) const;
   bool count_queue();
   bool keep_header(StreamState& s, std::size_t size) const;
   void note_taken(const StreamState& s, std::size_t n);
+  std::uint32_t credit_for(StreamState& s);
+  void close_state(StreamState& s);
+  void charge(Toll::For what);
+  bool hold_reset(StreamState& s, std::uint32_t code);
+  void pace_resets();
+  BootTime now() const { return options_.clock->boot(); }
   void drop_inbox(StreamState& s);
   void set_failure(StreamState& s, Error why);
   std::optional<Error> judge(const HeaderBlock& block) const;
@@ -128,21 +146,21 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   const std::string name_;
   std::unique_ptr<net::Stream> below_;
   nghttp2_session* session_ = nullptr;
-  net::Outbox outbox_;
+  Lanes outbox_;
   std::unordered_map<std::int32_t, StreamPtr> streams_;  // those that nghttp2 has open
   std::size_t buffered_ = 0;
   std::size_t queued_ = 0;  // of the outbox, charged to MuxOptions::shared
+  Windows windows_;
 
   // What callbacks noted, for after nghttp2 has returned.
   std::vector<StreamPtr> ready_;        // may have something for who waits on them
   std::vector<StreamPtr> requests_;     // CONNECTs to be judged and handed out
   std::vector<StreamPtr> over_budget_;  // to be reset
-  std::vector<StreamPtr> ends_framed_;  // their END_STREAM is being framed
   std::optional<Error> fault_;          // ends the link
   bool fault_is_ours_ = false;          // the peer is to be told (else it told us, or nghttp2 has told it)
   std::string library_words_;           // nghttp2's last explanation
-  double reset_tokens_ = 0;             // of resets before an answer; see rapid reset in mux_session.cc
-  BootTime reset_tokens_at_{};
+  bool settings_heard_ = false;         // every stream's window may be another
+  Toll toll_;
 
   std::deque<StreamPtr> writers_;  // wait for room in the outbox or the connection's window; served in turn
   bool contended_ = false;         // more than one stream wants to write
@@ -160,6 +178,9 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   bool in_turn_ = false, flush_posted_ = false, dispatch_posted_ = false, write_armed_ = false;
   BootTime last_heard_{};
   std::optional<BootTime> probed_at_;
+  ResetPace pace_;
+  std::deque<StreamPtr> held_;  // given up before their answer; may not be reset yet
+  net::Timer pace_timer_;
   net::Timer timer_;  // the probe; when closing, the limit of the goodbye
   Mux::OnIncoming on_incoming_;
   std::function<void()> on_draining_;

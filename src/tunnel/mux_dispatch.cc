@@ -20,11 +20,18 @@ bool MuxCore::writable(const StreamState& s) const {
 
 // Half of the batch must be free before who waits is called, so that they write pieces worth framing.
 bool MuxCore::link_has_room() const {
-  return session_ != nullptr && outbox_.pending() <= kBatch / 2 && nghttp2_session_get_remote_window_size(session_) > 0;
+  return session_ != nullptr && outbox_.pending(Lane::kBulk) <= kBatch / 2 &&
+         nghttp2_session_get_remote_window_size(session_) > 0;
+}
+
+// A stream that wants little does not stand in line.
+bool MuxCore::may_overtake(const StreamState& s) const {
+  return session_ != nullptr && light(s, kPiece) && nghttp2_session_get_remote_window_size(session_) > 0;
 }
 
 MuxCore::Blocked MuxCore::blocked(const StreamState& s) const {
-  if (!link_has_room() || (contended_ && s.turn_used >= kShare)) return Blocked::kByLink;
+  const bool in_turn = link_has_room() && !(contended_ && s.turn_used >= kShare);
+  if (!in_turn && !may_overtake(s)) return Blocked::kByLink;
   return nghttp2_session_get_stream_remote_window_size(session_, s.id) > 0 ? Blocked::kNo : Blocked::kByStream;
 }
 
@@ -42,9 +49,9 @@ void MuxCore::wait_writable(const StreamPtr& s, net::Stream::Ready ready) {
     park(s);
 }
 
-// Who becomes able to write does not overtake those who stand in line.
+// Who becomes able to write does not overtake those who stand in line, but for who wants little.
 bool MuxCore::must_queue(const StreamState& s) const {
-  return !writers_.empty() && !s.failure && !s.send_ended && phase_ != Phase::kEnded;
+  return !writers_.empty() && !s.failure && !s.send_ended && phase_ != Phase::kEnded && !may_overtake(s);
 }
 
 void MuxCore::enqueue(const StreamPtr& s) {
@@ -64,7 +71,10 @@ void MuxCore::park(const StreamPtr& s) {
     finishing_.push_back(s);
   } else if (blocked(*s) != Blocked::kByStream) {
     s->parked = true;
-    writers_.push_back(s);
+    if (written_lately(*s) + kPiece <= kLittle)
+      writers_.push_front(s);
+    else
+      writers_.push_back(s);
     if (link_has_room() && !in_turn_) schedule_dispatch();
   }
 }
@@ -119,7 +129,8 @@ void MuxCore::serve_writers() {
   }
   std::size_t called = 0;
   for (std::size_t left = writers_.size(); left > 0 && !writers_.empty(); --left) {
-    if (phase_ != Phase::kEnded && (!link_has_room() || outbox_.pending() + promised_ + kShare > kBatch)) break;
+    const bool fits = link_has_room() && outbox_.pending(Lane::kBulk) + promised_ + kShare <= kBatch;
+    if (phase_ != Phase::kEnded && !fits && !may_overtake(*writers_.front())) break;
     const StreamPtr s = std::move(writers_.front());
     writers_.pop_front();
     s->parked = false;
@@ -166,6 +177,7 @@ void MuxCore::serve_requests() {
       continue;
     }
     if (const auto error = judge(*block)) {
+      if (block->excessive || error->code == Code::kProtocol) charge(Toll::For::kForeign);
       refuse(*s, *error);
       continue;
     }

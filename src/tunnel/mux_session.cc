@@ -14,17 +14,19 @@ namespace portolan::tunnel {
 namespace {
 
 // With its header of nine bytes, a frame of this size fills one TLS record.
-constexpr std::size_t kFramePayload = 16384 - 9;
+constexpr std::size_t kFrameHead = 9;
+constexpr std::size_t kFramePayload = 16384 - kFrameHead;
 // Until its SETTINGS arrive, a peer is taken to allow as many streams as our default does.
 constexpr std::uint32_t kStreamsBeforeSettings = 4096;
 // Resets of any stream that the acceptor tolerates: more than people's programs can abort, at the rate that a link can
 // open.
 constexpr std::uint64_t kResetBurst = 50'000;
 constexpr std::uint64_t kResetsPerSecond = 10'000;
-// Resets before an answer cost the acceptor work for nothing (CVE-2023-44487), so they have a lower limit.
-constexpr double kEarlyResetBurst = 1'000;
-constexpr double kEarlyResetsPerSecond = 100;
 constexpr std::size_t kHeaderCount = 64;
+// The PING by which windows are measured; those of MuxCore::ping() are numbered, and a probe's is zero.
+constexpr std::uint8_t kMeasure[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+// And the one by which resets are paced.
+constexpr std::uint8_t kPace[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe};
 
 std::string_view text_of(nghttp2_rcbuf* buffer) {
   const nghttp2_vec v = nghttp2_rcbuf_get_buf(buffer);
@@ -45,8 +47,8 @@ struct MuxCore::Callbacks {
 
   // ---- sending ----
 
-  static ssize_t read_source(nghttp2_session*, std::int32_t id, std::uint8_t*, std::size_t length, std::uint32_t* flags,
-                             nghttp2_data_source* source, void* user) {
+  static ssize_t read_source(nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t length, std::uint32_t* flags,
+                             nghttp2_data_source* source, void*) {
     auto& s = *static_cast<StreamState*>(source->ptr);
     const std::size_t n = std::min({length, kFramePayload, s.offered.size()});
     if (n > 0) {
@@ -56,16 +58,13 @@ struct MuxCore::Callbacks {
     if (!s.send_ended) return NGHTTP2_ERR_DEFERRED;
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     s.end_framed = true;
-    if (const auto found = core(user).streams_.find(id); found != core(user).streams_.end())
-      core(user).ends_framed_.push_back(found->second);
     return 0;
   }
 
   static int send_data(nghttp2_session*, nghttp2_frame*, const std::uint8_t* head, std::size_t length,
                        nghttp2_data_source* source, void* user) {
     auto& s = *static_cast<StreamState*>(source->ptr);
-    core(user).outbox_.append(view_of(head, 9));
-    core(user).outbox_.append(s.offered.first(length));
+    core(user).outbox_.append(s.lane, view_of(head, kFrameHead), s.offered.first(length));
     s.offered = s.offered.subspan(length);
     return 0;
   }
@@ -91,6 +90,7 @@ struct MuxCore::Callbacks {
       auto s = std::make_shared<StreamState>();
       s->id = frame->hd.stream_id;
       s->budget = c.options_.shared;
+      s->window = c.windows_.open();
       s->block = std::make_unique<HeaderBlock>();
       nghttp2_session_set_stream_user_data(session, s->id, s.get());
       c.streams_.emplace(s->id, std::move(s));
@@ -109,8 +109,8 @@ struct MuxCore::Callbacks {
     const std::string_view v = text_of(value);
     const std::size_t size = n.size() + v.size() + 32;
     block.size += size;
-    if (block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount ||
-        !core(user).keep_header(*s, size)) {
+    block.excessive = block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount;
+    if (block.excessive || !core(user).keep_header(*s, size)) {
       block.headers.clear();
       block.too_large = true;
     } else if (n == ":method") {
@@ -127,22 +127,36 @@ struct MuxCore::Callbacks {
 
   static int frame_received(nghttp2_session* session, const nghttp2_frame* frame, void* user) {
     MuxCore& c = core(user);
+    const bool ends = (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) != 0;
     switch (frame->hd.type) {
-      case NGHTTP2_HEADERS: headers_received(c, session, *frame); [[fallthrough]];
+      case NGHTTP2_HEADERS:
+        headers_received(c, session, *frame);
+        if (ends) end_received(c, frame->hd.stream_id);
+        break;
       case NGHTTP2_DATA:
-        if (frame->hd.flags & NGHTTP2_FLAG_END_STREAM) end_received(c, frame->hd.stream_id);
+        if (ends) end_received(c, frame->hd.stream_id);
+        if (!ends && frame->hd.length == frame->data.padlen) c.charge(Toll::For::kNothing);
         break;
       case NGHTTP2_WINDOW_UPDATE:
+        c.charge(Toll::For::kCredit);
         if (const auto found = c.streams_.find(frame->hd.stream_id); found != c.streams_.end())
           c.enqueue(found->second);
         break;  // the connection's own: every turn looks at those who wait for it
       case NGHTTP2_SETTINGS:
-        for (const auto& [id, s] : c.streams_) c.enqueue(s);
+        if ((frame->hd.flags & NGHTTP2_FLAG_ACK) == 0) c.charge(Toll::For::kSettings);
+        c.settings_heard_ = true;
         break;
       case NGHTTP2_PING:
-        if (frame->hd.flags & NGHTTP2_FLAG_ACK) pong(c, frame->ping.opaque_data);
+        if (frame->hd.flags & NGHTTP2_FLAG_ACK)
+          pong(c, frame->ping.opaque_data);
+        else
+          c.charge(Toll::For::kPing);
         break;
-      case NGHTTP2_GOAWAY: farewell(c, frame->goaway); break;
+      case NGHTTP2_GOAWAY:
+        c.charge(Toll::For::kSettings);
+        farewell(c, frame->goaway);
+        break;
+      case NGHTTP2_PRIORITY: c.charge(Toll::For::kNothing); break;
       default: break;
     }
     return 0;
@@ -161,6 +175,7 @@ struct MuxCore::Callbacks {
     if (status >= 200 && status < 300 && !block->too_large) {
       s->answered = true;
       s->answer = std::move(block->headers);
+      if (std::exchange(s->held, false)) nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
     } else if (status >= 300) {
       c.set_failure(*s, from_refusal(status, block->headers));
     } else {
@@ -187,6 +202,7 @@ struct MuxCore::Callbacks {
     if (found == c.streams_.end()) return 0;
     StreamState& s = *found->second;
     if (s.failure || s.over_budget) return 0;
+    if (c.windows_.arrived(s.window, size, c.last_heard_)) nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, kMeasure);
     if (c.buffered_ + size > c.options_.budget || !c.may_hold(s.budget.get(), size)) {
       s.over_budget = true;
       c.over_budget_.push_back(found->second);
@@ -200,12 +216,13 @@ struct MuxCore::Callbacks {
   }
 
   static void pong(MuxCore& c, const std::uint8_t* opaque) {
+    if (std::memcmp(opaque, kMeasure, sizeof kMeasure) == 0) return c.windows_.answered(c.last_heard_);
+    if (std::memcmp(opaque, kPace, sizeof kPace) == 0) return c.pace_.answered(c.last_heard_);
     std::uint64_t id = 0;
     std::memcpy(&id, opaque, sizeof id);
     const auto found = c.pings_.find(id);
-    if (found == c.pings_.end()) return;
-    found->second->round_trip =
-        std::chrono::duration_cast<std::chrono::microseconds>(Clock::real().boot() - found->second->sent);
+    if (found == c.pings_.end()) return c.charge(Toll::For::kPing);
+    found->second->round_trip = std::chrono::duration_cast<std::chrono::microseconds>(c.now() - found->second->sent);
     found->second->event.set();
     c.pings_.erase(found);
   }
@@ -222,23 +239,13 @@ struct MuxCore::Callbacks {
     if (found == c.streams_.end()) return 0;
     const StreamPtr s = std::move(found->second);
     c.streams_.erase(found);
-    s->closed = true;
-    if (c.role_ == Mux::Role::kAcceptor && !s->answered && !s->reset_here) count_early_reset(c);
+    c.close_state(*s);
+    if (c.role_ == Mux::Role::kAcceptor && !s->answered && !s->reset_here) c.charge(Toll::For::kReset);
     const bool whole = code == NGHTTP2_NO_ERROR && s->receive_ended && s->end_framed;
     if (!whole) c.set_failure(*s, c.error_from_reset(code));
     if (s->answer_event) s->answer_event->set();
     c.enqueue(s);
     return 0;
-  }
-
-  static void count_early_reset(MuxCore& c) {
-    const BootTime now = Clock::real().boot();
-    const double elapsed = std::chrono::duration<double>(now - c.reset_tokens_at_).count();
-    c.reset_tokens_ = std::min(kEarlyResetBurst, c.reset_tokens_ + elapsed * kEarlyResetsPerSecond) - 1;
-    c.reset_tokens_at_ = now;
-    if (c.reset_tokens_ >= 0 || c.fault_) return;
-    c.fault_ = Error{Code::kLimit, "the peer opens and resets streams too fast", {}, Hop::kUnknown};
-    c.fault_is_ours_ = true;
   }
 
   static int library_error(nghttp2_session*, int, const char* message, std::size_t length, void* user) {
@@ -269,8 +276,6 @@ void MuxCore::make_session() {
   make(&session_, callbacks, this, option);
   nghttp2_option_del(option);
   nghttp2_session_callbacks_del(callbacks);
-  reset_tokens_ = kEarlyResetBurst;
-  reset_tokens_at_ = Clock::real().boot();
 
   std::vector<nghttp2_settings_entry> settings = {
       {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, options_.stream_window},
@@ -297,12 +302,26 @@ void MuxCore::pump_out() {
   if (session_ == nullptr) return;
   const std::uint8_t* data = nullptr;
   ssize_t n = 0;
-  while ((n = nghttp2_session_mem_send(session_, &data)) > 0)
-    outbox_.append(view_of(data, static_cast<std::size_t>(n)));
+  while ((n = nghttp2_session_mem_send(session_, &data)) > 0) append_frame(view_of(data, static_cast<std::size_t>(n)));
   if (n < 0 && !fault_)
     fault_ = Error{
         Code::kInternal, std::string("framing failed: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
-  for (const StreamPtr& s : std::exchange(ends_framed_, {})) s->mark = outbox_.appended();
+}
+
+// Everything but DATA with bytes, a frame at a time, which is how nghttp2 gives them (no header block of ours needs
+// more than one). An end or a reset does not overtake what its stream has said; nor does a goodbye.
+void MuxCore::append_frame(ByteView frame) {
+  const auto type = frame.size() < kFrameHead ? NGHTTP2_SETTINGS : static_cast<std::uint8_t>(frame[3]);
+  Lane lane = Lane::kFirst;
+  if (type == NGHTTP2_GOAWAY && outbox_.pending(Lane::kBulk) > 0) lane = Lane::kBulk;
+  if (type != NGHTTP2_DATA && type != NGHTTP2_RST_STREAM) return outbox_.append(lane, frame);
+  ByteReader head(frame.subspan(5, 4));
+  const auto found = streams_.find(static_cast<std::int32_t>(head.u32() & 0x7fff'ffffU));
+  if (found == streams_.end()) return outbox_.append(lane, frame);
+  StreamState& s = *found->second;
+  if (s.marks[1] > outbox_.flushed(Lane::kBulk)) lane = Lane::kBulk;
+  outbox_.append(lane, frame);
+  if (type == NGHTTP2_DATA) s.marks[static_cast<std::size_t>(lane)] = outbox_.appended(lane);
 }
 
 void MuxCore::take_in(ByteView bytes) {
@@ -314,6 +333,40 @@ void MuxCore::take_in(ByteView bytes) {
                  {},
                  Hop::kUnknown};
   fault_is_ours_ = true;
+}
+
+// What the peer has made us do, if that was for nothing.
+void MuxCore::charge(Toll::For what) {
+  if (toll_.pay(what, last_heard_, outbox_.appended(Lane::kBulk) + outbox_.appended(Lane::kFirst)) || fault_) return;
+  fault_ = Error{Code::kLimit, "the peer sends " + std::string(Toll::words(what)) + " too fast", {}, Hop::kUnknown};
+  fault_is_ours_ = true;
+}
+
+// Whether the reset of a stream has to wait; then it will be sent when it may, or when the stream has been answered.
+bool MuxCore::hold_reset(StreamState& s, std::uint32_t code) {
+  const bool early = role_ == Mux::Role::kOpener && !s.answered && code == NGHTTP2_CANCEL;
+  if (!early || phase_ != Phase::kOpen || pace_.take()) return false;
+  const auto found = streams_.find(s.id);
+  if (found == streams_.end()) return false;
+  s.held = true;
+  held_.push_back(found->second);
+  return true;
+}
+
+void MuxCore::pace_resets() {
+  if (phase_ != Phase::kOpen || (held_.empty() && !pace_.needs_pings())) return;
+  while (!held_.empty() && (!held_.front()->held || held_.front()->closed || pace_.take())) {
+    const StreamPtr s = std::move(held_.front());
+    held_.pop_front();
+    if (std::exchange(s->held, false) && !s->closed)
+      nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_CANCEL);
+  }
+  if (!pace_.needs_pings()) return;
+  if (pace_.ping_is_due(now())) {
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kPace);
+    pace_.sent(now());
+  }
+  pace_timer_.schedule(ResetPace::kEvery, [this] { turn(Turn::kFlush); });
 }
 
 Error MuxCore::error_from_reset(std::uint32_t code) const {

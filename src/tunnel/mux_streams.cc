@@ -9,9 +9,8 @@
 namespace portolan::tunnel {
 namespace {
 
-// Credit goes back in steps of this part of the window: at half a window, which is nghttp2's own habit, the second half
-// of every window waits for a round trip.
-constexpr std::uint32_t kCreditSteps = 8;
+// What is remembered of a stream that writes much.
+constexpr std::size_t kRemembered = 4 * kLittle;
 // Of one link, whose headers are taken whatever other links hold.
 constexpr std::size_t kAssuredStreams = 16;
 
@@ -21,10 +20,9 @@ Result<net::Chunk> MuxCore::read(StreamState& s) {
   if (s.answered && !s.inbox.empty()) {
     net::Buffer buffer = s.inbox.take();
     note_taken(s, buffer.size());
-    s.credit += static_cast<std::uint32_t>(buffer.size());
-    if (!s.closed && !s.receive_ended && s.credit >= options_.stream_window / kCreditSteps) {
-      nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, s.id,
-                                   static_cast<std::int32_t>(std::exchange(s.credit, 0)));
+    if (s.closed || s.receive_ended) return net::Chunk{net::Chunk::Kind::kData, std::move(buffer)};
+    if (const std::uint32_t credit = credit_for(s)) {
+      nghttp2_submit_window_update(session_, NGHTTP2_FLAG_NONE, s.id, static_cast<std::int32_t>(credit));
       schedule_flush();
     }
     return net::Chunk{net::Chunk::Kind::kData, std::move(buffer)};
@@ -37,21 +35,44 @@ Result<net::Chunk> MuxCore::read(StreamState& s) {
 Result<std::size_t> MuxCore::write(StreamState& s, ByteView bytes) {
   if (s.failure) return std::unexpected(*s.failure);
   if (s.send_ended) return fail(Code::kInvalid, "write after the half-close");
-  const std::size_t room = kBatch - std::min(kBatch, outbox_.pending());
-  const auto window = std::min(nghttp2_session_get_remote_window_size(session_),
-                               nghttp2_session_get_stream_remote_window_size(session_, s.id));
-  const std::size_t share = contended_ ? kShare - std::min(kShare, s.turn_used) : kBatch;
-  const std::size_t n = std::min({bytes.size(), room, share, static_cast<std::size_t>(std::max(window, 0))});
+  const std::size_t n = std::min(bytes.size(), writable_bytes(s, bytes.size()));
   if (n == 0) return std::size_t{0};
   s.offered = bytes.first(n);
   nghttp2_session_resume_data(session_, s.id);
   pump_out();
   const std::size_t accepted = n - std::exchange(s.offered, {}).size();
-  s.mark = outbox_.appended();
-  if (contended_) s.turn_used += accepted;
+  if (accepted > 0) s.marks[static_cast<std::size_t>(s.lane)] = outbox_.appended(s.lane);
+  s.recent = std::min(written_lately(s) + accepted, kRemembered);
+  s.recent_at = outbox_.flushed();
+  if (contended_ && s.lane == Lane::kBulk) s.turn_used += accepted;
   use_promise(s, accepted);
   schedule_flush();
   return accepted;
+}
+
+// Of `wanted` bytes, for which it chooses the lane.
+std::size_t MuxCore::writable_bytes(StreamState& s, std::size_t wanted) {
+  const auto window = std::min(nghttp2_session_get_remote_window_size(session_),
+                               nghttp2_session_get_stream_remote_window_size(session_, s.id));
+  std::size_t room = kBatch - std::min(kBatch, outbox_.pending(Lane::kBulk));
+  if (contended_) room = std::min(room, kShare - std::min(kShare, s.turn_used));
+  s.lane = Lane::kBulk;
+  if (light(s, wanted) || (room == 0 && light(s, kPiece))) {
+    s.lane = Lane::kFirst;
+    room = std::min(kLittle - written_lately(s), kFirstLane - outbox_.pending(Lane::kFirst));
+  }
+  return std::min({wanted, room, static_cast<std::size_t>(std::max(window, 0))});
+}
+
+// A stream wants little if it has lately written less than half of its fair share of what went down, but for a little.
+bool MuxCore::light(const StreamState& s, std::size_t n) const {
+  return s.marks[1] <= outbox_.flushed(Lane::kBulk) && outbox_.pending(Lane::kFirst) + n <= kFirstLane &&
+         written_lately(s) + n <= kLittle;
+}
+
+std::size_t MuxCore::written_lately(const StreamState& s) const {
+  const std::uint64_t forgotten = (outbox_.flushed() - s.recent_at) / (2 * (writers_.size() + 1));
+  return s.recent - static_cast<std::size_t>(std::min<std::uint64_t>(s.recent, forgotten));
 }
 
 Result<> MuxCore::shutdown_send(StreamState& s) {
@@ -66,8 +87,12 @@ Result<> MuxCore::shutdown_send(StreamState& s) {
 }
 
 std::size_t MuxCore::unsent(const StreamState& s) const {
-  const std::size_t framed = s.mark > outbox_.flushed() ? static_cast<std::size_t>(s.mark - outbox_.flushed()) : 0;
-  return framed + (s.send_ended && !s.end_framed ? 1 : 0);
+  std::uint64_t framed = 0;
+  for (const Lane lane : {Lane::kFirst, Lane::kBulk}) {
+    const std::uint64_t mark = s.marks[static_cast<std::size_t>(lane)];
+    framed += mark - std::min(mark, outbox_.flushed(lane));
+  }
+  return static_cast<std::size_t>(framed) + (s.send_ended && !s.end_framed ? 1 : 0);
 }
 
 void MuxCore::set_failure(StreamState& s, Error why) {
@@ -89,6 +114,25 @@ bool MuxCore::keep_header(StreamState& s, std::size_t size) const {
   return true;
 }
 
+// What its peer is to be given. By how much its window is larger than at first is noted in the budget that it is
+// charged to, so that the windows of all links together stay within what may be held.
+std::uint32_t MuxCore::credit_for(StreamState& s) {
+  Windows::Room room{options_.budget - std::min(options_.budget, buffered_), SIZE_MAX};
+  if (s.budget) room = {std::min(room.left, s.budget->left()), s.budget->left_to_promise()};
+  const std::uint32_t before = s.window.size;
+  const std::uint32_t credit = windows_.credit(s.window, s.inbox.size(), room);
+  if (s.budget) s.budget->promise(s.window.size, before);
+  return credit;
+}
+
+// nghttp2 knows it no more.
+void MuxCore::close_state(StreamState& s) {
+  s.closed = true;
+  const std::uint32_t before = s.window.size;
+  windows_.close(s.window);
+  if (s.budget) s.budget->promise(s.window.size, before);
+}
+
 void MuxCore::note_taken(const StreamState& s, std::size_t n) {
   buffered_ -= n;
   if (s.budget) s.budget->give_back(n);
@@ -103,8 +147,9 @@ void MuxCore::reset(StreamState& s, Error why, std::uint32_t code) {
   set_failure(s, std::move(why));
   drop_inbox(s);
   s.receive_ended = false;
-  if (s.closed) return;
+  if (s.closed || s.held) return;
   s.reset_here = true;
+  if (hold_reset(s, code)) return schedule_flush();
   nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, s.id, code);
   schedule_flush();
 }

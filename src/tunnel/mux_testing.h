@@ -1,5 +1,6 @@
 // Two muxes joined in memory, and what tests do with their streams. For tests only.
 #pragma once
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <optional>
@@ -108,5 +109,57 @@ inline net::Task<Result<std::string>> read_some(net::Stream& stream) {
   CO_TRY(const net::Buffer buffer, co_await net::read(stream));
   co_return std::string(as_text(buffer.data()));
 }
+
+// Writes until it is stopped, and counts.
+inline net::Task<> write_forever(net::Stream& stream, std::size_t& written) {
+  const Bytes block(10'000, std::byte{'x'});
+  while (true) {
+    const auto done = co_await net::write(stream, block);
+    if (!done) co_return;
+    written += block.size();
+  }
+}
+
+inline net::Task<> read_forever(net::Stream& stream, std::size_t& got, std::size_t until, net::Event& reached) {
+  while (true) {
+    const auto buffer = co_await net::read(stream);
+    if (!buffer || buffer->empty()) co_return;
+    got += buffer->size();
+    if (got >= until) reached.set();
+  }
+}
+
+// Writes as join() does: within the call, as much as is taken.
+struct Pusher {
+  net::Stream& stream;
+  Bytes block = Bytes(30'000, std::byte{'y'});
+  std::size_t left = SIZE_MAX;
+  std::size_t written = 0;
+  void push() {
+    while (left > 0) {
+      const auto taken = stream.try_write(ByteView(block).first(std::min(block.size(), left)));
+      if (!taken) return;
+      if (*taken == 0) break;
+      written += *taken;
+      left -= *taken;
+    }
+    if (left > 0) stream.on_writable([this] { push(); });
+  }
+};
+
+// Reads in the same way.
+struct Puller {
+  net::Stream& stream;
+  std::size_t got = 0;
+  void pull() {
+    while (true) {
+      const auto chunk = stream.try_read();
+      if (!chunk || chunk->kind == net::Chunk::Kind::kEnd) return;
+      if (chunk->kind == net::Chunk::Kind::kWait) break;
+      got += chunk->buffer.size();
+    }
+    stream.on_readable([this] { pull(); });
+  }
+};
 
 }  // namespace portolan::tunnel

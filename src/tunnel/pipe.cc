@@ -237,7 +237,15 @@ void Pipe::listen() {
 
 Result<std::size_t> Pipe::write(ByteView bytes) {
   if (failure_) return std::unexpected(*failure_);
-  const std::size_t n = end_.core.write(bytes);
+  std::size_t n = end_.core.write(bytes);
+  // The backlog is short, so that little stands before what comes next; what the link takes at once makes room for
+  // more.
+  while (n < bytes.size() && end_.core.unsent() > 0 && link_ && !waiting_below_) {
+    flush();
+    const std::size_t more = end_.core.write(bytes.subspan(n));
+    n += more;
+    if (more == 0) break;
+  }
   if (n > 0) flush_later();
   return n;
 }

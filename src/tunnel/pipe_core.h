@@ -20,7 +20,7 @@ struct PipeOptions {
   std::size_t first_window = 512 * 1024;            // bytes that may be unacknowledged at first
   std::size_t largest_window = 16 * 1024 * 1024;    // it grows up to here where that is what holds up the writer
   std::size_t assured = 64 * 1024;                  // of it, whatever the other pipes of the process hold
-  std::size_t backlog = 256 * 1024;                 // accepted and not yet taken by the link
+  std::size_t backlog = 64 * 1024;                  // accepted and not yet taken by the link
   std::size_t in_one_piece = 4 * 1024;              // of a DATA frame, with its head: one record of TLS, not two
   std::size_t ack_every = 128 * 1024;               // received bytes that are acknowledged at once
   std::chrono::milliseconds ack_within{25};         // others; with what is sent anyhow, if that is sooner
