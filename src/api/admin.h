@@ -129,14 +129,16 @@ struct NodeStatusView {
   std::optional<std::string> cluster = {};       // of a worker
   std::optional<std::string> cluster_name = {};  // as it is called now
   std::optional<std::string> joined_by = {};     // the join token's or key's id
+  std::map<std::string, std::string> tags = {};
 };
 BOOST_DESCRIBE_STRUCT(NodeStatusView, (),
                       (id, name, kind, address, state, last_seen, version, sessions, created, since, reason, facts,
-                       revision, cluster, cluster_name, joined_by))
+                       revision, cluster, cluster_name, joined_by, tags))
 struct NodeUpdate {
   std::optional<std::string> name = {};
+  std::optional<std::map<std::string, std::string>> tags = {};  // all of them, in the place of those before
 };
-BOOST_DESCRIBE_STRUCT(NodeUpdate, (), (name))
+BOOST_DESCRIBE_STRUCT(NodeUpdate, (), (name, tags))
 
 struct JoinTokenCreate {
   std::string kind;  // "gateway", "relay"

@@ -56,23 +56,35 @@ struct ApplyResource {
   std::optional<std::vector<std::string>> egress_nodes = {};
   std::optional<std::map<std::string, std::string>> tags = {};
   std::optional<bool> keep_password = {};  // as in ResourceUpdate
+  std::optional<std::string> egress_filter = {};
 };
 BOOST_DESCRIBE_STRUCT(ApplyResource, (),
                       (name, type, host, port, local_port, settings, username, password, tls_key, egress_nodes, tags,
-                       keep_password))
+                       keep_password, egress_filter))
+
+// Lists are said as a whole: `nodes`, and names of resources and groups, also of those that this apply makes. A group
+// that is somebody's peer has it as its peer; what two groups say of each other must not contradict.
+struct ApplyPeeringGroup {
+  std::string name;
+  std::optional<std::vector<std::string>> nodes = {};
+  std::optional<std::vector<std::string>> resources = {};
+  std::optional<std::vector<std::string>> peers = {};
+};
+BOOST_DESCRIBE_STRUCT(ApplyPeeringGroup, (), (name, nodes, resources, peers))
 
 struct ApplyRequest {
   std::optional<bool> dry_run = {};  // says what would be done, and does nothing
-  // Removes accounts, roles and resources that are not named, of those kinds that are there at all (an empty list is:
-  // it removes all of them).
+  // Removes accounts, roles, resources and peering groups that are not named, of those kinds that are there at all (an
+  // empty list is: it removes all of them).
   std::optional<bool> prune = {};
   // The plan of an answer before: done only if exactly that would be done now. Code "stale" (412) else.
   std::optional<std::string> plan = {};
   std::optional<std::vector<ApplyAccount>> accounts = {};
   std::optional<std::vector<ApplyRole>> roles = {};
   std::optional<std::vector<ApplyResource>> resources = {};
+  std::optional<std::vector<ApplyPeeringGroup>> peering_groups = {};
 };
-BOOST_DESCRIBE_STRUCT(ApplyRequest, (), (dry_run, prune, plan, accounts, roles, resources))
+BOOST_DESCRIBE_STRUCT(ApplyRequest, (), (dry_run, prune, plan, accounts, roles, resources, peering_groups))
 
 // One member that is changed: its value as text, without secrets; absent: it has none.
 struct ApplyMember {
@@ -84,7 +96,7 @@ BOOST_DESCRIBE_STRUCT(ApplyMember, (), (member, before, after))
 
 struct ApplyChange {
   std::string action;                      // "create", "update", "delete"
-  std::string kind;                        // "account", "role", "membership", "resource", "grant"
+  std::string kind;                        // "account", "role", "membership", "resource", "grant", "peering_group"
   std::string name;                        // of a membership the account's, of a grant the role's
   std::optional<std::string> target = {};  // of a membership the role, of a grant the resource
   std::vector<ApplyMember> members = {};   // of an update, and of a creation what it sets

@@ -22,6 +22,9 @@ void add_admin_grants(CLI::App& admin, Context& context);
 void add_admin_resources(CLI::App& admin, Context& context);
 void add_admin_nodes(CLI::App& admin, Context& context);
 void add_admin_clusters(CLI::App& admin, Context& context);
+void add_admin_peering(CLI::App& admin, Context& context);
+// To the group of nodes.
+void add_admin_route(CLI::App& nodes, Context& context);
 void add_admin_keys(CLI::App& admin, Context& context);
 void add_admin_tokens(CLI::App& admin, Context& context);
 void add_admin_devices(CLI::App& admin, Context& context);

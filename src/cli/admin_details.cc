@@ -181,6 +181,7 @@ Result<> print_resource(const Output& out, const api::ResourceView& resource) {
   for (const auto& [name, value] : resource.settings) fields.emplace_back("Setting " + name, setting_in_short(value));
   for (const auto& [key, value] : resource.tags) fields.emplace_back("Tag " + key, value);
   fields.emplace_back("By nodes", nodes_in_words(resource));
+  if (!resource.egress_filter.empty()) fields.emplace_back("Egress filter", resource.egress_filter);
   fields.emplace_back("Created", local_time(resource.created));
   fields.emplace_back("Id", resource.id);
   print_fields(out, fields);

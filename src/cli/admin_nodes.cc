@@ -6,6 +6,7 @@
 #include "cli/admin.h"
 #include "cli/exit.h"
 #include "cli/joining.h"
+#include "cli/tag_options.h"
 
 namespace portolan::cli {
 namespace {
@@ -23,6 +24,7 @@ Kind<api::NodeStatusView> node_kind() {
            {"SESSIONS", Align::kRight},
            {"VERSION"},
            {"LAST SEEN"},
+           {"TAGS"},
            {"ID"},
            {"WHAT IS WRONG"}},
           [](const api::NodeStatusView& n) -> std::vector<std::string> {
@@ -34,6 +36,7 @@ Kind<api::NodeStatusView> node_kind() {
                     std::to_string(n.sessions),
                     n.version,
                     ago(n.last_seen, Clock::real().wall()),
+                    tags_in_short(n.tags),
                     n.id,
                     n.reason.value_or("")};
           },
@@ -108,15 +111,26 @@ Result<> show(Context& context, KeyOptions<api::NodeStatusView>& options) {
   return {};
 }
 
-struct RenameOptions {
+struct UpdateOptions {
   std::string node;
   std::string name;
+  std::vector<std::string> tags;
+  std::vector<std::string> untag;
   Revision revision;
 };
 
-Result<> rename(Context& context, RenameOptions& options) {
+// Tags are sent as a whole, made from what is there now, on condition that it is still so.
+Result<> update(Context& context, UpdateOptions& options) {
   PL_TRY(const auto path, path_with("/v1/nodes", options.node));
-  PL_TRY(auto changed, call_patch<api::NodeStatusView>(path, api::NodeUpdate{options.name}, options.revision));
+  api::NodeUpdate request;
+  if (!options.name.empty()) request.name = options.name;
+  if (!options.tags.empty() || !options.untag.empty()) {
+    PL_TRY(const auto before, call_get<api::NodeStatusView>(path));
+    if (!options.revision && before.revision != 0) options.revision = before.revision;
+    PL_TRY(request.tags, merged_tags(before.tags, options.tags, options.untag));
+  }
+  if (!request.name && !request.tags) return wrong_usage("nothing to change; see: portolan admin nodes update --help");
+  PL_TRY(auto changed, call_patch<api::NodeStatusView>(path, std::move(request), options.revision));
   return print_one(context, node_kind(), std::move(changed));
 }
 
@@ -175,13 +189,17 @@ void add_admin_nodes(CLI::App& admin, Context& context) {
   auto shown = std::make_shared<KeyOptions<api::NodeStatusView>>(KeyOptions<api::NodeStatusView>{node_kind(), {}});
   showing.add_option("node", shown->key, "its name or id")->required();
   on_chosen<KeyOptions<api::NodeStatusView>>(showing, context, shown, show);
-  CLI::App& updating =
-      add_command(group, context, "update", "rename a node", "portolan admin nodes update relay-1 --name relay-berlin");
-  auto renamed = std::make_shared<RenameOptions>();
-  updating.add_option("node", renamed->node, "its name or id")->required();
-  updating.add_option("--name", renamed->name, "its new name")->required();
-  add_if_revision(updating, renamed->revision);
-  on_chosen(updating, context, renamed, rename);
+  CLI::App& updating = add_command(group, context, "update", "rename a node, or change its tags",
+                                   "portolan admin nodes update relay-1 --name relay-berlin --tag region=eu");
+  auto changed = std::make_shared<UpdateOptions>();
+  updating.add_option("node", changed->node, "its name or id")->required();
+  updating.add_option("--name", changed->name, "its new name");
+  updating.add_option("--tag", changed->tags, "KEY=VALUE, for egress filters of resources; others stay")
+      ->allow_extra_args(false);
+  updating.add_option("--untag", changed->untag, "the key of a tag to take away")->allow_extra_args(false);
+  add_if_revision(updating, changed->revision);
+  on_chosen(updating, context, changed, update);
+  add_admin_route(group, context);
   add_delete(group, context, node_kind(), "revoke a node for good; what it carries ends");
 
   CLI::App& tokens = add_group(group, "token", "with which new gateways and relays join");

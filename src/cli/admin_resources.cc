@@ -8,6 +8,7 @@
 #include "cli/exit.h"
 #include "cli/resource_url.h"
 #include "cli/secrets.h"
+#include "cli/tag_options.h"
 #include "protocols/driver.h"
 
 namespace portolan::cli {
@@ -27,12 +28,6 @@ Result<std::map<std::string, std::vector<std::string>>> health_cells(const std::
     for (auto& each : *health) by_resource[each.resource].push_back(std::move(each));
   for (const auto& resource : resources) cells[resource.id] = {health_in_short(by_resource[resource.id])};
   return cells;
-}
-
-std::string tags_in_short(const std::map<std::string, std::string>& tags) {
-  std::string out;
-  for (const auto& [key, value] : tags) out += (out.empty() ? "" : " ") + key + "=" + value;
-  return out;
 }
 
 std::vector<std::string> known_types() {
@@ -86,17 +81,11 @@ struct Options {
   std::vector<std::string> settings;
   std::vector<std::string> setting_files;
   std::vector<std::string> egress;
+  std::optional<std::string> egress_filter;
   std::vector<std::string> tags;
   std::vector<std::string> untag;
   Revision revision;
 };
-
-Result<std::pair<std::string, std::string>> name_and_value(const std::string& option, const std::string& text) {
-  const auto equals = text.find('=');
-  if (equals == std::string::npos || equals == 0)
-    return wrong_usage(option + " " + quoted(text) + ": must be NAME=VALUE");
-  return std::pair(text.substr(0, equals), text.substr(equals + 1));
-}
 
 Result<std::map<std::string, std::string>> settings_of(const Options& options) {
   std::map<std::string, std::string> out;
@@ -107,15 +96,6 @@ Result<std::map<std::string, std::string>> settings_of(const Options& options) {
   for (const std::string& text : options.setting_files) {
     PL_TRY(const auto pair, name_and_value("--setting-file", text));
     PL_TRY(out[pair.first], read_file(pair.second, 256 * 1024));
-  }
-  return out;
-}
-
-Result<std::map<std::string, std::string>> tags_of(const Options& options) {
-  std::map<std::string, std::string> out;
-  for (const std::string& text : options.tags) {
-    PL_TRY(auto pair, name_and_value("--tag", text));
-    if (!out.insert(std::move(pair)).second) return wrong_usage("--tag " + quoted(text) + ": its key is given twice");
   }
   return out;
 }
@@ -171,7 +151,8 @@ Result<> create(Context& context, Options& options) {
   if (!options.username.empty()) request.username = options.username;
   if (options.local_port != 0) request.local_port = options.local_port;
   if (!options.egress.empty()) request.egress_nodes = options.egress;
-  PL_TRY(auto tags, tags_of(options));
+  request.egress_filter = options.egress_filter;
+  PL_TRY(auto tags, tags_of(options.tags));
   if (!tags.empty()) request.tags = std::move(tags);
   PL_TRY(auto password, password_of(options));
   if (password) request.password = std::move(password);
@@ -185,8 +166,8 @@ Result<> create(Context& context, Options& options) {
 // there now, on condition that it is still so.
 Result<> merge(Options& options, const std::string& path, api::ResourceUpdate& request) {
   PL_TRY(auto settings, settings_of(options));
-  PL_TRY(auto tags, tags_of(options));
-  if (settings.empty() && tags.empty() && options.untag.empty()) return {};
+  const bool tags = !options.tags.empty() || !options.untag.empty();
+  if (settings.empty() && !tags) return {};
   PL_TRY(const auto before, call_get<api::ResourceView>(path));
   if (!options.revision && before.revision != 0) options.revision = before.revision;
   if (!settings.empty()) {
@@ -194,11 +175,8 @@ Result<> merge(Options& options, const std::string& path, api::ResourceUpdate& r
     std::erase_if(settings, [](const auto& setting) { return setting.second.empty(); });
     request.settings = std::move(settings);
   }
-  if (!tags.empty() || !options.untag.empty()) {
-    tags.insert(before.tags.begin(), before.tags.end());
-    for (const auto& key : options.untag)
-      if (tags.erase(key) == 0) return wrong_usage("--untag " + quoted(key) + ": it has no such tag");
-    request.tags = std::move(tags);
+  if (tags) {
+    PL_TRY(request.tags, merged_tags(before.tags, options.tags, options.untag));
   }
   return {};
 }
@@ -215,6 +193,7 @@ Result<> update(Context& context, Options& options) {
   if (!options.egress.empty())
     request.egress_nodes =
         options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
+  request.egress_filter = options.egress_filter;
   PL_CHECK(merge(options, path, request));
   PL_TRY(request.password, password_of(options));
   PL_TRY(request.tls_key, tls_key_of(options));
@@ -251,6 +230,10 @@ void add_common(CLI::App& app, Options& options) {
                  "relay, as when it "
                  "is not given")
       ->allow_extra_args(false);
+  app.add_option(
+      "--egress-filter", options.egress_filter,
+      "only nodes with these tags may reach it: env=prod,region=eu|us,name=relay-*; all terms must hold, != is "
+      "not. An empty one takes it away");
 }
 
 }  // namespace

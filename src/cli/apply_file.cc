@@ -234,7 +234,8 @@ std::optional<api::ApplyRequest> request_of(json::Value value, const ApplyReader
                                             Errors& errors) {
   if (!value.is_object()) {
     errors.note(
-        fail(Code::kInvalid, "must have members accounts, roles or resources; see portolan admin apply --help"));
+        fail(Code::kInvalid,
+             "must have members accounts, roles, resources or peering_groups; see portolan admin apply --help"));
     return std::nullopt;
   }
   auto& file = value.get_object();

@@ -12,6 +12,7 @@ void add_admin(CLI::App& root, Context& context) {
   add_admin_resources(admin, context);
   add_admin_nodes(admin, context);
   add_admin_clusters(admin, context);
+  add_admin_peering(admin, context);
   add_admin_keys(admin, context);
   add_admin_tokens(admin, context);
   add_admin_devices(admin, context);

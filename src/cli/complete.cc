@@ -172,14 +172,27 @@ struct List {
   const char* path;
   const char* name;  // the member that names an object
 };
-constexpr List kLists[] = {{"account", "/v1/accounts", "email"},    {"--account", "/v1/accounts", "email"},
-                           {"role", "/v1/roles", "name"},           {"--role", "/v1/roles", "name"},
-                           {"resource", "/v1/resources", "name"},   {"--resource", "/v1/resources", "name"},
-                           {"node", "/v1/nodes", "name"},           {"--node", "/v1/nodes", "name"},
-                           {"--egress", "/v1/nodes", "name"},       {"device", "/v1/devices", "id"},
-                           {"cluster", "/v1/clusters", "name"},     {"--cluster", "/v1/clusters", "name"},
-                           {"key", "/v1/cluster-keys", "id"},       {"grant", "/v1/grants", "id"},
-                           {"membership", "/v1/memberships", "id"}, {"session", "/v1/sessions", "session"}};
+constexpr List kLists[] = {{"account", "/v1/accounts", "email"},
+                           {"--account", "/v1/accounts", "email"},
+                           {"role", "/v1/roles", "name"},
+                           {"--role", "/v1/roles", "name"},
+                           {"resource", "/v1/resources", "name"},
+                           {"--resource", "/v1/resources", "name"},
+                           {"node", "/v1/nodes", "name"},
+                           {"--node", "/v1/nodes", "name"},
+                           {"--egress", "/v1/nodes", "name"},
+                           {"--remove-node", "/v1/nodes", "name"},
+                           {"--remove-resource", "/v1/resources", "name"},
+                           {"group", "/v1/peering-groups", "name"},
+                           {"--peer", "/v1/peering-groups", "name"},
+                           {"--remove-peer", "/v1/peering-groups", "name"},
+                           {"cluster", "/v1/clusters", "name"},
+                           {"--cluster", "/v1/clusters", "name"},
+                           {"key", "/v1/cluster-keys", "id"},
+                           {"device", "/v1/devices", "id"},
+                           {"grant", "/v1/grants", "id"},
+                           {"membership", "/v1/memberships", "id"},
+                           {"session", "/v1/sessions", "session"}};
 
 // Of any of these lists: what describes an entry beside its name.
 struct Entry {

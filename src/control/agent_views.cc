@@ -105,7 +105,8 @@ void AgentViews::forget_changed(const directory::Snapshot& snapshot) {
     if (step->empty()) return forget_all();  // it was not noted what
     for (const auto& touched : *step) {
       if (touched.table == std::string_view(store::kKind<directory::Node>.table) ||
-          touched.table == std::string_view(store::kKind<directory::Cluster>.table))
+          touched.table == std::string_view(store::kKind<directory::Cluster>.table) ||
+          touched.table == std::string_view(store::kKind<directory::PeeringGroup>.table))
         return forget_all();
       if (touched.table == std::string_view(store::kKind<directory::Resource>.table)) forget(touched.id);
     }
@@ -146,7 +147,7 @@ AgentViews::EntryPtr AgentViews::entry(const directory::Snapshot& snapshot, cons
   auto nodes = directory::egress_nodes(snapshot, resource);
   health_.best_first(resource.id, nodes);
   api::AgentResource told{resource.id, resource.name, resource.type, resource.local_port, {}};
-  told.health = health_.for_agents(resource.id, nodes);
+  told.health = health_.for_agents(snapshot, resource, nodes);
   auto made = std::make_shared<AgentEntry>();
   made->id = id;
   made->name = resource.name;

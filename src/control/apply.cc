@@ -44,6 +44,10 @@ Result<> check_count(const api::ApplyRequest& request) {
   if (request.roles)
     for (const auto& role : *request.roles) entries += 1 + (role.grants ? role.grants->size() : 0);
   if (request.resources) entries += request.resources->size();
+  const auto count = [](const auto& list) { return list ? list->size() : 0; };
+  if (request.peering_groups)
+    for (const auto& group : *request.peering_groups)
+      entries += 1 + count(group.nodes) + count(group.resources) + count(group.peers);
   if (entries <= api::kApplyEntries) return {};
   return too_many(entries, "entries");
 }

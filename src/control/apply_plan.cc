@@ -59,6 +59,7 @@ void Planner::index() {
   for (const auto& [id, membership] : snapshot_.memberships)
     memberships_[{membership.account, membership.role}] = &membership;
   for (const auto& [id, grant] : snapshot_.grants) grants_[{grant.role, grant.resource}] = &grant;
+  for (const auto& [id, group] : snapshot_.peering_groups) groups_[group.name] = group;
 }
 
 void Planner::plan_roles(const std::vector<api::ApplyRole>& roles) {
@@ -173,6 +174,7 @@ Result<Resource> Planner::resource_for(const api::ApplyResource& asked, const Re
   resource.settings = asked.settings.value_or(resource.settings);
   resource.username = asked.username.value_or(resource.username);
   resource.tags = asked.tags.value_or(resource.tags);
+  resource.egress_filter = asked.egress_filter.value_or(resource.egress_filter);
   if (asked.egress_nodes) {
     PL_TRY(resource.egress_nodes, egress_ids(snapshot_, *asked.egress_nodes));
   }

@@ -17,6 +17,7 @@ namespace portolan::control {
 using directory::Account;
 using directory::Grant;
 using directory::Membership;
+using directory::PeeringGroup;
 using directory::Resource;
 using directory::Role;
 using directory::Snapshot;
@@ -34,6 +35,7 @@ class Planner {
     if (request_.accounts) plan_accounts(*request_.accounts);
     if (request_.resources) plan_resources(*request_.resources);
     if (request_.roles) plan_grants(*request_.roles);
+    if (request_.peering_groups) plan_peering_groups(*request_.peering_groups);
     if (!errors_.empty()) return std::unexpected(error());
     plan_.answer.dry_run = request_.dry_run.value_or(false);
     plan_.answer.plan = name();
@@ -55,6 +57,12 @@ class Planner {
   void plan_memberships(const api::ApplyAccount& asked, const Account& account, const std::string& list);
   void plan_resources(const std::vector<api::ApplyResource>& resources);
   Result<Resource> resource_for(const api::ApplyResource& asked, const Resource* before);
+  // apply_peering.cc
+  void prune_peering_groups();
+  void plan_peering_groups(const std::vector<api::ApplyPeeringGroup>& groups);
+  Result<PeeringGroup> group_for(const api::ApplyPeeringGroup& asked) const;
+  bool join_peers(const std::vector<api::ApplyPeeringGroup>& groups);
+  PeeringGroup named(PeeringGroup group) const;
   void plan_grants(const std::vector<api::ApplyRole>& roles);
   Result<Grant> grant_for(const api::ApplyGrant& asked, const std::string& role, const std::string& resource,
                           const Grant* before) const;
@@ -77,7 +85,11 @@ class Planner {
 
   template <class Object>
   void put(std::string entry, const Object* before, Object after, api::ApplyChange change) {
-    change.members = differences(before ? *before : Object{}, after);
+    if constexpr (std::is_same_v<Object, PeeringGroup>) {  // ids that are made only now say nothing to anybody
+      change.members = differences(before ? named(*before) : Object{}, named(after));
+    } else {
+      change.members = differences(before ? *before : Object{}, after);
+    }
     if (!before)  // the change bears it
       std::erase_if(change.members,
                     [&](const auto& each) { return each.member == "name" && each.after == change.name; });
@@ -110,6 +122,8 @@ class Planner {
   std::unordered_map<std::string_view, const Resource*> resources_;
   std::map<std::pair<std::string_view, std::string_view>, const Membership*> memberships_;  // by account and role
   std::map<std::pair<std::string_view, std::string_view>, const Grant*> grants_;            // by role and resource
+  std::map<std::string, PeeringGroup> groups_;                   // as they are to be, by name
+  std::unordered_map<std::string, std::string> resource_names_;  // by id
   // Ids of what a prune removes.
   std::unordered_set<std::string_view> gone_;
   std::vector<std::string> errors_;

@@ -43,6 +43,7 @@ void Planner::prune() {
       }
   prune_memberships();
   prune_grants();
+  prune_peering_groups();
   for (const auto* account : gone_accounts) remove(*account, "account", account->email);
   for (const auto& [id, role] : snapshot_.roles)
     if (gone_.contains(id)) remove(role, "role", role.name);

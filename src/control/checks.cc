@@ -7,6 +7,7 @@
 
 #include "base/id.h"
 #include "base/words.h"
+#include "directory/egress.h"
 #include "protocols/features.h"
 
 namespace portolan::control {
@@ -68,9 +69,10 @@ Checks::Worker& Checks::worker(const std::string& node) {
 // ---- the directory ----
 
 Checks::Stamp Checks::stamp_of(const directory::Snapshot& snapshot) {
-  Stamp stamp{snapshot.resources.size(), snapshot.nodes.size()};
+  Stamp stamp{snapshot.resources.size(), snapshot.nodes.size(), snapshot.peering_groups.size()};
   for (const auto& [id, resource] : snapshot.resources) stamp.last = std::max(stamp.last, resource.revision);
   for (const auto& [id, node] : snapshot.nodes) stamp.last = std::max(stamp.last, node.revision);
+  for (const auto& [id, group] : snapshot.peering_groups) stamp.last = std::max(stamp.last, group.revision);
   return stamp;
 }
 
@@ -83,7 +85,7 @@ void Checks::follow(const LookupPtr& lookup) {
   const Stamp before = std::exchange(stamp_, stamp_of(snapshot));
   if (before == stamp_ && !other_history) return;
   ++generation_;
-  const auto anywhere = directory::egress_nodes(snapshot, directory::Resource{});
+  directory::EgressSets sets(snapshot);
   std::size_t fresh = 0;
   std::map<std::string, Known> targets;
   for (const auto& [id, resource] : snapshot.resources) {
@@ -99,12 +101,7 @@ void Checks::follow(const LookupPtr& lookup) {
       is_new_target = !known || !(known.mapped().target == target);
       targets.emplace_hint(targets.end(), id, Known{std::move(target), resource.revision});
     }
-    if (resource.egress_nodes.empty()) {
-      for (const auto* node : anywhere) note_pair(id, node->id, is_new_target, fresh);
-    } else {
-      for (const auto* node : directory::egress_nodes(snapshot, resource))
-        note_pair(id, node->id, is_new_target, fresh);
-    }
+    for (const auto* node : sets.of(resource)) note_pair(id, node->id, is_new_target, fresh);
   }
   targets_ = std::move(targets);
   std::vector<Key> gone;

@@ -145,6 +145,7 @@ class Checks {
   struct Stamp {
     std::size_t resources = 0;
     std::size_t nodes = 0;
+    std::size_t groups = 0;
     std::uint64_t last = 0;  // revision
     bool operator==(const Stamp&) const = default;
   };

@@ -20,7 +20,9 @@
 #include "control/node_views.h"
 #include "control/nodes.h"
 #include "control/openapi.h"
+#include "control/peering_groups.h"
 #include "control/presence.h"
+#include "control/resource_route.h"
 #include "control/resources.h"
 #include "control/roles.h"
 #include "control/rotation.h"
@@ -129,6 +131,8 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
   add_apply(routes, *core);
   add_devices(routes, *core);
   resources.add_to(routes);
+  add_peering_groups(routes, *core);
+  add_resource_route(routes, routing, presence, health);
   join_tokens.add_to(routes);
   clusters.add_to(routes);
   add_cluster_keys(routes, *core);

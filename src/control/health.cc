@@ -9,6 +9,7 @@
 #include "control/health_views.h"
 #include "control/leases.h"
 #include "control/listing.h"
+#include "directory/egress.h"
 
 namespace portolan::control {
 namespace {
@@ -219,9 +220,15 @@ void Health::best_first(const std::string& resource, std::vector<const directory
   });
 }
 
-api::AgentHealth Health::for_agents(const std::string& resource,
+std::optional<std::string> Health::why_unhealthy(const std::string& resource, const std::string& node) const {
+  const auto* state = checks_.find({resource, node});
+  if (!state || state->settled != Checks::Health::kUnhealthy) return std::nullopt;
+  return state->settled_reason;
+}
+
+api::AgentHealth Health::for_agents(const directory::Snapshot& snapshot, const directory::Resource& resource,
                                     const std::vector<const directory::Node*>& nodes) const {
-  if (nodes.empty()) return {"unreachable", "no relay or gateway serves it; an admin has to add one", {}};
+  if (nodes.empty()) return {"unreachable", directory::why_no_egress(snapshot, resource), {}};
   std::string fails;
   std::string away;
   bool unknown = false;
@@ -231,7 +238,7 @@ api::AgentHealth Health::for_agents(const std::string& resource,
       if (known && known->last_seen) away = "the node " + quoted(node->name) + " is down";
       continue;
     }
-    const auto* state = checks_.find({resource, node->id});
+    const auto* state = checks_.find({resource.id, node->id});
     if (state && state->settled == Checks::Health::kHealthy) return {"ok", {}, node->id};
     if (state && state->settled == Checks::Health::kUnhealthy) {
       if (fails.empty()) fails = state->settled_reason;
@@ -388,8 +395,10 @@ net::Task<Answer> Health::check_now(Exchange exchange) {
   checks_.follow(lookup);
   const auto nodes = directory::egress_nodes(lookup->snapshot(), resource);
   if (nodes.empty())
-    co_return fail(Code::kUnavailable, "no node may reach " + quoted(resource.name) + ": add a relay or a gateway",
-                   "no_egress");
+    co_return fail(
+        Code::kUnavailable,
+        "no node may reach " + quoted(resource.name) + ": " + directory::why_no_egress(lookup->snapshot(), resource),
+        "no_egress");
   std::vector<std::string> asked;
   for (const auto* node : nodes)
     if (presence_.up(node->id) && checks_.can_check(node->id)) asked.push_back(node->id);

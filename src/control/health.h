@@ -38,7 +38,10 @@ class Health {
   // way to, of these those that reach the resource, then those that are reached fastest, else by name.
   void best_first(const std::string& resource, std::vector<const directory::Node*>& nodes) const;
   // What agents are told; `nodes` are best first.
-  api::AgentHealth for_agents(const std::string& resource, const std::vector<const directory::Node*>& nodes) const;
+  api::AgentHealth for_agents(const directory::Snapshot& snapshot, const directory::Resource& resource,
+                              const std::vector<const directory::Node*>& nodes) const;
+  // Why the node does not reach the resource, as agents are told; nothing: it does, or that is not known.
+  std::optional<std::string> why_unhealthy(const std::string& resource, const std::string& node) const;
   // Grows with every change of what agents are told, and of which nodes are there.
   std::uint64_t told() const { return told_; }
   // Whether since then something has changed for somebody who uses these resources.

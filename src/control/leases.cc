@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "crypto/hash.h"
 #include "crypto/key.h"
+#include "directory/egress.h"
 #include "protocols/features.h"
 
 namespace portolan::control {
@@ -38,6 +39,16 @@ std::string target_of(const directory::Resource& resource) {
                                           resource.sealed_password,
                                           resource.sealed_tls_key};
   return hex(crypto::sha256(as_bytes(json::encode(parts))));
+}
+
+Result<> check_egress(const directory::Snapshot& snapshot, const std::string& id, const directory::Resource& resource) {
+  const auto node = snapshot.nodes.find(id);
+  const auto verdict = node == snapshot.nodes.end() ? directory::EgressVerdict::kRevoked
+                                                    : directory::egress_verdict(snapshot, resource, node->second);
+  if (verdict == directory::EgressVerdict::kMay) return {};
+  std::string message = "this node may not be the egress of " + quoted(resource.name);
+  if (node != snapshot.nodes.end()) message += ": " + directory::explain(snapshot, resource, {&node->second, verdict});
+  return fail(Code::kDenied, std::move(message), "not_egress");
 }
 
 // The assertion, proven to come from the device that it names.
@@ -121,12 +132,9 @@ Result<WallTime> Leases::may_go_on(const Lookup& lookup, const Live& live) const
     return fail(Code::kDenied,
                 "the sign-in of " + name_of_account(snapshot, live.account) + " has ended; run `portolan login`",
                 "signed_out");
-  if (!directory::may_be_egress(snapshot, live.node, live.resource))
-    return fail(Code::kDenied,
-                "this node may not be the egress of " + quoted(name_of_resource(snapshot, live.resource)),
-                "not_egress");
-  // The revision (0: from before there were any) spares the hash: every change of the directory looks at every lease.
   const auto& resource = snapshot.resources.find(live.resource)->second;
+  PL_CHECK(check_egress(snapshot, live.node, resource));
+  // The revision (0: from before there were any) spares the hash: every change of the directory looks at every lease.
   const bool untouched = resource.revision != 0 && resource.revision == live.resource_revision;
   if (!live.target.empty() && !untouched && live.target != target_of(resource))
     return fail(Code::kDenied,

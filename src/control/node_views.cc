@@ -8,6 +8,7 @@
 #include <set>
 
 #include "directory/certificates.h"
+#include "directory/peering.h"
 #include "directory/placement.h"
 
 namespace portolan::control {
@@ -94,8 +95,10 @@ api::NodeView NodeViews::of(const Lookup& lookup, const directory::Node& node) {
     return view;
   }
   const bool gateway = node.kind == "gateway";
+  const directory::Peering peering(lookup.snapshot());
   std::erase_if(view.nodes, [&](const api::PeerNode& peer) {
-    return peer.id == node.id || directory::is_worker(peer.kind) || (!gateway && peer.kind != "gateway");
+    return peer.id == node.id || directory::is_worker(peer.kind) || (!gateway && peer.kind != "gateway") ||
+           !peering.may_link(node.id, peer.id);
   });
   if (gateway) {
     routing_.tell_gateway(lookup, node, view);

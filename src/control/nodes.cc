@@ -9,6 +9,7 @@
 #include "control/collection.h"
 #include "control/join.h"
 #include "control/objects.h"
+#include "control/resource_rules.h"
 #include "directory/placement.h"
 #include "protocols/features.h"
 
@@ -255,7 +256,7 @@ void Nodes::add_admin_routes(Routes& routes) {
                  {"cluster", "cluster", cluster_id},
                  {"state", "state", nullptr, {"up", "down", "new", "revoked"}}},
        .lively = true});
-  routes.add("PATCH /v1/nodes/{node}", [this](Exchange exchange) { return rename(std::move(exchange)); });
+  routes.add("PATCH /v1/nodes/{node}", [this](Exchange exchange) { return update(std::move(exchange)); });
   routes.add_at_once("GET /v1/nodes/{node}", [this](const Exchange& exchange) -> Answer {
     PL_TRY(const auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
     return ok(status(node, *exchange.lookup));
@@ -270,6 +271,7 @@ api::NodeStatusView Nodes::status(const directory::Node& node, const Lookup& loo
                            state,       seen.last_seen, seen.version, seen.watches > 0 ? seen.sessions : 0,
                            node.created};
   view.revision = node.revision;
+  view.tags = node.tags;
   view.since = seen.since;
   if (!node.joined_by.empty()) view.joined_by = node.joined_by;
   if (!node.cluster.empty()) {
@@ -285,19 +287,23 @@ api::NodeStatusView Nodes::status(const directory::Node& node, const Lookup& loo
   return view;
 }
 
-net::Task<Answer> Nodes::rename(Exchange exchange) {
+net::Task<Answer> Nodes::update(Exchange exchange) {
   CO_TRY(const auto request, exchange.body<api::NodeUpdate>());
   CO_TRY(const auto node, existing(exchange.lookup->node(exchange.argument()), "node", exchange.argument()));
   if (request.name) {
     CO_CHECK(check_node_name(*request.name));
   }
-  auto edit = [name = request.name](directory::Node& changed, store::Change&) -> Result<> {
+  if (request.tags) {
+    CO_CHECK(check_tags(*request.tags));
+  }
+  auto edit = [request](directory::Node& changed, store::Change&) -> Result<> {
     if (changed.revoked) return fail(Code::kConflict, "the node " + quoted(changed.name) + " has been revoked");
-    changed.name = name.value_or(changed.name);
+    changed.name = request.name.value_or(changed.name);
+    changed.tags = request.tags.value_or(changed.tags);
     return {};
   };
-  CO_TRY(const auto renamed, co_await edit_object<directory::Node>(core_, exchange, node.id, std::move(edit)));
-  co_return ok(status(renamed, *exchange.lookup));
+  CO_TRY(const auto changed, co_await edit_object<directory::Node>(core_, exchange, node.id, std::move(edit)));
+  co_return ok(status(changed, *exchange.lookup));
 }
 
 // Revoked, not removed: its certificate's serial stays on the deny list, and its name on what it has done.

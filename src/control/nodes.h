@@ -72,7 +72,7 @@ class Nodes {
   net::Task<Result<>> end_lost(const std::string& id, const std::string& name);
   // How far the node's clock is ahead.
   std::chrono::milliseconds clock_offset(const std::string& node) const;
-  net::Task<Answer> rename(Exchange exchange);
+  net::Task<Answer> update(Exchange exchange);
   void add_admin_routes(Routes& routes);
 
   Core& core_;

@@ -11,6 +11,7 @@
 #include "api/lease.h"
 #include "api/list.h"
 #include "api/node.h"
+#include "api/routing.h"
 #include "api/sign_in.h"
 #include "api/token.h"
 
@@ -223,7 +224,7 @@ std::vector<Operation> of_infrastructure() {
                                  {"state", "up, down, new or revoked"},
                                  {"cluster", "an id or a name"}}),
       show<api::NodeStatusView>("GET /v1/nodes/{node}", "one node"),
-      take<api::NodeUpdate, api::NodeStatusView>("PATCH /v1/nodes/{node}", "rename it"),
+      take<api::NodeUpdate, api::NodeStatusView>("PATCH /v1/nodes/{node}", "rename it, or change its tags"),
       remove("DELETE /v1/nodes/{node}", "revoke it for good"),
       list<api::JoinTokenView>("GET /v1/join-tokens", "tokens by which nodes join",
                                {{"kind", "gateway or relay"}, {"name", "exactly"}}),
@@ -248,6 +249,22 @@ std::vector<Operation> of_clusters() {
       show<api::ClusterKeyView>("GET /v1/cluster-keys/{key}", "one key"),
       take<api::RevokeJoining, api::JoiningRevoked>("POST /v1/cluster-keys/{key}/revoke",
                                                     "take it back, and, with `nodes`, the workers that came by it"),
+  };
+}
+
+std::vector<Operation> of_routing() {
+  return {
+      list<api::PeeringGroupView>("GET /v1/peering-groups", "nodes and resources that belong together",
+                                  {{"name", "exactly"}}),
+      create<api::PeeringGroupCreate, api::PeeringGroupView>("POST /v1/peering-groups", "a new peering group"),
+      show<api::PeeringGroupView>("GET /v1/peering-groups/{group}", "one peering group"),
+      take<api::PeeringGroupUpdate, api::PeeringGroupView>(
+          "PATCH /v1/peering-groups/{group}", "change it; each list that is given replaces the one before"),
+      remove("DELETE /v1/peering-groups/{group}", "remove it; its members are in it no more"),
+      {.route = "GET /v1/resources/{resource}/route",
+       .summary = "the way that a new session would take now, and why",
+       .answer = schema_of<api::RouteView>,
+       .parameters = {{"account", "an id or an e-mail address: whether it may use the resource"}}},
   };
 }
 
@@ -286,7 +303,8 @@ std::vector<Operation> of_audit() {
 
 std::vector<Operation> all_operations() {
   std::vector<Operation> all;
-  for (auto part : {first_contact, of_nodes, of_accounts, of_access, of_infrastructure, of_clusters, of_keys, of_audit})
+  for (auto part :
+       {first_contact, of_nodes, of_accounts, of_access, of_infrastructure, of_clusters, of_routing, of_keys, of_audit})
     for (auto& operation : part()) all.push_back(std::move(operation));
   return all;
 }

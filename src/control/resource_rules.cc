@@ -6,6 +6,7 @@
 #include "control/listing.h"
 #include "control/objects.h"
 #include "crypto/certificate.h"
+#include "directory/egress_filter.h"
 #include "directory/placement.h"
 #include "protocols/hosts.h"
 
@@ -63,6 +64,7 @@ Result<> check_resource(const directory::Resource& resource) {
     return fail(Code::kInvalid,
                 "local_port: must be " + std::to_string(kFirstLocalPort) + " to " + std::to_string(kLastLocalPort));
   PL_CHECK(check_tags(resource.tags));
+  PL_CHECK(directory::EgressFilter::parse(resource.egress_filter));
   if (json::encode(resource.settings).size() > kSettingsLimit) return fail(Code::kLimit, "settings: too long");
   return protocols::check_settings(*protocol, resource.settings, resource.username);
 }

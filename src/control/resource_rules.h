@@ -13,6 +13,8 @@
 
 namespace portolan::control {
 
+// Tags, of a resource or a node, are what lists and egress filters go by: "env=prod".
+Result<> check_tags(const std::map<std::string, std::string>& tags);
 Result<const protocols::Protocol*> protocol_of(const std::string& type);
 // Tags are what lists are filtered by: "env=prod".
 Result<> check_tags(const std::map<std::string, std::string>& tags);

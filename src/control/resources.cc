@@ -7,11 +7,23 @@
 #include "control/collection.h"
 #include "control/objects.h"
 #include "control/resource_rules.h"
+#include "directory/egress.h"
+#include "directory/peering.h"
 
 namespace portolan::control {
 namespace {
 
-api::ResourceView view_of(const directory::Resource& resource, WallTime now) {
+// Beside what is wrong with itself: that its filter or its groups leave it no node.
+std::vector<std::string> warnings_of(const directory::Snapshot& snapshot, const directory::Resource& resource,
+                                     WallTime now) {
+  auto warnings = resource_warnings(resource, now);
+  if (resource.egress_filter.empty() && directory::groups_of_resource(snapshot, resource.id).empty()) return warnings;
+  if (auto why = directory::why_no_egress(snapshot, resource); !why.empty())
+    warnings.push_back("nobody can reach it: " + why);
+  return warnings;
+}
+
+api::ResourceView view_of(const directory::Snapshot& snapshot, const directory::Resource& resource, WallTime now) {
   return {resource.id,
           resource.name,
           resource.type,
@@ -25,8 +37,9 @@ api::ResourceView view_of(const directory::Resource& resource, WallTime now) {
           resource.created,
           resource.tags,
           !resource.sealed_tls_key.empty(),
-          resource_warnings(resource, now),
-          resource.revision};
+          warnings_of(snapshot, resource, now),
+          resource.revision,
+          resource.egress_filter};
 }
 
 std::vector<std::string_view> known_types() {
@@ -40,12 +53,13 @@ std::vector<std::string_view> known_types() {
 void Resources::add_to(Routes& routes) {
   add_collection<api::ResourceView, directory::Resource>(
       routes, core_, "GET /v1/resources",
-      {.view = [this](const Exchange&, const auto& resource) { return view_of(resource, core_.now()); },
+      {.view = [this](const Exchange& exchange,
+                      const auto& resource) { return view_of(exchange.lookup->snapshot(), resource, core_.now()); },
        .exact = {{"name", "name"}, {"type", "type", nullptr, known_types()}}});
   routes.add_at_once("GET /v1/resources/{resource}", [this](const Exchange& exchange) -> Answer {
     PL_TRY(const auto resource,
            existing(exchange.lookup->resource(exchange.argument()), "resource", exchange.argument()));
-    return ok(view_of(resource, core_.now()));
+    return ok(view_of(exchange.lookup->snapshot(), resource, core_.now()));
   });
   routes.add_create("POST /v1/resources", [this](Exchange exchange) { return create(std::move(exchange)); });
   routes.add("PATCH /v1/resources/{resource}", [this](Exchange exchange) { return update(std::move(exchange)); });
@@ -70,6 +84,7 @@ net::Task<Answer> Resources::create(Exchange exchange) {
   resource.username = request.username.value_or("");
   if (request.password) resource.sealed_password = seal_password(core_.sealing, resource.id, *request.password);
   resource.egress_nodes = std::move(egress);
+  resource.egress_filter = request.egress_filter.value_or("");
   resource.created = core_.now();
   CO_CHECK(check_local_port(request.local_port));
   CO_CHECK(check_resource(resource));
@@ -82,7 +97,8 @@ net::Task<Answer> Resources::create(Exchange exchange) {
   };
   co_return co_await create_object<directory::Resource>(
       core_, exchange, std::move(resource),
-      [this](const auto& made, const auto&) { return created(view_of(made, core_.now())); }, std::move(choose_port));
+      [this](const auto& made, const auto& snapshot) { return created(view_of(snapshot, made, core_.now())); },
+      std::move(choose_port));
 }
 
 net::Task<Answer> Resources::update(Exchange exchange) {
@@ -112,11 +128,12 @@ net::Task<Answer> Resources::update(Exchange exchange) {
     changed.sealed_password = sealed.value_or(changed.sealed_password);
     changed.egress_nodes = egress.value_or(changed.egress_nodes);
     changed.tags = request.tags.value_or(changed.tags);
+    changed.egress_filter = request.egress_filter.value_or(changed.egress_filter);
     PL_CHECK(check_resource(changed));
     return set_tls_key(sealing, changed, request.tls_key);
   };
   CO_TRY(const auto changed, co_await edit_object<directory::Resource>(core_, exchange, resource.id, std::move(edit)));
-  co_return ok(view_of(changed, core_.now()));
+  co_return ok(view_of(core_.lookup()->snapshot(), changed, core_.now()));
 }
 
 net::Task<Answer> Resources::remove(Exchange exchange) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "directory/egress.h"
+#include "directory/peering.h"
 #include "store/kinds.h"
 
 namespace portolan::control {
@@ -13,7 +14,8 @@ constexpr std::chrono::milliseconds kPause = std::chrono::seconds(1);    // betw
 constexpr std::chrono::milliseconds kSettle = std::chrono::seconds(20);  // nodes come back, and report every 9 s
 
 bool of_egress(std::string_view table) {
-  return table == store::kKind<directory::Node>.table || table == store::kKind<directory::Resource>.table;
+  return table == store::kKind<directory::Node>.table || table == store::kKind<directory::Resource>.table ||
+         table == store::kKind<directory::PeeringGroup>.table;
 }
 
 }  // namespace
@@ -97,6 +99,7 @@ void Routing::follow_directory(const directory::Snapshot& snapshot) {
       snapshot.nodes, [](const auto& entry) { return entry.second.kind == "gateway" && !entry.second.revoked; });
   topology_.egress.clear();
   topology_.sought.clear();
+  forbid_links(snapshot);
   directory::EgressSets sets(snapshot);
   for (const auto& [id, resource] : snapshot.resources) {
     const auto* nodes = sets.of_new(resource);
@@ -108,6 +111,15 @@ void Routing::follow_directory(const directory::Snapshot& snapshot) {
       if (node->kind == "relay" || among < gateways) topology_.sought.insert(node->id);
     }
   }
+}
+
+void Routing::forbid_links(const directory::Snapshot& snapshot) {
+  topology_.forbidden.clear();
+  const directory::Peering peering(snapshot);
+  if (peering.empty()) return;
+  for (const auto& [a, node] : snapshot.nodes)
+    for (const auto& [b, other] : snapshot.nodes)
+      if (a != b && node.kind == "gateway" && !peering.may_link(a, b)) topology_.forbidden.emplace(a, b);
 }
 
 void Routing::take_nodes(const directory::Snapshot& snapshot) {

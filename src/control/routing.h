@@ -57,6 +57,7 @@ class Routing {
   void run();
   void schedule(std::chrono::milliseconds after);
   void follow_directory(const directory::Snapshot& snapshot);
+  void forbid_links(const directory::Snapshot& snapshot);
   void take_nodes(const directory::Snapshot& snapshot);
   void take_links(const std::string& id, const Presence::State& state);
   bool learn(BootTime now);

@@ -7,7 +7,7 @@
 #include <tuple>
 #include <utility>
 
-#include "directory/placement.h"
+#include "directory/egress.h"
 
 namespace portolan::directory {
 namespace {
@@ -151,13 +151,6 @@ void note_boundaries(const Grant& grant, WallTime now, std::optional<WallTime>& 
     if (time && *time > now && (!next || *time < *next)) next = time;
 }
 
-std::vector<const Node*> nodes_of_kind(const Snapshot& snapshot, std::string_view kind) {
-  std::vector<const Node*> nodes;
-  for (const auto& [id, node] : snapshot.nodes)
-    if (node.kind == kind && !node.revoked) nodes.push_back(&node);
-  return nodes;
-}
-
 }  // namespace
 
 const Account* Snapshot::account_by_email(std::string_view email) const {
@@ -168,6 +161,9 @@ const Resource* Snapshot::resource_by_name(std::string_view name) const {
 }
 const Role* Snapshot::role_by_name(std::string_view name) const { return find_by(roles, &Role::name, name); }
 const Node* Snapshot::node_by_name(std::string_view name) const { return find_by(nodes, &Node::name, name); }
+const PeeringGroup* Snapshot::peering_group_by_name(std::string_view name) const {
+  return find_by(peering_groups, &PeeringGroup::name, name);
+}
 
 bool in_force(const Grant& grant, WallTime now) {
   return (!grant.starts || *grant.starts <= now) && (!grant.ends || now < *grant.ends);
@@ -222,64 +218,49 @@ std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::str
 
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource) {
   std::vector<const Node*> nodes;
-  if (!resource.egress_nodes.empty()) {
-    // All of them revoked means no way at all: falling back to others would be a way that nobody chose.
-    std::set<const Node*> named;
-    for (const auto& id : resource.egress_nodes) {
-      if (const Node* node = find(snapshot.nodes, id); node && !node->revoked) named.insert(node);
-      for (const Node* worker : egress_workers(snapshot, id)) named.insert(worker);
-    }
-    nodes.assign(named.begin(), named.end());
-  } else {
-    nodes = nodes_of_kind(snapshot, "relay");
-    if (nodes.empty()) nodes = nodes_of_kind(snapshot, "gateway");
-  }
-  sort_by_name(nodes);
+  for (const auto& each : egress_candidates(snapshot, resource))
+    if (each.verdict == EgressVerdict::kMay) nodes.push_back(each.node);
   return nodes;
 }
 
 std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account, WallTime now) {
   std::set<std::string> ids;
-  bool any = false;
-  for (const Resource* resource : usable_resources(snapshot, account, now)) {
-    if (resource->egress_nodes.empty() && std::exchange(any, true)) continue;  // the same nodes as for the one before
-    for (const Node* node : egress_nodes(snapshot, *resource)) ids.insert(node->id);
-  }
+  EgressSets sets(snapshot);
+  for (const Resource* resource : usable_resources(snapshot, account, now))
+    if (const auto* nodes = sets.of_new(*resource))
+      for (const Node* node : *nodes) ids.insert(node->id);
   return {ids.begin(), ids.end()};
 }
 
 std::map<std::string, std::vector<std::string>> egress_nodes_by_account(const Snapshot& snapshot, WallTime now) {
-  Resource unbound;  // stands for every resource that names no node
-  std::set<std::string> anywhere;
-  for (const Node* node : egress_nodes(snapshot, unbound)) anywhere.insert(node->id);
-  std::map<std::string_view, std::set<std::string>> by_role;
+  EgressSets sets(snapshot);
+  std::map<std::string_view, std::set<const EgressSets::Nodes*>> by_role;
   for (const auto& [id, grant] : snapshot.grants) {
     const Resource* resource = find(snapshot.resources, grant.resource);
     if (!resource || !in_force(grant, now) || !snapshot.roles.contains(grant.role)) continue;
-    auto& nodes = by_role[grant.role];
-    if (resource->egress_nodes.empty()) {
-      nodes.insert(anywhere.begin(), anywhere.end());
-    } else {
-      for (const Node* node : egress_nodes(snapshot, *resource)) nodes.insert(node->id);
-    }
+    by_role[grant.role].insert(&sets.of(*resource));
   }
-  std::map<std::string, std::set<std::string>> by_account;
+  std::map<std::string, std::set<const EgressSets::Nodes*>> by_account;
   for (const auto& [id, membership] : snapshot.memberships) {
     const Account* account = find(snapshot.accounts, membership.account);
     const auto nodes = by_role.find(membership.role);
-    if (!account || account->suspended || nodes == by_role.end() || nodes->second.empty()) continue;
+    if (!account || account->suspended || nodes == by_role.end()) continue;
     by_account[account->id].insert(nodes->second.begin(), nodes->second.end());
   }
   std::map<std::string, std::vector<std::string>> out;
-  for (const auto& [account, nodes] : by_account)
-    out.emplace(account, std::vector<std::string>(nodes.begin(), nodes.end()));
+  for (const auto& [account, all] : by_account) {
+    std::set<std::string> ids;
+    for (const auto* nodes : all)
+      for (const Node* node : *nodes) ids.insert(node->id);
+    if (!ids.empty()) out.emplace(account, std::vector<std::string>(ids.begin(), ids.end()));
+  }
   return out;
 }
 
 bool may_be_egress(const Snapshot& snapshot, std::string_view node, std::string_view resource) {
-  const Resource* found = find(snapshot.resources, resource);
-  if (!found) return false;
-  return std::ranges::any_of(egress_nodes(snapshot, *found), [&](const Node* egress) { return egress->id == node; });
+  const Resource* what = find(snapshot.resources, resource);
+  const Node* who = find(snapshot.nodes, node);
+  return what && who && egress_verdict(snapshot, *what, *who) == EgressVerdict::kMay;
 }
 
 }  // namespace portolan::directory

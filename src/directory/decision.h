@@ -31,11 +31,13 @@ struct Snapshot {
   std::map<std::string, JoinToken, std::less<>> join_tokens;
   std::map<std::string, Cluster, std::less<>> clusters;
   std::map<std::string, Authority, std::less<>> authorities;
+  std::map<std::string, PeeringGroup, std::less<>> peering_groups;
 
   const Account* account_by_email(std::string_view email) const;
   const Resource* resource_by_name(std::string_view name) const;
   const Role* role_by_name(std::string_view name) const;
   const Node* node_by_name(std::string_view name) const;
+  const PeeringGroup* peering_group_by_name(std::string_view name) const;
 };
 
 struct Decision {
@@ -59,7 +61,8 @@ std::vector<const Resource*> usable_resources(const Snapshot& snapshot, std::str
                                               const AccessIndex* access = nullptr,
                                               std::optional<WallTime>* until = nullptr);
 // Nodes that may be the egress of the resource, by name: those it names, and the workers of clusters it names, else
-// every relay, else every gateway; never a revoked one.
+// every relay, else every gateway; of these those that its peering groups and its egress filter admit
+// (directory/egress.h says why); never a revoked one.
 std::vector<const Node*> egress_nodes(const Snapshot& snapshot, const Resource& resource);
 // Node ids that some usable resource of the account may be reached through: what a gateway lets it open.
 std::vector<std::string> egress_nodes_of(const Snapshot& snapshot, std::string_view account, WallTime now);

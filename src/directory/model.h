@@ -122,10 +122,11 @@ struct Resource {
   std::map<std::string, std::string> tags = {};
   std::string sealed_tls_key = {};  // of the certificate in the settings; context "resource/ID/tls_key"; empty: none
   std::uint64_t revision = 0;
+  std::string egress_filter = {};  // which nodes may be its egress: directory/egress_filter.h; empty: all
 };
 BOOST_DESCRIBE_STRUCT(Resource, (),
                       (id, name, type, host, port, local_port, settings, username, sealed_password, egress_nodes,
-                       created, tags, sealed_tls_key, revision))
+                       created, tags, sealed_tls_key, revision, egress_filter))
 
 struct Node {
   std::string id;          // n-…
@@ -140,10 +141,24 @@ struct Node {
   std::vector<HeldCertificate> certificates = {};  // oldest first; directory/certificates.h
   std::string cluster = {};                        // c-… of a worker
   std::string joined_by = {};                      // jt-…
+  std::map<std::string, std::string> tags = {};
 };
 BOOST_DESCRIBE_STRUCT(Node, (),
                       (id, name, kind, address, public_key, certificate_serial, revoked, created, revision,
-                       certificates, cluster, joined_by))
+                       certificates, cluster, joined_by, tags))
+
+// Explicit routing: nodes and resources that belong together, and the groups that theirs may be linked with
+// (directory/peering.h). Lists of ids, sorted, each once; a group is among the peers of each of its peers.
+struct PeeringGroup {
+  std::string id;    // pg-…
+  std::string name;  // unique
+  std::vector<std::string> nodes = {};
+  std::vector<std::string> resources = {};
+  std::vector<std::string> peers = {};
+  WallTime created{};
+  std::uint64_t revision = 0;
+};
+BOOST_DESCRIBE_STRUCT(PeeringGroup, (), (id, name, nodes, resources, peers, created, revision))
 
 // A proxy cluster: interchangeable workers behind one address.
 struct Cluster {

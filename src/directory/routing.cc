@@ -92,10 +92,12 @@ class Planner {
     for (Index at = 0; at < gateways_.size(); ++at)
       if (at != egress_index_ && direct_[at].state == State::kUp)
         reach_[at] = {1, direct_[at].cost(), direct_[at].round_trip_us.has_value(), {}};
-    for (std::uint32_t hops = 2; hops <= kMostLinks; ++hops)
+    for (std::uint32_t hops = 2; hops <= most_links(); ++hops)
       for (Index at = 0; at < gateways_.size(); ++at)
         if (reach_[at].hops == kFar) come_nearer(at, egress, hops);
   }
+
+  std::uint32_t most_links() const { return egress_index_ == kNone ? kMostLinks : kMostLinks - 1; }
 
   // `at` is `hops` links away, if a gateway that serves is one link nearer and it has a link with that.
   void come_nearer(Index at, const std::string& egress, std::uint32_t hops) {
@@ -173,7 +175,7 @@ class Planner {
     std::vector<Index> candidates;
     for (Index to = 0; to < gateways_.size(); ++to) {
       const bool nearer =
-          reach_[to].hops < kMostLinks && (reach_[at].hops == kFar || reach_[to].hops < reach_[at].hops);
+          reach_[to].hops < most_links() && (reach_[at].hops == kFar || reach_[to].hops < reach_[at].hops);
       if (nearer && serves_[to] && between(at, to).state != State::kForbidden) candidates.push_back(to);
     }
     std::ranges::sort(candidates, {}, rank);

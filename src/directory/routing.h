@@ -20,7 +20,8 @@
 
 namespace portolan::directory {
 
-inline constexpr std::uint32_t kMostLinks = 4;  // from a gateway on to the egress node
+// From a gateway on to the egress node: so there are four gateways on the way, one that is the egress among them.
+inline constexpr std::uint32_t kMostLinks = 4;
 // Of an alternative in use: how much better another one must be, both of it.
 inline constexpr std::uint64_t kBetterPercent = 20;
 inline constexpr std::uint64_t kBetterMicroseconds = 2000;

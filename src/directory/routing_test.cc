@@ -187,6 +187,10 @@ TEST(Routing, AWayOfMoreLinksThanAllowedIsNone) {
   net.plan();
   EXPECT_EQ(net.last.ways.at("r1").at("g4").hops, kMostLinks);
   EXPECT_FALSE(net.last.ways.at("r1").contains("g5"));
+  net.serve("g1", false);  // a gateway on the way as any other
+  net.plan();
+  EXPECT_EQ(net.last.ways.at("g1").at("g4").hops, kMostLinks - 1);
+  EXPECT_FALSE(net.last.ways.at("g1").contains("g5"));
 }
 
 TEST(Routing, OrdersChangeOnlyForWhatIsClearlyBetter) {
@@ -286,7 +290,8 @@ class World {
   std::map<std::string, std::uint32_t> possible(const std::string& egress) const {
     std::map<std::string, std::uint32_t> hops;
     if (net.topology.nodes.at(egress).gateway) hops[egress] = 0;
-    for (std::uint32_t round = 1; round <= kMostLinks; ++round)
+    const std::uint32_t most = hops.empty() ? kMostLinks : kMostLinks - 1;
+    for (std::uint32_t round = 1; round <= most; ++round)
       for (const auto& [id, node] : net.topology.nodes) {
         if (!node.gateway || hops.contains(id)) continue;
         const bool direct = round == 1 && can_dial(id, egress);

@@ -76,6 +76,18 @@ Result<> remove_dependents(Change& change, std::string Dependent::* member, cons
   return {};
 }
 
+// Takes it out of the lists of peering groups.
+Result<> leave_groups(Change& change, std::vector<std::string> directory::PeeringGroup::* list, const std::string& id) {
+  std::vector<directory::PeeringGroup> left;
+  for (const auto& [key, group] : change.now().peering_groups)
+    if (std::ranges::find(group.*list, id) != (group.*list).end()) left.push_back(group);
+  for (auto& group : left) {
+    std::erase(group.*list, id);
+    PL_CHECK(change.put(std::move(group)));
+  }
+  return {};
+}
+
 template <class Object>
 Result<> prepare_removal(Change&, const Object&) {
   return {};
@@ -97,7 +109,12 @@ Result<> prepare_removal(Change& change, const directory::Role& role) {
   return remove_dependents(change, &directory::Grant::role, role.id);
 }
 template <>
+Result<> prepare_removal(Change& change, const directory::PeeringGroup& group) {
+  return leave_groups(change, &directory::PeeringGroup::peers, group.id);
+}
+template <>
 Result<> prepare_removal(Change& change, const directory::Resource& resource) {
+  PL_CHECK(leave_groups(change, &directory::PeeringGroup::resources, resource.id));
   return remove_dependents(change, &directory::Grant::resource, resource.id);
 }
 template <>
@@ -106,7 +123,7 @@ Result<> prepare_removal(Change& change, const directory::Node& node) {
     if (std::ranges::find(resource.egress_nodes, node.id) != resource.egress_nodes.end())
       return fail(Code::kConflict, title(change.now(), node) + " is an egress of " + title(change.now(), resource) +
                                        "; take it out of that resource first");
-  return {};
+  return leave_groups(change, &directory::PeeringGroup::nodes, node.id);
 }
 template <>
 Result<> prepare_removal(Change& change, const directory::Cluster& cluster) {

@@ -14,6 +14,7 @@
 #include "store/migrations/directory_005_names.h"
 #include "store/migrations/directory_006_tls_keys.h"
 #include "store/migrations/directory_007_clusters.h"
+#include "store/migrations/directory_008_routing.h"
 #include "store/rows.h"
 
 namespace portolan::store {
@@ -27,7 +28,8 @@ constexpr Migration kMigrations[] = {{1, "directory: initial", migrations::kDire
                                      {4, "directory: kept answers", migrations::kDirectory004},
                                      {5, "directory: names in activities", migrations::kDirectory005},
                                      {6, "directory: keys of client certificates", migrations::kDirectory006},
-                                     {7, "directory: clusters", migrations::kDirectory007}};
+                                     {7, "directory: clusters", migrations::kDirectory007},
+                                     {8, "directory: routing", migrations::kDirectory008}};
 
 struct State {
   std::string epoch;

@@ -122,7 +122,8 @@ class DirectoryStore {
 #define PORTOLAN_STORE_KINDS(X) \
   X(Account)                    \
   X(Device)                     \
-  X(SignIn) X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken) X(Cluster) X(Authority)
+  X(SignIn)                     \
+  X(ApiToken) X(Role) X(Membership) X(Grant) X(Resource) X(Node) X(JoinToken) X(Cluster) X(Authority) X(PeeringGroup)
 #define PORTOLAN_STORE_EXTERN(Kind)                                       \
   extern template Result<> Change::put<directory::Kind>(directory::Kind); \
   extern template Result<> Change::remove<directory::Kind>(std::string_view);

@@ -73,6 +73,9 @@ template <>
 inline constexpr KindInfo kKind<directory::Cluster> = {"cluster", "cluster", "c", "clusters", kByName, {}};
 template <>
 inline constexpr KindInfo kKind<directory::Authority> = {"authority", "authority", "ca", "authorities", {}, {}};
+template <>
+inline constexpr KindInfo kKind<directory::PeeringGroup> = {"peering_group",  "peering group", "pg",
+                                                            "peering_groups", kByName,         {}};
 
 template <class Object>
 using Objects = std::map<std::string, Object, std::less<>>;
@@ -104,5 +107,7 @@ template <>
 inline constexpr auto kObjects<directory::Cluster> = &directory::Snapshot::clusters;
 template <>
 inline constexpr auto kObjects<directory::Authority> = &directory::Snapshot::authorities;
+template <>
+inline constexpr auto kObjects<directory::PeeringGroup> = &directory::Snapshot::peering_groups;
 
 }  // namespace portolan::store
