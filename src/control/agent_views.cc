@@ -84,7 +84,8 @@ std::string AgentViews::text(const Lookup& lookup, const Caller& caller, UsableR
             {}};
   for (const auto& [id, egress] : egresses) {
     rest.egresses.push_back(*egress);
-    rest.egresses.back().ways = routing_.ways(egress->id);  // they change more often than what is kept
+    // They change more often than what is kept, but for a worker's: its cluster.
+    if (!egress->ways) rest.egresses.back().ways = routing_.ways(egress->id);
   }
   for (const auto& id : clusters)
     if (const auto found = snapshot.clusters.find(id); found != snapshot.clusters.end())

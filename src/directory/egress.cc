@@ -86,7 +86,9 @@ std::string explain(const Snapshot& snapshot, const Resource& resource, const Eg
   switch (candidate.verdict) {
     case EgressVerdict::kMay: return "it may be the egress";
     case EgressVerdict::kRevoked: return "it was revoked";
-    case EgressVerdict::kNotNamed: return "the resource names other nodes as its egress";
+    case EgressVerdict::kNotNamed:
+      return resource.egress_nodes.empty() ? "workers serve only what names their cluster"
+                                           : "the resource names other nodes as its egress";
     case EgressVerdict::kGroup:
       return "it is in none of the resource's peering groups (" + names_of(groups_of_resource(snapshot, resource.id)) +
              ")";
