@@ -56,6 +56,8 @@ CO_TEST(Route, SaysWhichWayIsTakenAndWhyNotTheOthers) {
   LinkedNode relay_slow(test, *slow);
   LinkedNode relay_cut(test, *cut);
   LinkedNode relay_test(test, *test_only);
+  for (auto* node : {&one, &two, &relay_fast, &relay_slow, &relay_cut, &relay_test})
+    CO_ASSERT_OK(co_await node->come());
   relay_fast.dialled(one, 3000).dialled(two, {}, false);
   relay_slow.dialled(one, 30'000).dialled(two, 31'000);
   relay_cut.dialled(one, {}, false).dialled(two, {}, false);
@@ -119,6 +121,8 @@ CO_TEST(Route, SaysWhyThereIsNone) {
   }
   LinkedNode one(test, *gateway);
   LinkedNode relay(test, *joined);
+  CO_ASSERT_OK(co_await one.come());
+  CO_ASSERT_OK(co_await relay.come());
   clock.advance(2s);
   CO_ASSERT_OK(co_await one.report());
   clock.advance(2s);

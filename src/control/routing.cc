@@ -30,11 +30,10 @@ Routing::Routing(Core& core, const Presence& presence, std::function<void(const 
 }
 
 void Routing::touch() {
-  if (pending_ || stopped_) return;
+  if (stopped_) return;
   const BootTime now = core_.options.clock.boot();
   if (!last_ || now - *last_ >= kPause) return run();
-  pending_ = true;
-  schedule(std::chrono::ceil<std::chrono::milliseconds>(*last_ + kPause - now));
+  if (!std::exchange(pending_, true)) schedule(std::chrono::ceil<std::chrono::milliseconds>(*last_ + kPause - now));
 }
 
 void Routing::schedule(std::chrono::milliseconds after) {
@@ -62,6 +61,7 @@ void Routing::run() {
   }
   auto next = plan_.look_again;
   if (!known_) next = std::min(next.value_or(started_ + kSettle), started_ + kSettle);
+  timer_.cancel();
   if (next) schedule(std::max(kPause, std::chrono::ceil<std::chrono::milliseconds>(*next - now)));
   if (known_ && (changed.nodes || changed.ways)) on_change_(changed);
 }

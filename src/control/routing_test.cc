@@ -38,6 +38,7 @@ CO_TEST(Routing, AGatewayThatLacksALinkGoesByAnother) {
   const auto admin = co_await test.sign_in("admin@example.com");
   CO_ASSERT_OK(admin);
   RunningWatch agent(test, "/v1/agent", admin->by_certificate);
+  for (auto* node : {&one, &two, &relay}) CO_ASSERT_OK(co_await node->come());
   // Each is told at most once a second.
   const auto report = [&]() -> net::Task<Result<>> {
     for (auto* node : {&one, &two, &relay}) {
@@ -109,13 +110,14 @@ CO_TEST(Routing, MeasurementsAloneWakeNobody) {
   LinkedNode at(test, *gateway);
   LinkedNode one(test, *first);
   LinkedNode two(test, *second);
+  for (auto* node : {&at, &one, &two}) CO_ASSERT_OK(co_await node->come());
+  const auto admin = co_await test.sign_in("admin@example.com");
+  CO_ASSERT_OK(admin);
   CO_ASSERT_OK(co_await at.report());
   for (auto* node : {&one, &two}) {
     clock.advance(2s);
     CO_ASSERT_OK(co_await node->dialled(at, node == &one ? 20'000 : 21'000).report());
   }
-  const auto admin = co_await test.sign_in("admin@example.com");
-  CO_ASSERT_OK(admin);
   const auto seen = [&]() -> net::Task<Result<api::AgentView>> {
     co_return co_await test.get<api::AgentView>({"GET /v1/agent"}, admin->by_certificate);
   };
@@ -156,6 +158,7 @@ CO_TEST(Routing, NothingIsToldBeforeTheNodesHaveComeBack) {
   LinkedNode one(test, *first);
   LinkedNode two(test, *second);
   LinkedNode relay(test, *third);
+  for (auto* node : {&one, &two, &relay}) CO_ASSERT_OK(co_await node->come());
   const auto now = co_await test.get<api::NodeView>({"GET /v1/node"}, second->by_certificate);
   CO_ASSERT_OK(now);
   EXPECT_FALSE(now->dial);

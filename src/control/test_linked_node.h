@@ -16,6 +16,11 @@ class LinkedNode {
       : test_(test), node_(node), watch_(test, "/v1/node", node.by_certificate) {
     health.version = "1.1";
   }
+  // Until the control plane knows that it is there.
+  net::Task<Result<>> come() {
+    CO_CHECK(co_await watch_.sink.next_of<api::NodeEvent>("view"));
+    co_return Result<>{};
+  }
   const std::string& id() const { return node_.joined.node; }
   // That this node has dialled, or has been dialled by.
   LinkedNode& dialled(const LinkedNode& other, std::optional<std::uint64_t> round_trip_us, bool up = true) {
