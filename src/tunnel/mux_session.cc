@@ -349,6 +349,9 @@ bool MuxCore::hold_reset(StreamState& s, std::uint32_t code) {
   const auto found = streams_.find(s.id);
   if (found == streams_.end()) return false;
   s.held = true;
+  if (held_.empty()) pace_timer_.schedule(ResetPace::kEvery, [this] { turn(Turn::kFlush); });
+  // Those that have been answered meanwhile are not kept for the sake of one before them that has not.
+  if (held_.size() > 2 * streams_.size()) std::erase_if(held_, [](const StreamPtr& one) { return one->closed; });
   held_.push_back(found->second);
   return true;
 }
