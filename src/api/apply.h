@@ -61,6 +61,15 @@ BOOST_DESCRIBE_STRUCT(ApplyResource, (),
                       (name, type, host, port, local_port, settings, username, password, tls_key, egress_nodes, tags,
                        keep_password))
 
+// As ClusterCreate; `address` may be absent where the cluster exists. `tags` are said as a whole.
+struct ApplyCluster {
+  std::string name;
+  std::optional<std::string> address = {};
+  std::optional<bool> bridged = {};  // of one that exists it cannot be changed
+  std::optional<std::map<std::string, std::string>> tags = {};
+};
+BOOST_DESCRIBE_STRUCT(ApplyCluster, (), (name, address, bridged, tags))
+
 struct ApplyRequest {
   std::optional<bool> dry_run = {};  // says what would be done, and does nothing
   // Removes accounts, roles and resources that are not named, of those kinds that are there at all (an empty list is:
@@ -71,8 +80,9 @@ struct ApplyRequest {
   std::optional<std::vector<ApplyAccount>> accounts = {};
   std::optional<std::vector<ApplyRole>> roles = {};
   std::optional<std::vector<ApplyResource>> resources = {};
+  std::optional<std::vector<ApplyCluster>> clusters = {};  // never pruned: workers hang on them
 };
-BOOST_DESCRIBE_STRUCT(ApplyRequest, (), (dry_run, prune, plan, accounts, roles, resources))
+BOOST_DESCRIBE_STRUCT(ApplyRequest, (), (dry_run, prune, plan, accounts, roles, resources, clusters))
 
 // One member that is changed: its value as text, without secrets; absent: it has none.
 struct ApplyMember {
@@ -84,7 +94,7 @@ BOOST_DESCRIBE_STRUCT(ApplyMember, (), (member, before, after))
 
 struct ApplyChange {
   std::string action;                      // "create", "update", "delete"
-  std::string kind;                        // "account", "role", "membership", "resource", "grant"
+  std::string kind;                        // "account", "role", "membership", "cluster", "resource", "grant"
   std::string name;                        // of a membership the account's, of a grant the role's
   std::optional<std::string> target = {};  // of a membership the role, of a grant the resource
   std::vector<ApplyMember> members = {};   // of an update, and of a creation what it sets

@@ -233,8 +233,8 @@ void for_each_entry(object& file, std::string_view list, Translate translate) {
 std::optional<api::ApplyRequest> request_of(json::Value value, const ApplyReader& reader, Literals literals,
                                             Errors& errors) {
   if (!value.is_object()) {
-    errors.note(
-        fail(Code::kInvalid, "must have members accounts, roles or resources; see portolan admin apply --help"));
+    errors.note(fail(Code::kInvalid,
+                     "must have members accounts, roles, clusters or resources; see portolan admin apply --help"));
     return std::nullopt;
   }
   auto& file = value.get_object();
@@ -243,6 +243,7 @@ std::optional<api::ApplyRequest> request_of(json::Value value, const ApplyReader
   Resources resources(reader, literals);
   for_each_entry(file, "resources",
                  [&](object& entry, const std::string& path) { resources.translate(entry, path, errors); });
+  for_each_entry(file, "clusters", [](object& entry, const std::string&) { make_text(entry, "tags"); });
   for_each_entry(file, "roles",
                  [&](object& entry, const std::string& path) { errors.note(translate_grants(entry, path)); });
   if (!errors.all().empty()) return std::nullopt;

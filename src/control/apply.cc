@@ -44,6 +44,7 @@ Result<> check_count(const api::ApplyRequest& request) {
   if (request.roles)
     for (const auto& role : *request.roles) entries += 1 + (role.grants ? role.grants->size() : 0);
   if (request.resources) entries += request.resources->size();
+  if (request.clusters) entries += request.clusters->size();
   if (entries <= api::kApplyEntries) return {};
   return too_many(entries, "entries");
 }
