@@ -72,6 +72,15 @@ struct ApplyPeeringGroup {
 };
 BOOST_DESCRIBE_STRUCT(ApplyPeeringGroup, (), (name, nodes, resources, peers))
 
+// As ClusterCreate; `address` may be absent where the cluster exists. `tags` are said as a whole.
+struct ApplyCluster {
+  std::string name;
+  std::optional<std::string> address = {};
+  std::optional<bool> bridged = {};  // of one that exists it cannot be changed
+  std::optional<std::map<std::string, std::string>> tags = {};
+};
+BOOST_DESCRIBE_STRUCT(ApplyCluster, (), (name, address, bridged, tags))
+
 struct ApplyRequest {
   std::optional<bool> dry_run = {};  // says what would be done, and does nothing
   // Removes accounts, roles, resources and peering groups that are not named, of those kinds that are there at all (an
@@ -83,8 +92,9 @@ struct ApplyRequest {
   std::optional<std::vector<ApplyRole>> roles = {};
   std::optional<std::vector<ApplyResource>> resources = {};
   std::optional<std::vector<ApplyPeeringGroup>> peering_groups = {};
+  std::optional<std::vector<ApplyCluster>> clusters = {};  // never pruned: workers hang on them
 };
-BOOST_DESCRIBE_STRUCT(ApplyRequest, (), (dry_run, prune, plan, accounts, roles, resources, peering_groups))
+BOOST_DESCRIBE_STRUCT(ApplyRequest, (), (dry_run, prune, plan, accounts, roles, resources, peering_groups, clusters))
 
 // One member that is changed: its value as text, without secrets; absent: it has none.
 struct ApplyMember {
@@ -96,7 +106,8 @@ BOOST_DESCRIBE_STRUCT(ApplyMember, (), (member, before, after))
 
 struct ApplyChange {
   std::string action;                      // "create", "update", "delete"
-  std::string kind;                        // "account", "role", "membership", "resource", "grant", "peering_group"
+  // "account", "role", "membership", "cluster", "resource", "grant", "peering_group"
+  std::string kind;
   std::string name;                        // of a membership the account's, of a grant the role's
   std::optional<std::string> target = {};  // of a membership the role, of a grant the resource
   std::vector<ApplyMember> members = {};   // of an update, and of a creation what it sets

@@ -235,7 +235,7 @@ std::optional<api::ApplyRequest> request_of(json::Value value, const ApplyReader
   if (!value.is_object()) {
     errors.note(
         fail(Code::kInvalid,
-             "must have members accounts, roles, resources or peering_groups; see portolan admin apply --help"));
+             "must have members accounts, roles, clusters, resources or peering_groups; see portolan admin apply --help"));
     return std::nullopt;
   }
   auto& file = value.get_object();
@@ -244,6 +244,7 @@ std::optional<api::ApplyRequest> request_of(json::Value value, const ApplyReader
   Resources resources(reader, literals);
   for_each_entry(file, "resources",
                  [&](object& entry, const std::string& path) { resources.translate(entry, path, errors); });
+  for_each_entry(file, "clusters", [](object& entry, const std::string&) { make_text(entry, "tags"); });
   for_each_entry(file, "roles",
                  [&](object& entry, const std::string& path) { errors.note(translate_grants(entry, path)); });
   if (!errors.all().empty()) return std::nullopt;

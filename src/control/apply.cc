@@ -48,6 +48,7 @@ Result<> check_count(const api::ApplyRequest& request) {
   if (request.peering_groups)
     for (const auto& group : *request.peering_groups)
       entries += 1 + count(group.nodes) + count(group.resources) + count(group.peers);
+  if (request.clusters) entries += request.clusters->size();
   if (entries <= api::kApplyEntries) return {};
   return too_many(entries, "entries");
 }

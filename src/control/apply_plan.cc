@@ -1,5 +1,6 @@
 #include "control/apply_plan.h"
 
+#include <algorithm>
 #include <string_view>
 #include <unordered_set>
 #include <utility>
@@ -8,6 +9,7 @@
 #include "base/json.h"
 #include "control/accounts.h"
 #include "control/apply_planner.h"
+#include "control/clusters.h"
 #include "control/resource_rules.h"
 #include "control/roles.h"
 #include "crypto/hash.h"
@@ -176,7 +178,7 @@ Result<Resource> Planner::resource_for(const api::ApplyResource& asked, const Re
   resource.tags = asked.tags.value_or(resource.tags);
   resource.egress_filter = asked.egress_filter.value_or(resource.egress_filter);
   if (asked.egress_nodes) {
-    PL_TRY(resource.egress_nodes, egress_ids(snapshot_, *asked.egress_nodes));
+    PL_TRY(resource.egress_nodes, egress_ids(snapshot_, *asked.egress_nodes, new_clusters_));
   }
   PL_CHECK(check_resource_password(asked.password));
   if (before) PL_CHECK(check_kept_password(*before, asked));
@@ -187,6 +189,45 @@ Result<Resource> Planner::resource_for(const api::ApplyResource& asked, const Re
     PL_TRY(resource.local_port, ports_.choose(usual_local_port(*protocol, resource)));
   }
   return resource;
+}
+
+Result<directory::Cluster> Planner::cluster_for(const api::ApplyCluster& asked,
+                                                const directory::Cluster* before) const {
+  directory::Cluster cluster;
+  if (before) {
+    cluster = *before;
+  } else {
+    cluster.id = make_id("c");
+    cluster.name = asked.name;
+    cluster.bridged = asked.bridged.value_or(false);
+    cluster.created = context_.now;
+  }
+  if (before && asked.bridged && *asked.bridged != before->bridged)
+    return fail(Code::kInvalid, "bridged: cannot be changed; make another cluster");
+  cluster.address = asked.address.value_or(cluster.address);
+  cluster.tags = asked.tags.value_or(cluster.tags);
+  PL_CHECK(check_cluster(cluster, snapshot_));
+  return cluster;
+}
+
+void Planner::plan_clusters(const std::vector<api::ApplyCluster>& clusters) {
+  std::unordered_set<std::string_view> seen;
+  for (std::size_t i = 0; i < clusters.size(); ++i) {
+    const auto& asked = clusters[i];
+    const std::string entry = entry_of("clusters", i, asked.name);
+    const auto found =
+        std::ranges::find_if(snapshot_.clusters, [&](const auto& each) { return each.second.name == asked.name; });
+    const auto* before = found == snapshot_.clusters.end() ? nullptr : &found->second;
+    auto cluster = seen.insert(asked.name).second
+                       ? cluster_for(asked, before)
+                       : Result<directory::Cluster>(fail(Code::kInvalid, "name: is there twice"));
+    if (!cluster) {
+      if (!wrong(entry, cluster.error())) return;
+      continue;
+    }
+    if (!before) new_clusters_[asked.name] = cluster->id;
+    put<directory::Cluster>(entry, before, std::move(*cluster), {{}, "cluster", asked.name, {}, {}});
+  }
 }
 
 void Planner::plan_resources(const std::vector<api::ApplyResource>& resources) {

@@ -14,8 +14,8 @@
 
 namespace portolan::control {
 
-using AnyObject = std::variant<directory::Account, directory::Role, directory::Membership, directory::Resource,
-                               directory::Grant, directory::PeeringGroup>;
+using AnyObject = std::variant<directory::Account, directory::Role, directory::Membership, directory::Cluster,
+                               directory::Resource, directory::Grant, directory::PeeringGroup>;
 
 struct ApplyStep {
   std::string entry;  // where it is asked for, for errors: "resources[3] \"billing\""

@@ -33,6 +33,7 @@ class Planner {
     take_wanted_ports();
     if (request_.roles) plan_roles(*request_.roles);
     if (request_.accounts) plan_accounts(*request_.accounts);
+    if (request_.clusters) plan_clusters(*request_.clusters);
     if (request_.resources) plan_resources(*request_.resources);
     if (request_.roles) plan_grants(*request_.roles);
     if (request_.peering_groups) plan_peering_groups(*request_.peering_groups);
@@ -55,6 +56,8 @@ class Planner {
   void plan_accounts(const std::vector<api::ApplyAccount>& accounts);
   Result<Account> account_for(const api::ApplyAccount& asked, std::string email, const Account* before) const;
   void plan_memberships(const api::ApplyAccount& asked, const Account& account, const std::string& list);
+  void plan_clusters(const std::vector<api::ApplyCluster>& clusters);
+  Result<directory::Cluster> cluster_for(const api::ApplyCluster& asked, const directory::Cluster* before) const;
   void plan_resources(const std::vector<api::ApplyResource>& resources);
   Result<Resource> resource_for(const api::ApplyResource& asked, const Resource* before);
   // apply_peering.cc
@@ -119,6 +122,7 @@ class Planner {
   std::unordered_map<std::string_view, const Account*> accounts_;
   std::unordered_map<std::string, std::string> role_ids_;
   std::unordered_map<std::string, std::string> resource_ids_;
+  std::map<std::string, std::string> new_clusters_;  // ids by name
   std::unordered_map<std::string_view, const Resource*> resources_;
   std::map<std::pair<std::string_view, std::string_view>, const Membership*> memberships_;  // by account and role
   std::map<std::pair<std::string_view, std::string_view>, const Grant*> grants_;            // by role and resource

@@ -309,5 +309,35 @@ CO_TEST(Apply, ManyResourcesShareNoLocalPort) {
   EXPECT_EQ(made->totals.created, 301U);
 }
 
+CO_TEST(Apply, MakesClustersAndWhatIsBehindThem) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  const std::string file =
+      R"({"clusters":[{"name":"eu","address":"proxy.example:5000","tags":{"env":"prod"}}],)"
+      R"("resources":[{"name":"billing","type":"tcp","host":"h","port":5432,"egress_nodes":["eu"]}]})";
+  const auto first = co_await apply(test, file);
+  CO_ASSERT_OK(first);
+  EXPECT_TRUE(
+      words(*first).starts_with("create cluster eu address:none>proxy.example:5000 "
+                                "tags.env:none>prod\ncreate resource billing "))
+      << words(*first);
+  const auto again = co_await apply(test, file);
+  CO_ASSERT_OK(again);
+  EXPECT_EQ(again->totals.unchanged, 2U);
+  const auto moved = co_await apply(test, R"({"clusters":[{"name":"eu","address":"proxy-2.example:5000"}]})");
+  CO_ASSERT_OK(moved);
+  EXPECT_EQ(words(*moved), "update cluster eu address:proxy.example:5000>proxy-2.example:5000\n");
+  for (const char* bad : {R"({"clusters":[{"name":"eu","bridged":true}]})", R"({"clusters":[{"name":"us"}]})",
+                          R"({"clusters":[{"name":"us","address":"h:1"},{"name":"us","address":"h:1"}]})",
+                          R"({"resources":[{"name":"billing","egress_nodes":["us"]}]})"}) {
+    const auto refused = co_await apply(test, bad);
+    EXPECT_FALSE(refused) << bad;
+  }
+  // What is not named stays: workers hang on it.
+  const auto pruned = co_await apply(test, with(R"({"clusters":[]})", R"("prune":true)"));
+  CO_ASSERT_OK(pruned);
+  EXPECT_EQ(words(*pruned), "");
+}
+
 }  // namespace
 }  // namespace portolan::control

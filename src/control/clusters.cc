@@ -38,6 +38,8 @@ Result<directory::Cluster> asked(const Exchange& exchange) {
                   exchange.argument());
 }
 
+}  // namespace
+
 Result<> check_cluster(const directory::Cluster& cluster, const directory::Snapshot& snapshot) {
   if (auto named = check_node_name(cluster.name); !named)
     return fail(Code::kInvalid, "cluster name " + quoted(cluster.name) +
@@ -51,8 +53,6 @@ Result<> check_cluster(const directory::Cluster& cluster, const directory::Snaps
                 "address " + quoted(cluster.address) + ": must be HOST:PORT, where clients find the cluster");
   return check_tags(cluster.tags);
 }
-
-}  // namespace
 
 Result<std::string> cluster_id(const Lookup& lookup, const std::string& key) {
   PL_TRY(const auto cluster, existing(directory::find_cluster(lookup.snapshot(), key), "cluster", key));

@@ -10,6 +10,9 @@ namespace portolan::control {
 // By id or name; Code::kNotFound without such a cluster.
 Result<std::string> cluster_id(const Lookup& lookup, const std::string& key);
 
+// What holds of a cluster whoever writes it. Code::kConflict if a node has its name.
+Result<> check_cluster(const directory::Cluster& cluster, const directory::Snapshot& snapshot);
+
 class Clusters {
  public:
   Clusters(Core& core, const Presence& presence) : core_(core), presence_(presence) {}

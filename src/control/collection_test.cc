@@ -89,7 +89,7 @@ CO_TEST(Collection, ValuesAndNamesThatThereAreNotAreRefused) {
       {"accounts", {{"kind", "persn"}}, 400, "kind \\\"persn\\\": must be person or service"},
       {"accounts", {{"filter", "kind!=persn"}}, 400, "must be person or service"},
       {"nodes", {{"state", "upp"}}, 400, "must be up, down, new or revoked"},
-      {"nodes", {{"kind", "gatewy"}}, 400, "must be gateway or relay"},
+      {"nodes", {{"kind", "gatewy"}}, 400, "must be gateway, relay, worker, bridge-worker or bridged-worker"},
       {"join-tokens", {{"kind", "gatewy"}}, 400, "must be gateway or relay"},
       {"grants", {{"state", "activ"}}, 400, "must be active, scheduled or ended"},
       {"resources", {{"type", "postgress"}}, 400, "postgres"},

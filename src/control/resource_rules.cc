@@ -101,9 +101,14 @@ std::uint16_t usual_local_port(const protocols::Protocol& protocol, const direct
   return protocol.default_port != 0 ? protocol.default_port : resource.port;
 }
 
-Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot, const std::vector<std::string>& keys) {
+Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot, const std::vector<std::string>& keys,
+                                            const std::map<std::string, std::string>& more) {
   std::vector<std::string> out;
   for (const auto& key : keys) {
+    if (const auto made = more.find(key); made != more.end()) {
+      if (std::ranges::find(out, made->second) == out.end()) out.push_back(made->second);
+      continue;
+    }
     if (const auto* cluster = snapshot.nodes.contains(key) ? nullptr : directory::find_cluster(snapshot, key)) {
       if (std::ranges::find(out, cluster->id) == out.end()) out.push_back(cluster->id);
       continue;

@@ -38,8 +38,10 @@ Result<> check_kept_password(const directory::Resource& before, const Request& r
 Result<> check_local_port(std::optional<std::uint16_t> port);
 // What its local port is chosen by.
 std::uint16_t usual_local_port(const protocols::Protocol& protocol, const directory::Resource& resource);
-// Ids of the nodes and clusters that `keys` name by id or name, each once.
-Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot, const std::vector<std::string>& keys);
+// Ids of the nodes and clusters that `keys` name by id or name, each once. `more`: clusters that are being made, by
+// name.
+Result<std::vector<std::string>> egress_ids(const directory::Snapshot& snapshot, const std::vector<std::string>& keys,
+                                            const std::map<std::string, std::string>& more = {});
 
 // Empty for an empty password.
 std::string seal_password(const crypto::SealingKey& key, const std::string& resource, const Secret& password);

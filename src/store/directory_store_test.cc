@@ -128,6 +128,38 @@ TEST_F(DirectoryStoreTest, BeginsEmpty) {
   EXPECT_NE(open()->snapshot()->epoch, snapshot->epoch);
 }
 
+TEST_F(DirectoryStoreTest, ClustersAreKeptWithTheirKeysAndWorkers) {
+  auto store = open();
+  ASSERT_TRUE(store->change("a-root", [](Change& change) -> Result<> {
+    PL_CHECK(change.put(made<directory::Cluster>(
+        "c-1", [](auto& c) { c.address = "h:1", c.bridged = true, c.tags = {{"env", "prod"}}; })));
+    PL_CHECK(change.put(made<directory::JoinToken>("jt-1", [](auto& t) {
+      t.kind = "worker", t.cluster = "c-1", t.uses_limit = 0, t.last_used = kTime, t.networks = {"10.0.0.0/8"};
+      t.ends = directory::kNoEnd;
+    })));
+    return change.put(
+        made<directory::Node>("n-1", [](auto& n) { n.kind = "worker", n.cluster = "c-1", n.joined_by = "jt-1"; }));
+  }));
+  const auto before = store->snapshot();
+  store.reset();
+  store = open();
+  const auto after = store->snapshot();
+  expect_equal(*before, *after);
+  EXPECT_EQ(encoded(before->clusters), encoded(after->clusters));
+  EXPECT_EQ(after->join_tokens.at("jt-1").ends, directory::kNoEnd);
+  const auto remove = [](Change& change) { return change.remove<directory::Cluster>("c-1"); };
+  const auto held = store->change("a-root", remove);
+  ASSERT_FALSE(held);
+  EXPECT_EQ(held.error().code, Code::kConflict) << held.error().message;
+  ASSERT_TRUE(store->change("a-root", [](Change& change) -> Result<> {
+    auto node = change.now().nodes.at("n-1");
+    node.revoked = true;
+    return change.put(node);
+  }));
+  ASSERT_TRUE(store->change("a-root", remove));
+  EXPECT_THAT(store->snapshot()->join_tokens, IsEmpty()) << "its keys go with it";
+}
+
 TEST_F(DirectoryStoreTest, EverythingIsThereAfterReopening) {
   auto store = filled();
   const auto before = store->snapshot();
