@@ -207,6 +207,12 @@ struct World {
   Paths paths;
 };
 
+std::vector<api::AgentEgress> only_way(api::EgressWay way) {
+  api::AgentEgress egress{"n-9", "relay"};
+  egress.ways.emplace().push_back(std::move(way));
+  return {std::move(egress)};
+}
+
 // How long it takes until what is written has come back; a quarter of a minute if it does not.
 net::Task<std::chrono::milliseconds> answered(net::Stream& stream, std::string_view text,
                                               std::chrono::milliseconds limit = 10s) {
@@ -261,7 +267,7 @@ CO_TEST(Paths, AGatewayThatHasNoWayIsTriedLast) {
   World world(co_await net::this_executor());
   const bool ready = co_await world.begin();
   CO_ASSERT_TRUE(ready);
-  world.paths.know_ways(std::vector<api::AgentEgress>{{"n-9", "relay", {{{"n-2", 90'000'000, 3}}}}});
+  world.paths.know_ways(only_way({"n-2", 90'000'000, 3}));
   const auto opened = co_await world.open();
   CO_ASSERT_OK(opened);
   EXPECT_EQ(world.path().gateway, "g2");
@@ -278,7 +284,7 @@ CO_TEST(Paths, ShowTheGatewaysThatTheyGoBy) {
   world.one.hops = "n-2,n-7";
   const bool ready = co_await world.begin();
   CO_ASSERT_TRUE(ready);
-  world.paths.know_ways(std::vector<api::AgentEgress>{{"n-9", "relay", {{{"n-1", 1, 3}}}}});
+  world.paths.know_ways(only_way({"n-1", 1, 3}));
   const auto opened = co_await world.open();
   CO_ASSERT_OK(opened);
   const auto path = world.path();
@@ -304,6 +310,8 @@ CO_TEST(Paths, AnEgressGatewayThatCannotBeDialledIsReachedByAnother) {
   EXPECT_EQ(world.path().kind, "nested");
   world.one.die();
   world.two.die();
+  const bool broken = co_await comes_true([&] { return world.path().state == "reconnecting"; });
+  CO_ASSERT_TRUE(broken);
   const auto refused = co_await world.paths.open(resource, "open", "t-2");
   EXPECT_FALSE(refused);
   co_await world.end();

@@ -10,6 +10,8 @@ namespace portolan::node {
 namespace {
 
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kNested =
+    std::chrono::minutes(10);  // after a plain connection that did not come about
 
 // The plain connection to the next gateway, with its preface sent.
 net::Task<Result<std::unique_ptr<net::TcpStream>>> dial_plain(std::string address, std::string ticket_text) {
@@ -86,6 +88,8 @@ net::Task<Result<Onward::Way>> Onward::open(PathRequest path) {
 net::Task<Result<Onward::Way>> Onward::by(std::string node, PathRequest path, std::chrono::milliseconds limit) {
   const tunnel::Link* link = peers_.link_to(node);
   if (link == nullptr) co_return fail(Code::kUnavailable, "the link has just ended");
+  const auto nested = nested_.find(node);
+  if (peers_.links_only(node) || (nested != nested_.end() && clock_.boot() < nested->second)) path.spliced = false;
   tunnel::Hops passed = path.hops;
   passed.push_back(self_);
   auto headers = tunnel::to_headers({std::move(passed), path.user.account, path.user.device});
@@ -108,8 +112,8 @@ net::Task<Result<Onward::Way>> Onward::by(std::string node, PathRequest path, st
     co_return way;
   }
   if (plain.error().code == Code::kCancelled) co_return std::unexpected(std::move(plain).error());
-  log::debug("a path cannot be spliced", {{"gateway", name_of(node)}, {"why", plain.error()}});
-  path.spliced = false;
+  log::info("paths by a gateway are nested", {{"gateway", name_of(node)}, {"why", plain.error()}});
+  nested_[node] = clock_.boot() + kNested;
   co_return co_await by(std::move(node), std::move(path), limit);
 }
 

@@ -64,6 +64,7 @@ class Onward {
   Shares& memory_;
   OnwardLimits limits_;
   std::map<std::string, BootTime> doubtful_;  // until when
+  std::map<std::string, BootTime> nested_;    // until when no plain connection is tried
 };
 
 }  // namespace portolan::node

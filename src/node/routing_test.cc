@@ -87,20 +87,33 @@ CO_TEST(Routing, ASplicedPathGoesByThreeGatewaysAndEndsWithALinkOnTheWay) {
   co_await row.end();
 }
 
-CO_TEST(Routing, WithoutASplicedPathOnTheWayTheStreamIsThePath) {
-  Row row(co_await net::this_executor(), 2);
+CO_TEST(Routing, WhereNoPlainConnectionPassesTheStreamIsThePath) {
+  const auto executor = co_await net::this_executor();
+  Row row(executor, 2);
   row.lead(1, {2});
+  // The way from the first gateway to the second, which is shut behind the link.
+  auto door = net::listen_tcp(executor, {"127.0.0.1", 0}, [&](std::unique_ptr<net::TcpStream> stream) {
+    row.at(2).acceptor.add(std::move(stream));
+  });
+  CO_ASSERT_OK(door);
+  row.views[0].dial->at(0).address = net::to_text((*door)->local());
   const bool ready = co_await row.begin({2});
   CO_ASSERT_TRUE(ready);
-  // Nobody listens on the next gateway's address any more: no plain connection can be made to it.
-  row.at(2).listener.reset();
+  door->reset();
   auto path = co_await row.open(kSpliced);
   CO_ASSERT_OK(path);
   EXPECT_FALSE((*path)->answer().contains(tunnel::kTicketHeader));
-  const auto& arrived = row.arrived;
-  CO_ASSERT_TRUE(!arrived.empty());
-  const auto there = co_await pass(**path, *arrived.back(), "there");
+  CO_ASSERT_EQ(row.arrived.size(), 2U);
+  const auto there = co_await pass(**path, *row.arrived.back(), "there");
   EXPECT_EQ(there, "there");
+  // And where the relay cannot dial back.
+  row.at(1).clock.moved = 11min;
+  row.at(2).listener.reset();
+  path = co_await row.open(kSpliced);
+  CO_ASSERT_OK(path);
+  EXPECT_FALSE((*path)->answer().contains(tunnel::kTicketHeader));
+  const auto again = co_await pass(**path, *row.arrived.back(), "again");
+  EXPECT_EQ(again, "again");
   co_await row.end();
 }
 

@@ -36,6 +36,8 @@ class Uplinks {
   // The link for new streams to a gateway; null: none, or it is leaving. Valid until the next await.
   const tunnel::Link* link_to(const std::string& node) const;
   std::string address_of(const std::string& node) const;
+  // Whether a plain connection to it is known not to pass.
+  bool links_only(const std::string& node) const { return ways_.by_web(node); }
   std::vector<api::NodeLink> health() const;
   std::size_t linked() const;
   std::size_t wanted() const { return gateways_.size(); }
