@@ -19,10 +19,10 @@ build: packages  ## the program, at build/portolan
 build-%: packages  ## all of one preset: build-dev, build-asan, build-tsan
 	@tools/build $* all
 
-test: packages   ## unit tests, also under asan, end-to-end tests with real peers, this build against the previous release
+test: packages   ## unit tests, also under asan, end-to-end tests with real peers and over networks that fail, this build against the previous release
 	@tools/run-tests
 
-test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, fuzzing, planted bugs
+test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, long failures of the network, fuzzing, planted bugs
 	@tools/run-tests-long
 
 bench: packages  ## figures beside their limits: the control plane's, and Portolan beside ssh, haproxy and pgbouncer; twelve minutes
