@@ -10,14 +10,17 @@ Needs root. Namespaces are called plN-… after this process, and those that a k
 here ends with the `with`.
 """
 import contextlib
+import ctypes
 import itertools
 import json
 import os
-import pathlib
+import socket
 import subprocess
+import threading
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-DELAY = pathlib.Path(os.environ.get("PORTOLAN_DELAY_BIN", ROOT / "build" / "release" / "portolan_delay"))
+from places import DELAY
+
+CLONE_NEWNET = 0x40000000  # which Python 3.11 does not know
 _numbers = itertools.count()
 
 
@@ -47,6 +50,21 @@ class Namespace:
 
     def popen(self, command, **more):
         return subprocess.Popen(self.enter(command), **more)
+
+    def socket(self, kind=socket.SOCK_STREAM):
+        """A socket belongs to the network of the thread that makes it."""
+        made = []
+
+        def make():
+            with open(f"/run/netns/{self.name}") as network:
+                if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET) != 0:
+                    raise OSError(ctypes.get_errno(), "setns")
+            made.append(socket.socket(socket.AF_INET, kind))
+
+        thread = threading.Thread(target=make)
+        thread.start()
+        thread.join()
+        return made[0]
 
     def nft(self, rules):
         """Adds these rules, as `nft -f` reads them."""

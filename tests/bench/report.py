@@ -2,6 +2,7 @@
 import datetime
 import json
 import pathlib
+import statistics
 import sys
 
 import machine
@@ -40,6 +41,35 @@ def table(figures):
     return "\n".join(lines)
 
 
+def rounded(value):
+    """Three digits, or all before the point."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def spread(values):
+    """Median [least–most]."""
+    if not values:
+        return "–"
+    median = rounded(statistics.median(values))
+    return median if len(values) == 1 else f"{median} [{rounded(min(values))}–{rounded(max(values))}]"
+
+
+def promises(figures):
+    """The figures that have a limit and all rounds, as the table of docs/performance.md."""
+    rows = [f"| {one['figure']} {'≤' if one['at_most'] is not None else '≥'} {one['at_most'] if one['at_most'] is not None else one['at_least']:g} {one['unit']}".rstrip()
+            + (f" [{one['goal']:g}]" if one.get("goal") is not None else "")
+            + f" | {spread(one['rounds'])} | {'kept' if one['good'] else '**missed**'} |" for one in figures if "rounds" in one]
+    return "\n".join(["| promised [goal] | measured: median [least–most of the rounds] | |", "|---|---|---|", *rows]) + "\n\n" if rows else ""
+
+
+def promise(what, rounds, unit, at_most=None, at_least=None, goal=None, failures=None):
+    """A figure that is the median of rounds: missed if there are none, or if something failed in them."""
+    if not rounds:
+        failures = {**(failures or {}), "nothing was measured": 1}
+    more = {"failures": failures} if failures else {}
+    return figure(what, statistics.median(rounds) if rounds else 0, unit, at_most, at_least, goal=goal, rounds=[round(value, 4) for value in rounds], count=len(rounds), **more)
+
+
 def add_options(parser):
     parser.add_argument("--quick", action="store_true", help="fewer repetitions, the same sizes and rates")
     parser.add_argument("--json", action="store_true", help="one object instead of the tables")
@@ -51,5 +81,5 @@ def finish(options, figures, text="", **more):
     result = {"time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "machine": machine.name(), **more, "figures": figures}
     if options.out:
         pathlib.Path(options.out).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    print(json.dumps(result) if options.json else f"{result['time']}, {result['machine']}\n\n{text}{table(figures)}")
+    print(json.dumps(result) if options.json else f"{result['time']}, {result['machine']}\n\n{text}{promises(figures)}{table(figures)}")
     return 0 if all(one["good"] for one in figures) else 1

@@ -1,5 +1,4 @@
 """portolan_delay does what is asked of it: what is measured over it would mean nothing otherwise."""
-import ctypes
 import json
 import os
 import pathlib
@@ -18,7 +17,7 @@ import delay_line  # noqa: E402
 
 pytestmark = [pytest.mark.skipif(os.getuid() != 0, reason="network namespaces need root"),
               pytest.mark.skipif(not delay_line.DELAY.exists(), reason="portolan_delay has not been built")]
-CLONE_NEWNET, SO_TIMESTAMPNS = 0x40000000, 35  # which Python 3.11 does not know
+SO_TIMESTAMPNS = 35  # which Python 3.11 does not know
 NEAR, FAR = "10.219.0.1", "10.219.0.2"
 # What a loaded machine may add to a delay.
 SLACK_MS = 15
@@ -30,26 +29,11 @@ def ends():
         yield near, far
 
 
-def socket_in(namespace, kind=socket.SOCK_DGRAM):
-    """A socket belongs to the namespace of the thread that makes it."""
-    made = []
-
-    def make():
-        with open(f"/run/netns/{namespace.name}") as network:
-            assert ctypes.CDLL(None).setns(network.fileno(), CLONE_NEWNET) == 0
-        made.append(socket.socket(socket.AF_INET, kind))
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    return made[0]
-
-
 class Pair:
     """Two UDP sockets, and what goes from one to the other: numbered datagrams with the time they were sent."""
 
     def __init__(self, ends):
-        self.near, self.far = map(socket_in, ends)
+        self.near, self.far = (end.socket(socket.SOCK_DGRAM) for end in ends)
         self.near.bind((NEAR, 0))
         self.far.bind((FAR, 0))
         for one, other in ((self.near, self.far), (self.far, self.near)):
@@ -175,7 +159,7 @@ def test_what_it_does_not_know_is_refused(ends):
 
 def transfer(ends, megabytes):
     """MiB/s of one TCP connection, and that the bytes are those that were sent."""
-    listener, sender = (socket_in(end, socket.SOCK_STREAM) for end in (ends[1], ends[0]))
+    listener, sender = (end.socket() for end in (ends[1], ends[0]))
     listener.bind((FAR, 0))
     listener.listen(1)
     block = os.urandom(1 << 20)

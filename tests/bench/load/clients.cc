@@ -19,7 +19,11 @@ using std::chrono::milliseconds;
 
 struct Stream {
   Fd fd = {};
-  bool answered = false;  // the first byte has come back, or whatever shows that the path is open
+  Mode mode = Mode::kEcho;
+  std::uint32_t events = EPOLLIN;  // what it waits for when it has spoken
+  bool spoken = false;             // the first byte, which tells the mode, has been sent
+  bool stopped = false;            // nobody reads it
+  bool answered = false;           // the first byte has come back
   bool failed = false;
   Moment began = {};
   std::uint64_t delivered = 0;
@@ -30,20 +34,43 @@ struct Stream {
 
 using Streams = std::vector<std::unique_ptr<Stream>>;
 
-void open(Stream& stream, std::uint16_t port, Mode mode, std::uint32_t events, Poller& poller) {
-  stream.fd = connect_to(port);
+void give_up(Stream& stream) {
+  stream.failed = true;
+  stream.fd.close();
+}
+
+// As `send` of sockets.h.
+long speak(Stream& stream) {
+  const char first = static_cast<char>(stream.mode);
+  const long count = send(stream.fd, {&first, 1});
+  stream.spoken = count == 1;
+  return count;
+}
+
+// Over loopback a connect is done at once; over a network it takes a round trip, and the first byte waits.
+void open(Stream& stream, const Address& to, Poller& poller) {
+  stream.fd = connect_to(to);
   stream.began = now();
-  const char first = static_cast<char>(mode);
-  // Over loopback the connect is done at once or refused: a full queue of the listener is a failure worth seeing.
-  if (send(stream.fd, {&first, 1}) != 1) stream.failed = true;
-  poller.add(stream.fd, events, &stream);
+  speak(stream);
+  poller.add(stream.fd, stream.spoken ? stream.events : EPOLLOUT, &stream);
+}
+
+// Whether there is something to do with it; what is left of opening it, it does itself.
+bool is_open(Stream& stream, Poller& poller) {
+  if (!stream.fd || stream.spoken) return static_cast<bool>(stream.fd);
+  if (speak(stream) < 0) give_up(stream);
+  if (stream.spoken) poller.change(stream.fd, stream.events, &stream);
+  return false;
 }
 
 Streams open_all(const Plan& plan, Mode mode, std::uint32_t events, Poller& poller) {
   Streams out;
   for (unsigned i = 0; i < plan.connections; ++i) {
-    out.push_back(std::make_unique<Stream>());
-    open(*out.back(), plan.port, mode, events, poller);
+    Stream& stream = *out.emplace_back(std::make_unique<Stream>());
+    stream.stopped = i < plan.stopped;
+    stream.mode = stream.stopped && mode == Mode::kDiscard ? Mode::kHold : mode;
+    stream.events = stream.stopped && mode == Mode::kSource ? 0U : events;
+    open(stream, plan.to, poller);
   }
   return out;
 }
@@ -59,11 +86,6 @@ void turn_until(Poller& poller, Moment end, Handle handle) {
     for (const epoll_event& event : poller.wait(ceil<milliseconds>(end - at)))
       handle(*static_cast<Stream*>(event.data.ptr), event.events);
   }
-}
-
-void give_up(Stream& stream) {
-  stream.failed = true;
-  stream.fd.close();
 }
 
 void write_on(Stream& stream, const std::vector<char>& block) {
@@ -99,7 +121,7 @@ Bulk bulk(const Plan& plan, Mode mode, std::uint32_t events, Handle handle) {
   Poller poller;
   const Streams streams = open_all(plan, mode, events, poller);
   const auto on = [&](Stream& stream, std::uint32_t ready) {
-    if (stream.fd) handle(stream, ready);
+    if (is_open(stream, poller)) handle(stream, ready);
   };
   turn_until(poller, now() + plan.warm_up, on);
   for (const auto& one : streams) one->at_begin = one->delivered;
@@ -110,6 +132,7 @@ Bulk bulk(const Plan& plan, Mode mode, std::uint32_t events, Handle handle) {
   double least = 0;
   double most = 0;
   for (const auto& one : streams) {
+    if (one->stopped) continue;
     const auto bytes = static_cast<double>(one->delivered - one->at_begin);
     least = sum == 0 ? bytes : std::min(least, bytes);
     most = std::max(most, bytes);
@@ -124,7 +147,8 @@ class Latencies {
   void clear() { values_.clear(); }
   Rounds told(std::chrono::duration<double> took, std::uint64_t failures) {
     std::ranges::sort(values_);
-    return {values_.size(), static_cast<double>(values_.size()) / took.count(), at(0.50), at(0.99), failures};
+    return {values_.size(), static_cast<double>(values_.size()) / took.count(), at(0.50), at(0.99), at(0.999),
+            failures};
   }
 
  private:
@@ -170,7 +194,7 @@ Rounds ping_pong(const Plan& plan) {
   const Streams streams = open_all(plan, Mode::kEcho, EPOLLIN, poller);
   Latencies latencies;
   const auto on = [&](Stream& stream, std::uint32_t) {
-    if (!stream.fd || !came_back(stream)) return;
+    if (!is_open(stream, poller) || !came_back(stream)) return;
     latencies.add(stream.began);
     send_again(stream);
   };
@@ -187,7 +211,7 @@ Rounds connects(const Plan& plan) {
   Latencies latencies;
   std::uint64_t failures = 0;
   const auto on = [&](Stream& stream, std::uint32_t) {
-    if (came_back(stream)) {
+    if (is_open(stream, poller) && came_back(stream)) {
       latencies.add(stream.began);
     } else if (stream.failed) {
       ++failures;
@@ -195,7 +219,7 @@ Rounds connects(const Plan& plan) {
       return;
     }
     stream = Stream{};
-    open(stream, plan.port, Mode::kEcho, EPOLLIN, poller);
+    open(stream, plan.to, poller);
   };
   turn_until(poller, now() + plan.warm_up, on);
   latencies.clear();
@@ -213,20 +237,21 @@ void idle(const Plan& plan) {
   const auto open_next = [&] {
     if (streams.size() == plan.connections) return;
     streams.push_back(std::make_unique<Stream>());
-    open(*streams.back(), plan.port, Mode::kEcho, EPOLLIN, poller);
+    open(*streams.back(), plan.to, poller);
   };
   while (streams.size() < std::min<std::size_t>(kAtOnce, plan.connections)) open_next();
-  const Moment end = now() + kPatience;
+  const Moment end = now() + kPatience + plan.connections * kPatienceForOne;
   while (settled < plan.connections && now() < end) {
     for (const epoll_event& event : poller.wait(ceil<milliseconds>(end - now()))) {
       auto& stream = *static_cast<Stream*>(event.data.ptr);
-      if (stream.answered || !stream.fd || (!came_back(stream) && !stream.failed)) continue;
-      stream.answered = !stream.failed;
+      const bool came = is_open(stream, poller) && came_back(stream);
+      if (stream.answered || (!came && !stream.failed)) continue;
+      stream.answered = came;
       ++settled;
       open_next();
     }
   }
-  const auto good = std::ranges::count_if(streams, [](const auto& one) { return one->answered; });
+  const auto good = std::ranges::count_if(streams, [](const auto& one) { return one->answered && !one->failed; });
   std::printf("{\"open\": %ld, \"failures\": %ld}\n", good, static_cast<long>(plan.connections) - good);
   std::fflush(stdout);
   char byte = 0;

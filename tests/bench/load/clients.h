@@ -1,18 +1,24 @@
-// The loads of portolan_load: each opens its connections to a port of 127.0.0.1, warms up, measures for a window of
+// The loads of portolan_load: each opens its connections to one address, warms up, measures for a window of
 // time and says what came of it. A load ends by itself: a path that does not answer is a failure after `kPatience`.
 #pragma once
 #include <chrono>
 #include <cstdint>
 
+#include "sockets.h"
+
 namespace portolan::load {
 
 inline constexpr std::chrono::seconds kPatience = std::chrono::seconds(20);
+inline constexpr std::chrono::milliseconds kPatienceForOne = std::chrono::milliseconds(20);  // and for each of many
 
 struct Plan {
-  std::uint16_t port = 0;
+  Address to = {};
   unsigned connections = 1;
   std::chrono::milliseconds warm_up = std::chrono::milliseconds(700);
   std::chrono::milliseconds window = std::chrono::milliseconds(2000);
+  // Of an upload or a download: so many of the connections, the first ones, are not read from by whoever should. They
+  // are not counted.
+  unsigned stopped = 0;
 };
 
 struct Bulk {
@@ -26,6 +32,7 @@ struct Rounds {
   double per_second = 0;
   double p50_us = 0;
   double p99_us = 0;
+  double p999_us = 0;
   std::uint64_t failures = 0;
 };
 

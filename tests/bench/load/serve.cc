@@ -28,13 +28,13 @@ struct Connection {
 
 class Server {
  public:
-  Server() : block_(kBlock) {
+  explicit Server(const Address& at) : address_(at), block_(kBlock) {
     poller_.add(listener_, EPOLLIN, nullptr);
     poller_.add(stdin_, EPOLLIN, &stdin_);
   }
 
   void run() {
-    std::printf("{\"port\": %u}\n", port_);
+    std::printf("{\"port\": %u}\n", address_.port);
     std::fflush(stdout);
     for (;;) {
       for (const epoll_event& event : poller_.wait(std::chrono::seconds(60))) {
@@ -63,6 +63,7 @@ class Server {
     if ((events & (EPOLLERR | EPOLLHUP)) != 0) return false;
     if ((events & EPOLLOUT) != 0 && !flush(connection)) return false;
     if ((events & EPOLLIN) != 0 && !take(connection)) return false;
+    if (connection.mode == Mode::kHold) return poller_.change(connection.fd, 0, &connection), true;
     if (connection.mode == Mode::kSource && !pour(connection)) return false;
     const bool wants = !connection.unsent.empty() || connection.mode == Mode::kSource;
     if (wants != connection.wants_to_send) {
@@ -74,7 +75,7 @@ class Server {
   }
 
   bool take(Connection& connection) {
-    for (unsigned i = 0; i < kReadsAtATime && connection.unsent.empty(); ++i) {
+    for (unsigned i = 0; i < kReadsAtATime && connection.unsent.empty() && connection.mode != Mode::kHold; ++i) {
       const long count = receive(connection.fd, block_);
       if (count < 0) return false;
       if (count == 0) break;
@@ -116,8 +117,8 @@ class Server {
     return true;
   }
 
-  std::uint16_t port_ = 0;
-  Fd listener_ = listen_on_loopback(port_);
+  Address address_;
+  Fd listener_ = listen_on(address_);
   Fd stdin_{STDIN_FILENO};
   Poller poller_;
   std::vector<char> block_;
@@ -126,6 +127,6 @@ class Server {
 
 }  // namespace
 
-void serve() { Server().run(); }
+void serve(const Address& at) { Server(at).run(); }
 
 }  // namespace portolan::load

@@ -8,18 +8,20 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 
 namespace portolan::load {
 namespace {
 
-sockaddr_in loopback(std::uint16_t port) {
+sockaddr_in plain(const Address& address) {
   sockaddr_in out{};
   out.sin_family = AF_INET;
-  out.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  out.sin_port = htons(port);
+  out.sin_addr.s_addr = htonl(address.host);
+  out.sin_port = htons(address.port);
   return out;
 }
 
@@ -52,16 +54,30 @@ void Fd::close() {
   if (fd_ >= 0) ::close(std::exchange(fd_, -1));
 }
 
-Fd listen_on_loopback(std::uint16_t& port) {
+std::optional<Address> parse_address(std::string_view text) {
+  Address out;
+  const std::size_t colon = text.find(':');
+  if (colon != std::string_view::npos) {
+    in_addr host{};
+    if (inet_pton(AF_INET, std::string(text.substr(0, colon)).c_str(), &host) != 1) return std::nullopt;
+    out.host = ntohl(host.s_addr);
+    text.remove_prefix(colon + 1);
+  }
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out.port);
+  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return out;
+}
+
+Fd listen_on(Address& at) {
   Fd out(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!out) die("socket");
-  sockaddr_in address = loopback(0);
+  sockaddr_in address = plain(at);
   socklen_t size = sizeof address;
   if (bind(out.get(), reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(out.get(), 4096) != 0 ||
       getsockname(out.get(), reinterpret_cast<sockaddr*>(&address), &size) != 0) {
     die("listen");
   }
-  port = ntohs(address.sin_port);
+  at.port = ntohs(address.sin_port);
   return out;
 }
 
@@ -75,11 +91,11 @@ Fd accept_from(const Fd& listener) {
   return out;
 }
 
-Fd connect_to(std::uint16_t port) {
+Fd connect_to(const Address& to) {
   Fd out(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!out) die("socket");
   no_delay(out);
-  const sockaddr_in address = loopback(port);
+  const sockaddr_in address = plain(to);
   if (connect(out.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 && errno != EINPROGRESS)
     die("connect");
   return out;

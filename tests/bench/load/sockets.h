@@ -6,7 +6,9 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <utility>
 
 namespace portolan::load {
@@ -19,6 +21,7 @@ enum class Mode : char {
   kDiscard = 'd',  // the server reads and tells how many bytes it has read so far, as 8 bytes in host order
   kEcho = 'e',     // every byte comes back, this one too
   kSource = 's',   // the server sends until the client closes
+  kHold = 'h',     // the server reads nothing more
 };
 
 inline constexpr std::size_t kBlock = 128 * 1024;
@@ -40,9 +43,15 @@ class Fd {
   int fd_ = -1;
 };
 
-Fd listen_on_loopback(std::uint16_t& port);  // an ephemeral port, which it tells
-Fd accept_from(const Fd& listener);          // non-blocking, TCP_NODELAY; none: there was nobody to accept
-Fd connect_to(std::uint16_t port);           // non-blocking, TCP_NODELAY; the connect may still be under way
+struct Address {
+  std::uint32_t host = 0x7f000001;  // IPv4; 127.0.0.1 if no other is named
+  std::uint16_t port = 0;
+};
+std::optional<Address> parse_address(std::string_view text);  // "PORT", "A.B.C.D:PORT"
+
+Fd listen_on(Address& address);      // 0 stands for an ephemeral port, which it tells
+Fd accept_from(const Fd& listener);  // non-blocking, TCP_NODELAY; none: there was nobody to accept
+Fd connect_to(const Address& to);    // non-blocking, TCP_NODELAY; the connect may still be under way
 
 // Bytes moved, 0 when it would block, -1 when the connection is over, for whatever reason.
 long receive(const Fd& fd, std::span<char> into);
