@@ -105,7 +105,7 @@ struct ApplyMember {
 BOOST_DESCRIBE_STRUCT(ApplyMember, (), (member, before, after))
 
 struct ApplyChange {
-  std::string action;                      // "create", "update", "delete"
+  std::string action;  // "create", "update", "delete"
   // "account", "role", "membership", "cluster", "resource", "grant", "peering_group"
   std::string kind;
   std::string name;                        // of a membership the account's, of a grant the role's

@@ -233,9 +233,9 @@ void for_each_entry(object& file, std::string_view list, Translate translate) {
 std::optional<api::ApplyRequest> request_of(json::Value value, const ApplyReader& reader, Literals literals,
                                             Errors& errors) {
   if (!value.is_object()) {
-    errors.note(
-        fail(Code::kInvalid,
-             "must have members accounts, roles, clusters, resources or peering_groups; see portolan admin apply --help"));
+    errors.note(fail(
+        Code::kInvalid,
+        "must have members accounts, roles, clusters, resources or peering_groups; see portolan admin apply --help"));
     return std::nullopt;
   }
   auto& file = value.get_object();

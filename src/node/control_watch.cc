@@ -76,6 +76,13 @@ net::Task<> ControlWatch::follow(std::uint64_t generation) {
   }
 }
 
+// A control plane that has just begun knows of no links yet, and says nothing of ways: those from before go on.
+void ControlWatch::keep_ways(api::NodeView& view) const {
+  if (!view_) return;
+  if (!view.dial) view.dial = view_->view.dial;
+  if (!view.next_hops) view.next_hops = view_->view.next_hops;
+}
+
 Result<> ControlWatch::take_line(std::uint64_t generation, bool& first, std::string_view line) {
   if (generation < talking_) return fail(Code::kEof, "a newer watch has begun");
   talking_ = generation;
@@ -89,6 +96,7 @@ Result<> ControlWatch::take_line(std::uint64_t generation, bool& first, std::str
   if (event.kind == "trust" && event.trust) {
     if (listeners_.on_trust) listeners_.on_trust(*event.trust);
   } else if (event.kind == "view" && event.view) {
+    keep_ways(*event.view);
     view_.emplace(std::move(*event.view));
     listeners_.on_view();
   } else if (event.kind == "revoke" && event.leases) {

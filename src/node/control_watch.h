@@ -82,6 +82,7 @@ class ControlWatch {
 
  private:
   net::Task<> follow(std::uint64_t generation);
+  void keep_ways(api::NodeView& view) const;
   Result<> take_line(std::uint64_t generation, bool& first, std::string_view line);
 
   api::ControlClient& client_;

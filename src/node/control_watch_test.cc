@@ -64,6 +64,37 @@ CO_TEST(ControlWatch, TellsOfViewsRevocationsAndAbsence) {
   co_await watch.tasks().join();
 }
 
+CO_TEST(ControlWatch, KeepsTheWaysThatItKnows) {
+  const auto executor = co_await net::this_executor();
+  FakeClock clock;
+  testing::FakeControl control([](const std::string&, const std::string&) { return Result<std::string>("{}"); });
+  api::NodeView known;
+  known.dial = std::vector<api::PeerNode>{{"n-2", "g2", "gateway", "g2:5000"}};
+  known.next_hops = std::vector<api::NextHop>{{"n-9", {"n-2"}}};
+  api::NodeView none;
+  none.dial = std::vector<api::PeerNode>{};
+  none.next_hops = std::vector<api::NextHop>{};
+  for (const auto& view : {known, api::NodeView{}, none})
+    control.lines.push_back(json::encode(api::NodeEvent{"view", "e", 1, view, std::nullopt, std::nullopt}));
+  net::Event done(executor);
+  std::vector<std::size_t> dialled, by;
+  const ControlWatch* seen = nullptr;
+  ControlWatch watch(executor, control, clock, {},
+                     {[] {},
+                      [&] {
+                        dialled.push_back(seen->view()->view.dial->size());
+                        by.push_back(seen->view()->via("n-9").size());
+                        if (by.size() == 3) done.set();
+                      },
+                      {}});
+  seen = &watch;
+  CO_ASSERT_OK(co_await done.wait(5s));
+  EXPECT_EQ(dialled, (std::vector<std::size_t>{1, 1, 0}));
+  EXPECT_EQ(by, (std::vector<std::size_t>{1, 1, 0}));
+  watch.tasks().cancel();
+  co_await watch.tasks().join();
+}
+
 CO_TEST(ControlWatch, KnowsWhenItsNodeIsRevoked) {
   const auto executor = co_await net::this_executor();
   FakeClock clock;

@@ -77,7 +77,7 @@ CO_TEST(Routing, ASplicedPathGoesByThreeGatewaysAndEndsWithALinkOnTheWay) {
   EXPECT_EQ(back, "and back");
   for (std::size_t number = 1; number <= 3; ++number) EXPECT_EQ(row.at(number).gateway.spliced(), 1U) << number;
 
-  row.views[1].dial.reset();  // the second gateway is to have no link with the third any more
+  row.views[1].dial->clear();  // the second gateway is to have no link with the third any more
   row.at(2).tell(row.views[1]);
   const bool closed = co_await is_closed(**path);
   const bool closed_there = co_await is_closed(*row.arrived.at(0));
