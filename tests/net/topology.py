@@ -106,9 +106,9 @@ class Topology:
         rules = [f'iifname "{source}" oifname "{target}" drop'] * there + [f'iifname "{target}" oifname "{source}" drop'] * back
         return self.forward(*rules)
 
-    def cut_off(self, host, there=True, back=True):
-        """The same towards all others."""
-        return self.forward(*[f'iifname "{host}" drop'] * there, *[f'oifname "{host}" drop'] * back)
+    def cut_off(self, host, there=True, back=True, but="resource"):
+        """The same towards all others but one."""
+        return self.forward(*[f'iifname "{host}" oifname != "{but}" drop'] * there, *[f'iifname != "{but}" oifname "{host}" drop'] * back)
 
     def loss(self, per_mille):
         """Each packet is lost with this probability, in both directions and on every way."""
