@@ -33,6 +33,14 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.write_line(f"NOTHING OF tests/net WAS TESTED: {why}", red=True, bold=True)
 
 
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """What the parts have logged in a test that fails."""
+    report = (yield).get_result()
+    if report.failed and (world := item.funcargs.get("world")):
+        report.sections.append(("logs of this test", world.logs(since=item.funcargs["log_marks"])))
+
+
 @pytest.fixture(scope="session")
 def deployment():
     from deployment import Deployment
@@ -41,10 +49,15 @@ def deployment():
 
 
 @pytest.fixture
-def world(deployment):
-    """The deployment in good health; and what a test has done to the network is over when it ends."""
+def log_marks(deployment):
+    return deployment.log_marks()
+
+
+@pytest.fixture
+def world(deployment, log_marks):
+    """The deployment in good health."""
     deployment.healthy()
-    yield deployment
+    return deployment
 
 
 @pytest.fixture

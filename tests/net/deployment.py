@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import harness
 from harness import wait_until
@@ -20,8 +21,8 @@ GATEWAYS = ("g1", "g2", "g3")
 RELAYS = ("r1", "r2")
 NODES = GATEWAYS + RELAYS
 EMAIL = "admin@example.com"
-# name: local port, egress node (none: any). What is bound to one relay shows what its restart ends and what that of the other does not.
-DATABASES = {"db": (15432, None), "db-r1": (15433, "r1"), "db-r2": (15434, "r2")}
+# name: local port, egress node. What is bound to one relay shows what its restart ends and what that of the other does not.
+DATABASES = {"db": (15432, "any"), "db-r1": (15433, "r1"), "db-r2": (15434, "r2")}
 ECHO_PORT = 15435  # of the resource "echo", a plain TCP one at r1
 DRAIN = 5  # seconds
 # The longest that a transaction may wait when a gateway is lost is 1.5 s; three times that where other work may be running on the machine.
@@ -118,6 +119,7 @@ class Deployment:
         self.environment |= {"NO_COLOR": "1"}
         self.parts = {}
         self.database = self.topology = None
+        self.refused = None  # what works() was told
         try:
             self._set_up()
         except BaseException as error:
@@ -170,7 +172,7 @@ class Deployment:
         self.admin("roles", "create", "all")
         for name, (port, egress) in DATABASES.items():
             self.admin("resources", "create", name, "--url", f"postgres://{self.database.user}@{host}:{self.database.port}/postgres",
-                       "--password-file", password, "--local-port", port, *(["--egress", egress] if egress else []))
+                       "--password-file", password, "--local-port", port, "--egress", egress)
         self.admin("resources", "create", "echo", "--url", f"tcp://{host}:7777", "--local-port", ECHO_PORT, "--egress", "r1")
         for name in (*DATABASES, "echo"):
             self.admin("grants", "create", "all", name)
@@ -212,9 +214,30 @@ class Deployment:
         port = DATABASES[resource][0]
         return self.topology.command("client", "psql", "-X", "-At", "-h", "127.0.0.1", "-p", port, "-U", "anybody", "-d", "postgres", *arguments)
 
-    def works(self, resource):
+    def new_session(self, resource):
+        """One that asks once and ends; fails with what it was told."""
         command = self.psql_command(resource, "-c", "select 1")
-        return subprocess.run(command, capture_output=True, env=harness.client_environment(), timeout=60).returncode == 0
+        done = subprocess.run(command, capture_output=True, text=True, env=harness.client_environment(), timeout=60)
+        assert done.returncode == 0, f"a new session with {resource}: {done.stderr}"
+
+    def works(self, resource):
+        try:
+            self.new_session(resource)
+        except AssertionError as error:
+            self.refused = str(error)
+            return False
+        return True
+
+    def soon_works(self, resource, limit=BACK):
+        """Seconds until a new session begins."""
+        began, self.refused = time.monotonic(), "never tried"
+        try:
+            wait_until(lambda: self.works(resource), limit, f"a new session with {resource}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}; at last: {self.refused}") from None
+        if self.refused != "never tried":
+            print(f"at first: {self.refused.strip()}")
+        return time.monotonic() - began
 
     def healthy(self, limit=BACK):
         """All is as at the beginning: nodes up, the agent linked to each gateway, each database reached."""
@@ -222,7 +245,7 @@ class Deployment:
             assert part.process.poll() is None, f"{part.name} has ended:\n{part.text()[-3000:]}"
         wait_until(lambda: self.linked() == set(GATEWAYS), limit, "the agent is linked to all gateways")
         for name in DATABASES:
-            wait_until(lambda: self.works(name), limit, f"{name} is reached")
+            self.soon_works(name, limit)
         wait_until(lambda: all(path["state"] == "linked" for path in self.status()["paths"]), limit, "all paths are linked")
 
     def restart(self, name):
@@ -232,8 +255,13 @@ class Deployment:
         part.start()
         wait_until(lambda: self.ready(name), BACK, f"{name} is ready again")
 
-    def logs(self):
-        return "\n".join(f"== {part.name}\n{part.text()[-2000:]}" for part in self.parts.values())
+    def log_marks(self):
+        return {part.name: len(part.text()) for part in self.parts.values()}
+
+    def logs(self, since=None):
+        """The end of each part's log, or what has come `since` marks."""
+        since = since or {}
+        return "\n".join(f"== {part.name}\n{part.text()[since.get(part.name, 0):][-4000:]}" for part in self.parts.values())
 
     def destroy(self):
         try:

@@ -54,16 +54,18 @@ def test_a_clock_is_set(world, clocked, loads):
     for offset in ("+120", "-120"):  # hinders nobody
         clock.step(offset)
         time.sleep(STEPPED)
-        assert world.works("db-r1") and world.works("db-r2"), "new sessions begin as ever"
+        world.new_session("db-r1")
+        world.new_session("db-r2")
     clock.step("+0")
     pgbench, stream = loads.pgbench(clients=4), loads.stream()
     for offset in ("+3600", "-3600", "+0"):
         clock.step(offset)
         time.sleep(STEPPED)
-    assert world.works("db-r1"), "and a new session, when it is right again"
+    # Who was refused meanwhile by a part whose clock is wrong asks again when it is right.
+    took = world.soon_works("db-r1")
     size, pause = stream.finish()
     count, longest = pgbench.finish()
-    print(f"{part.name}: {count} transactions, 0 failed, the longest took {longest:.3f} s; {size} bytes of a stream, the longest pause {pause:.3f} s")
+    print(f"{part.name}: a new session {took:.1f} s after it was right; {count} transactions, 0 failed, the longest took {longest:.3f} s; {size} bytes of a stream, the longest pause {pause:.3f} s")
     assert max(longest, pause) <= LONGEST
     # An agent whose certificate seems to end makes another link beside the one that carries the sessions.
     assert part.name == "agent" or world.path("r1")["handshakes"] == handshakes

@@ -78,7 +78,8 @@ def test_a_gateway_without_descriptors_pauses_and_says_so_once(world, loads):
             assert holder.stdout.readline() == "held\n", "the kernel still takes them"
             wait_until(lambda: "cannot accept connections for now" in gateway.text(), 10, "the gateway says so")
             assert gateway.descriptors() >= limit - 1
-            assert world.works("db-r1") and world.works("db-r2")
+            world.new_session("db-r1")
+            world.new_session("db-r2")
             count, longest = pgbench.finish()
             size, pause = stream.finish()
             holder.stdin.close()
