@@ -143,6 +143,11 @@ Result<api::ResourceCreate> from_options(const Options& options) {
   return request;
 }
 
+// Empty: any.
+std::vector<std::string> egress_of(const Options& options) {
+  return options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
+}
+
 Result<> create(Context& context, Options& options) {
   PL_TRY(auto request, options.url.empty() ? from_options(options) : from_url(options));
   PL_TRY(auto settings, settings_of(options));
@@ -150,7 +155,7 @@ Result<> create(Context& context, Options& options) {
   if (!settings.empty()) request.settings = std::move(settings);
   if (!options.username.empty()) request.username = options.username;
   if (options.local_port != 0) request.local_port = options.local_port;
-  if (!options.egress.empty()) request.egress_nodes = options.egress;
+  if (!options.egress.empty()) request.egress_nodes = egress_of(options);
   request.egress_filter = options.egress_filter;
   PL_TRY(auto tags, tags_of(options.tags));
   if (!tags.empty()) request.tags = std::move(tags);
@@ -190,9 +195,7 @@ Result<> update(Context& context, Options& options) {
   if (options.local_port != 0) request.local_port = options.local_port;
   if (!options.username.empty()) request.username = options.username;
   if (options.keep_password) request.keep_password = true;
-  if (!options.egress.empty())
-    request.egress_nodes =
-        options.egress == std::vector<std::string>{"any"} ? std::vector<std::string>() : options.egress;
+  if (!options.egress.empty()) request.egress_nodes = egress_of(options);
   request.egress_filter = options.egress_filter;
   PL_CHECK(merge(options, path, request));
   PL_TRY(request.password, password_of(options));

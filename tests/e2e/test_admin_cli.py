@@ -158,3 +158,10 @@ def test_the_guide_has_every_setting(own):
         own.run("admin", "resources", "update", "billing-db", "--setting", f"{name}=")
     own.run("admin", "resources", "update", "billing-db", "--setting", "databases=app=app_prod,reports")
     own.run("admin", "resources", "update", "billing-db", "--setting", "databases=")
+
+
+def test_a_new_resource_may_name_any_egress_node(own):
+    """As --help says, and as an update may."""
+    made = json.loads(own.run("admin", "resources", "create", "anywhere", "--url", "tcp://127.0.0.1:9", "--egress", "any", "--json").stdout)
+    assert not made.get("egress_nodes"), made
+    own.run("admin", "resources", "delete", "anywhere")

@@ -21,8 +21,8 @@ GATEWAYS = ("g1", "g2", "g3")
 RELAYS = ("r1", "r2")
 NODES = GATEWAYS + RELAYS
 EMAIL = "admin@example.com"
-# name: local port, egress node. What is bound to one relay shows what its restart ends and what that of the other does not.
-DATABASES = {"db": (15432, "any"), "db-r1": (15433, "r1"), "db-r2": (15434, "r2")}
+# name: local port, egress node (none: any). What is bound to one relay shows what its restart ends and what that of the other does not.
+DATABASES = {"db": (15432, None), "db-r1": (15433, "r1"), "db-r2": (15434, "r2")}
 ECHO_PORT = 15435  # of the resource "echo", a plain TCP one at r1
 DRAIN = 5  # seconds
 # The longest that a transaction may wait when a gateway is lost is 1.5 s; three times that where other work may be running on the machine.
@@ -172,7 +172,7 @@ class Deployment:
         self.admin("roles", "create", "all")
         for name, (port, egress) in DATABASES.items():
             self.admin("resources", "create", name, "--url", f"postgres://{self.database.user}@{host}:{self.database.port}/postgres",
-                       "--password-file", password, "--local-port", port, "--egress", egress)
+                       "--password-file", password, "--local-port", port, *(["--egress", egress] if egress else []))
         self.admin("resources", "create", "echo", "--url", f"tcp://{host}:7777", "--local-port", ECHO_PORT, "--egress", "r1")
         for name in (*DATABASES, "echo"):
             self.admin("grants", "create", "all", name)

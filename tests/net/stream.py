@@ -64,6 +64,8 @@ def check(port, rate):
         received += len(data)
         if received == len(data):
             print("first", flush=True)
+    if not stop.is_set():
+        sys.exit(f"the other side has ended it, after {received}")
     writer.join()
     if received != sent:
         sys.exit(f"{received} of {sent} bytes came back")
