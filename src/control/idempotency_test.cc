@@ -206,7 +206,7 @@ CO_TEST(Idempotency, IsTakenWhereItIsDocumented) {
     if (refused) EXPECT_EQ(response.status, 400);
     creates += operation.creates ? 1 : 0;
   }
-  EXPECT_EQ(creates, 9U);
+  EXPECT_EQ(creates, 10U);
 }
 
 TEST(Idempotency, Keys) {

@@ -173,6 +173,19 @@ net::Task<> tour_of_people(Tour& tour, TestPlane& test) {
   co_await tour.admin("DELETE /v1/devices/" + again->signed_in.device);
 }
 
+net::Task<> tour_of_routing(Tour& tour) {
+  co_await tour.admin("POST /v1/resources", R"({"name":"routed","type":"tcp","host":"db.internal","port":9000})");
+  co_await tour.admin("POST /v1/peering-groups", R"({"name":"edge"})");
+  co_await tour.admin("POST /v1/peering-groups", R"({"name":"core","resources":["routed"],"peers":["edge"]})");
+  co_await tour.admin("GET /v1/peering-groups");
+  co_await tour.admin("GET /v1/peering-groups/core");
+  co_await tour.admin("PATCH /v1/peering-groups/core", R"({"resources":[]})");
+  co_await tour.admin("GET /v1/resources/routed/route");
+  co_await tour.admin("DELETE /v1/peering-groups/core");
+  co_await tour.admin("DELETE /v1/peering-groups/edge");
+  co_await tour.admin("DELETE /v1/resources/routed");
+}
+
 net::Task<> tour_of_clusters(Tour& tour) {
   co_await tour.admin("POST /v1/clusters", R"({"name":"eu","address":"proxy.example:5000","tags":{"env":"prod"}})");
   co_await tour.admin("PATCH /v1/clusters/eu", R"({"address":"proxy-2.example:5000"})");
@@ -249,6 +262,7 @@ CO_TEST(OpenApi, EveryOperationSucceedsAsDocumented) {
   co_await tour_of_a_browser(tour, test);
   co_await tour_of_people(tour, test);
   co_await tour_of_clusters(tour);
+  co_await tour_of_routing(tour);
   co_await tour_of_nodes(tour, test);
   co_await tour_of_keys(tour);
   for (const auto& operation : operations())

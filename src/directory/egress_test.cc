@@ -13,9 +13,9 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class Egress : public ::testing::Test {
+class EgressCandidates : public ::testing::Test {
  protected:
-  Egress() {
+  EgressCandidates() {
     add("n-g1", "gateway-1", "gateway", {{"env", "prod"}});
     add("n-g2", "gateway-2", "gateway", {});
     add("n-r1", "relay-1", "relay", {{"env", "prod"}});
@@ -61,7 +61,7 @@ class Egress : public ::testing::Test {
   Resource resource_;
 };
 
-TEST_F(Egress, EveryRelayElseEveryGateway) {
+TEST_F(EgressCandidates, EveryRelayElseEveryGateway) {
   EXPECT_THAT(egress(), ElementsAre("relay-1", "relay-2"));
   EXPECT_THAT(why_not("gateway-1"), HasSubstr("only where no relay may be"));
   s_.nodes["n-r1"].revoked = s_.nodes["n-r2"].revoked = true;
@@ -72,7 +72,7 @@ TEST_F(Egress, EveryRelayElseEveryGateway) {
   EXPECT_THAT(why_no_egress(s_, resource_), HasSubstr("no relay or gateway serves it"));
 }
 
-TEST_F(Egress, AFilterAdmitsSome) {
+TEST_F(EgressCandidates, AFilterAdmitsSome) {
   resource_.egress_filter = "env=prod";
   EXPECT_THAT(egress(), ElementsAre("relay-1"));
   EXPECT_THAT(why_not("relay-2"), HasSubstr("the resource's egress filter (env=prod) does not admit it"));
@@ -85,7 +85,7 @@ TEST_F(Egress, AFilterAdmitsSome) {
   EXPECT_THAT(why_not("relay-1"), HasSubstr("names other nodes"));
 }
 
-TEST_F(Egress, AFilterThatAdmitsNobodyOrCannotBeReadIsNoWay) {
+TEST_F(EgressCandidates, AFilterThatAdmitsNobodyOrCannotBeReadIsNoWay) {
   resource_.egress_filter = "env=nowhere";
   EXPECT_THAT(egress(), IsEmpty());
   EXPECT_THAT(why_no_egress(s_, resource_), HasSubstr("its egress filter (env=nowhere) admits none of the nodes"));
@@ -93,7 +93,7 @@ TEST_F(Egress, AFilterThatAdmitsNobodyOrCannotBeReadIsNoWay) {
   EXPECT_THAT(egress(), IsEmpty());
 }
 
-TEST_F(Egress, AResourceInGroupsHasOnlyTheirNodes) {
+TEST_F(EgressCandidates, AResourceInGroupsHasOnlyTheirNodes) {
   group("pg-a", {"n-r2"}, {"rs-1"});
   group("pg-b", {"n-r1"}, {}, {"pg-a"});  // a peer carries, and is no egress
   EXPECT_THAT(egress(), ElementsAre("relay-2"));
@@ -104,7 +104,7 @@ TEST_F(Egress, AResourceInGroupsHasOnlyTheirNodes) {
   EXPECT_THAT(egress(), ElementsAre("relay-1"));
 }
 
-TEST_F(Egress, AGroupWithoutNodesServesNobody) {
+TEST_F(EgressCandidates, AGroupWithoutNodesServesNobody) {
   group("pg-a", {}, {"rs-1"});
   EXPECT_THAT(egress(), IsEmpty());
   EXPECT_THAT(why_no_egress(s_, resource_),
@@ -114,12 +114,12 @@ TEST_F(Egress, AGroupWithoutNodesServesNobody) {
   EXPECT_THAT(egress(), ElementsAre("gateway-2"));
 }
 
-TEST_F(Egress, OtherResourcesAreWhereTheyWere) {
+TEST_F(EgressCandidates, OtherResourcesAreWhereTheyWere) {
   group("pg-a", {"n-r2"}, {"rs-other"}, {"pg-b"});
   EXPECT_THAT(egress(), ElementsAre("relay-1", "relay-2"));
 }
 
-TEST_F(Egress, RevokedOnesThatAreNamedAreExplained) {
+TEST_F(EgressCandidates, RevokedOnesThatAreNamedAreExplained) {
   resource_.egress_nodes = {"n-r1"};
   s_.nodes["n-r1"].revoked = true;
   EXPECT_THAT(egress(), IsEmpty());
@@ -127,7 +127,7 @@ TEST_F(Egress, RevokedOnesThatAreNamedAreExplained) {
   EXPECT_THAT(why_no_egress(s_, resource_), HasSubstr("were revoked"));
 }
 
-TEST_F(Egress, WorkersServeWhatNamesTheirCluster) {
+TEST_F(EgressCandidates, WorkersServeWhatNamesTheirCluster) {
   add("n-w1", "worker-1", "worker", {{"env", "prod"}});
   add("n-w2", "worker-2", "worker", {});
   s_.nodes["n-w1"].cluster = s_.nodes["n-w2"].cluster = "c-1";
@@ -150,7 +150,7 @@ TEST_F(Egress, WorkersServeWhatNamesTheirCluster) {
   EXPECT_THAT(why_no_egress(s_, resource_), HasSubstr("have no workers that reach resources"));
 }
 
-TEST_F(Egress, SetsTellBindingsApart) {
+TEST_F(EgressCandidates, SetsTellBindingsApart) {
   EgressSets sets(s_);
   Resource other = resource_;
   other.id = "rs-2";
@@ -165,7 +165,7 @@ TEST_F(Egress, SetsTellBindingsApart) {
   EXPECT_EQ(grouped.of(other).size(), 1U);
 }
 
-TEST_F(Egress, LinksGoWithinGroupsAndToPeers) {
+TEST_F(EgressCandidates, LinksGoWithinGroupsAndToPeers) {
   EXPECT_TRUE(Peering(s_).empty());
   EXPECT_TRUE(Peering(s_).may_link("n-g1", "n-r1"));
   group("pg-a", {"n-g1"}, {});

@@ -18,7 +18,7 @@ struct Opened {
 net::Task<Opened> open_one(Victim& victim, RawClient& client) {
   Fields fields(":method", "CONNECT");
   fields.add(":authority", "n-test");
-  Opened opened{client.request(fields), nullptr};
+  Opened opened{client.request_with_data(fields), nullptr};
   co_await client.exchange();
   EXPECT_EQ(victim.mux.requests.size(), 1U);
   if (victim.mux.requests.empty()) co_return opened;
@@ -165,7 +165,7 @@ CO_TEST(MuxAbuse, HeaderBombs) {
   const Bytes block = bomb();
   std::size_t most = 0;
   std::uint32_t id = 1;
-  for (int i = 0; i < 3'000 && !victim.mux.end; ++i, id += 2) {
+  for (int i = 0; i < 200 && !victim.mux.end; ++i, id += 2) {
     if (const auto sent = co_await net::write(*client.below, frame(NGHTTP2_HEADERS, 4, id, block)); !sent) break;
     most = std::max(most, shared->used);
     while (true) {

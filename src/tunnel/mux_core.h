@@ -152,6 +152,8 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   std::size_t queued_ = 0;  // of the outbox, charged to MuxOptions::shared
   Windows windows_;
 
+  StreamPtr just_closed_;  // by nghttp2, which has yet to give the frame that does it
+
   // What callbacks noted, for after nghttp2 has returned.
   std::vector<StreamPtr> ready_;        // may have something for who waits on them
   std::vector<StreamPtr> requests_;     // CONNECTs to be judged and handed out

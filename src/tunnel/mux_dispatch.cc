@@ -177,7 +177,7 @@ void MuxCore::serve_requests() {
       continue;
     }
     if (const auto error = judge(*block)) {
-      if (block->excessive || error->code == Code::kProtocol) charge(Toll::For::kForeign);
+      if (!block->excessive && error->code == Code::kProtocol) charge(Toll::For::kForeign);
       refuse(*s, *error);
       continue;
     }

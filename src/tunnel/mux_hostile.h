@@ -53,6 +53,13 @@ struct RawClient {
   std::int32_t request(const Fields& fields) {
     return nghttp2_submit_request(session, nullptr, fields.data(), fields.size(), nullptr, nullptr);
   }
+  // One that does not end with its headers, and of which nghttp2 sends nothing more.
+  std::int32_t request_with_data(const Fields& fields) {
+    nghttp2_data_provider later{};
+    later.read_callback = [](nghttp2_session*, std::int32_t, std::uint8_t*, std::size_t, std::uint32_t*,
+                             nghttp2_data_source*, void*) -> ssize_t { return NGHTTP2_ERR_DEFERRED; };
+    return nghttp2_submit_request(session, nullptr, fields.data(), fields.size(), &later, nullptr);
+  }
   // Sends what is to be sent and takes what has arrived, for some turns.
   net::Task<> exchange() {
     for (int i = 0; i < 40; ++i) {

@@ -23,6 +23,7 @@ constexpr std::uint32_t kStreamsBeforeSettings = 4096;
 constexpr std::uint64_t kResetBurst = 50'000;
 constexpr std::uint64_t kResetsPerSecond = 10'000;
 constexpr std::size_t kHeaderCount = 64;
+constexpr std::size_t kAbsurd = 4;  // times the headers that a request may have
 // The PING by which windows are measured; those of MuxCore::ping() are numbered, and a probe's is zero.
 constexpr std::uint8_t kMeasure[8] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 // And the one by which resets are paced.
@@ -103,13 +104,20 @@ struct MuxCore::Callbacks {
   static int header(nghttp2_session* session, const nghttp2_frame* frame, nghttp2_rcbuf* name, nghttp2_rcbuf* value,
                     std::uint8_t, void* user) {
     StreamState* s = state(session, frame->hd.stream_id);
-    if (s == nullptr || !s->block || s->block->too_large) return 0;
+    if (s == nullptr || !s->block) return 0;
     HeaderBlock& block = *s->block;
     const std::string_view n = text_of(name);
     const std::string_view v = text_of(value);
     const std::size_t size = n.size() + v.size() + 32;
     block.size += size;
-    block.excessive = block.size > core(user).options_.header_bytes || block.headers.size() >= kHeaderCount;
+    const std::size_t limit = core(user).options_.header_bytes;
+    if (!block.excessive && (block.size > limit || block.headers.size() >= kHeaderCount)) {
+      block.excessive = true;
+      core(user).charge(Toll::For::kBomb);
+    }
+    // Not refused in words any more: the rest of them is not even looked at, and the stream is reset.
+    if (block.size > kAbsurd * limit) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+    if (block.too_large) return 0;
     if (block.excessive || !core(user).keep_header(*s, size)) {
       block.headers.clear();
       block.too_large = true;
@@ -240,6 +248,7 @@ struct MuxCore::Callbacks {
     const StreamPtr s = std::move(found->second);
     c.streams_.erase(found);
     c.close_state(*s);
+    c.just_closed_ = s;
     if (c.role_ == Mux::Role::kAcceptor && !s->answered && !s->reset_here) c.charge(Toll::For::kReset);
     const bool whole = code == NGHTTP2_NO_ERROR && s->receive_ended && s->end_framed;
     if (!whole) c.set_failure(*s, c.error_from_reset(code));
@@ -303,6 +312,7 @@ void MuxCore::pump_out() {
   const std::uint8_t* data = nullptr;
   ssize_t n = 0;
   while ((n = nghttp2_session_mem_send(session_, &data)) > 0) append_frame(view_of(data, static_cast<std::size_t>(n)));
+  just_closed_.reset();
   if (n < 0 && !fault_)
     fault_ = Error{
         Code::kInternal, std::string("framing failed: ") + nghttp2_strerror(static_cast<int>(n)), {}, Hop::kUnknown};
@@ -316,12 +326,13 @@ void MuxCore::append_frame(ByteView frame) {
   if (type == NGHTTP2_GOAWAY && outbox_.pending(Lane::kBulk) > 0) lane = Lane::kBulk;
   if (type != NGHTTP2_DATA && type != NGHTTP2_RST_STREAM) return outbox_.append(lane, frame);
   ByteReader head(frame.subspan(5, 4));
-  const auto found = streams_.find(static_cast<std::int32_t>(head.u32() & 0x7fff'ffffU));
-  if (found == streams_.end()) return outbox_.append(lane, frame);
-  StreamState& s = *found->second;
-  if (s.marks[1] > outbox_.flushed(Lane::kBulk)) lane = Lane::kBulk;
+  const auto id = static_cast<std::int32_t>(head.u32() & 0x7fff'ffffU);
+  const auto found = streams_.find(id);
+  StreamPtr stream = found == streams_.end() ? just_closed_ : found->second;
+  if (!stream || stream->id != id) return outbox_.append(lane, frame);
+  if (stream->marks[static_cast<std::size_t>(Lane::kBulk)] > outbox_.flushed(Lane::kBulk)) lane = Lane::kBulk;
   outbox_.append(lane, frame);
-  if (type == NGHTTP2_DATA) s.marks[static_cast<std::size_t>(lane)] = outbox_.appended(lane);
+  if (type == NGHTTP2_DATA) stream->marks[static_cast<std::size_t>(lane)] = outbox_.appended(lane);
 }
 
 void MuxCore::take_in(ByteView bytes) {

@@ -21,6 +21,7 @@ constexpr std::array<Rate, Toll::kKinds> kRates = {{
     {"WINDOW_UPDATEs", 5'000, 1'000},
     {"resets of streams that it has just opened", 1'000, 100},
     {"requests that are none of ours", 1'000, 100},
+    {"headers without measure", 20, 1},
 }};
 constexpr double kSentForCredit = 128;
 

@@ -19,8 +19,9 @@ class Toll {
     kCredit,    // WINDOW_UPDATE; what we send earns them
     kReset,     // of a stream that has not been answered: work for nothing (CVE-2023-44487)
     kForeign,   // requests that no opener of ours makes
+    kBomb,      // those with more headers than any of ours: packed, a frame holds megabytes of them
   };
-  static constexpr std::size_t kKinds = 6;
+  static constexpr std::size_t kKinds = 7;
   // What it complains of: "the peer sends … too fast".
   static std::string_view words(For what);
 
