@@ -177,7 +177,6 @@ void add_keys(CLI::App& group, Context& context) {
   add_show(keys, context, key_kind());
   CLI::App& creating = add_command(keys, context, "create", "a new key of a cluster",
                                    "portolan admin clusters keys create eu-1 --out ./cluster-key");
-  creating.alias("add");
   auto made = std::make_shared<KeyOptions>();
   creating.add_option("cluster", made->cluster, "its name or id")->required();
   creating.add_option("--name", made->name, "for people to read");
@@ -201,7 +200,6 @@ void add_admin_clusters(CLI::App& admin, Context& context) {
   add_show(group, context, cluster_kind());
   CLI::App& creating = add_command(group, context, "create", "a new cluster",
                                    "portolan admin clusters create eu-1 --address proxy.example:5000");
-  creating.alias("add");
   auto made = std::make_shared<Options>();
   creating.add_option("name", made->cluster, "its name")->required();
   creating.add_option("--address", made->address, "HOST:PORT at which clients find it: a balancer, or its only worker")
@@ -212,7 +210,6 @@ void add_admin_clusters(CLI::App& admin, Context& context) {
   on_chosen(creating, context, made, create);
   CLI::App& updating = add_command(group, context, "update", "change a cluster",
                                    "portolan admin clusters update eu-1 --address proxy-2.example:5000");
-  updating.alias("set");
   auto changed = std::make_shared<Options>();
   updating.add_option("cluster", changed->cluster, "its name or id")->required();
   updating.add_option("--name", changed->name, "its new name");

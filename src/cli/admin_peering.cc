@@ -125,7 +125,6 @@ void add_admin_peering(CLI::App& admin, Context& context) {
   CLI::App& creating =
       add_command(group, context, "create", "a new peering group",
                   "portolan admin peering-groups create berlin --node relay-berlin --resource billing --peer edge");
-  creating.alias("add");
   creating.add_option("name", made->group, "its name")->required();
   add_members(creating, *made);
   on_chosen(creating, context, made, create);
@@ -133,7 +132,6 @@ void add_admin_peering(CLI::App& admin, Context& context) {
   auto changed = std::make_shared<Options>();
   CLI::App& updating = add_command(group, context, "update", "put members in, take them out, or rename it",
                                    "portolan admin peering-groups update berlin --node relay-2 --remove-node relay-1");
-  updating.alias("set");
   updating.add_option("group", changed->group, "its name or id")->required();
   updating.add_option("--name", changed->name, "a new name");
   add_members(updating, *changed);

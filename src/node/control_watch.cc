@@ -69,6 +69,7 @@ net::Task<> ControlWatch::follow(std::uint64_t generation) {
     if (!first) backoff.reset();
     if (!down_since_) down_since_ = clock_.boot();
     refused_ = !ended && ended.error().code == Code::kUnauthenticated;
+    revoked_ = revoked_ || (refused_ && ended.error().reason == "node_revoked");
     log::warn("control plane is away", {{"why", ended ? std::string("watch ended") : ended.error().message}});
     const auto slept = co_await net::sleep_for(backoff.next());
     if (!slept) co_return;

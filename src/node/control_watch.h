@@ -76,6 +76,8 @@ class ControlWatch {
   const IndexedView* view() const { return view_ ? &*view_ : nullptr; }
   // The control plane does not take this node any more: it was revoked. Until the watch begins again.
   bool refused() const { return refused_; }
+  // This node has been revoked: for good, as far as this identity goes.
+  bool revoked() const { return revoked_; }
   // None while the watch is up.
   std::optional<std::chrono::milliseconds> away() const;
   net::TaskGroup& tasks() { return tasks_; }
@@ -90,6 +92,7 @@ class ControlWatch {
   std::map<std::string, std::string> facts_;
   Listeners listeners_;
   std::optional<IndexedView> view_;
+  bool revoked_ = false;
   std::optional<BootTime> down_since_;
   bool refused_ = false;
   std::uint64_t newest_ = 0;   // generation of watches

@@ -106,6 +106,7 @@ CO_TEST(ControlWatch, KnowsWhenItsNodeIsRevoked) {
     CO_ASSERT_OK(co_await net::sleep_for(std::chrono::milliseconds(10)));
   }
   EXPECT_TRUE(watch.refused());
+  EXPECT_TRUE(watch.revoked());
   EXPECT_TRUE(watch.view()) << "what it knows it goes on with";
   watch.tasks().cancel();
   co_await watch.tasks().join();

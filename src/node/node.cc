@@ -290,6 +290,12 @@ net::Task<> NodeImpl::sweep() {
     egress_->end_denied();
     if (gateway_) gateway_->end_denied();
     if (end_untrusted_at_ && clock_.boot() >= *end_untrusted_at_) end_untrusted();
+    if (watch_->revoked() && !leaving_) {
+      log::error(
+          "this node has been revoked: nobody is taken here any more; to have it back, let it join anew, with an "
+          "empty data folder");
+      tasks_.spawn("leave", leave());
+    }
   }
 }
 

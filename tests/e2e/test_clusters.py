@@ -118,7 +118,7 @@ class Cluster:
 
     def new_key(self, name, *options):
         file = self.folder / name
-        self.dev.run("admin", "clusters", "keys", "add", self.name, "--name", name, "--out", file, *options)
+        self.dev.run("admin", "clusters", "keys", "create", self.name, "--name", name, "--out", file, *options)
         return file
 
     def keys(self):
@@ -226,7 +226,7 @@ def test_a_killed_worker_ends_its_sessions_and_others_begin_elsewhere(dev, eu):
     began = time.monotonic()
     told = last_words(session, 30)
     print(f"the session was told after {time.monotonic() - began:.2f} s: {told['M']}")
-    assert told["C"] == "08006" and "worker of cluster eu" in told["M"] and "code: worker_lost" in told["D"], told
+    assert told["C"] == "57P01" and "worker of cluster eu" in told["M"] and "code: worker_lost" in told["D"], told
     before = other.sessions_begun()
     assert works(dev) and other.sessions_begun() > before
     at.start()

@@ -72,7 +72,7 @@ def test_a_killed_gateway_fails_no_transaction(two_gateways, tables, tmp_path):
     for _ in range(kills):
         victim = gateway_in_use(dev)
         os.kill(victim["pid"], signal.SIGKILL)
-        wait_until(lambda: path(dev)["gateway"] and gateway_in_use(dev)["address"] != victim["address"], 10, "another gateway is in use")
+        wait_until(lambda: path(dev)["gateway"] and gateway_in_use(dev)["pid"] != victim["pid"], 10, "another gateway is in use")
         wait_until(lambda: linked(dev) == 2, 20, "the killed gateway is back")
     count, longest = pgbench.finish()
     print(f"{kills} kills: {count} transactions, 0 failed, the longest took {longest:.3f} s")
@@ -120,7 +120,7 @@ def test_an_idle_session_survives_and_a_transaction_goes_on(two_gateways):
         idle.process.stdout.readline()
     before = gateway_in_use(dev)
     os.kill(before["pid"], signal.SIGKILL)
-    wait_until(lambda: gateway_in_use(dev)["address"] != before["address"], 10, "another gateway is in use")
+    wait_until(lambda: gateway_in_use(dev)["pid"] != before["pid"], 10, "another gateway is in use")
     assert idle.ask("select n from kept;") == "7"
     idle.send("\\q")
     idle.rest()

@@ -92,6 +92,7 @@ class Routed(Network):
             self.start_gateway(name)
         self.start(self.relay, harness.PORTOLAN, "node", "--data", self.folder / "relay", "--control", self.control, "--join-token-file", self.token("relay", "relay"),
                    "--name", "relay", "--health", "none", "--metrics", "none", home=admin)
+        wait_until(lambda: "relay" in self.admin("nodes", "list"), 20, "the relay has joined")
         self.admin("resources", "create", "echo", "--url", "tcp://127.0.0.1:7777", "--local-port", "17777", "--egress", "relay")
         self.admin("roles", "create", "all")
         self.admin("grants", "create", "all", "echo")

@@ -3,6 +3,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import select
 import shutil
 import signal
@@ -92,7 +93,7 @@ class Deployment:
         secret = self.folder / "secret"
         secret.write_text(self.postgres.password)
         secret.chmod(0o600)
-        self.local_port = free_port()
+        self.local_port = random.randrange(20_000, 32_000)  # of those that resources may have
         self.run("admin", "resources", "create", "db", "--url", f"postgres://{self.postgres.user}@{HOST}:{self.postgres.port}/postgres", "--password-file", secret,
                  "--local-port", self.local_port, "--egress", "relay")
         self.run("admin", "roles", "create", "all")
@@ -119,6 +120,9 @@ class Deployment:
     def answers(self):
         result = subprocess.run(self.psql_command("-c", "select 6 * 7"), env=client_environment(), capture_output=True, text=True, timeout=60)
         return result.stdout.strip() == "42"
+
+    def agent_runs(self):
+        return subprocess.run([harness.PORTOLAN, "status"], env=self.environment("home"), capture_output=True, timeout=60).returncode == 0
 
     def gateway(self):
         return json.loads(self.run("status", "--json"))["gateways"][0]
@@ -233,6 +237,7 @@ def test_an_outer_certificate_of_nobody_is_not_taken(plain):
     plain.stop("agent")
     plain.plain.set("inspect")
     plain.start("agent", "agent", "--connect-all", "--no-status-port")
+    wait_until(plain.agent_runs, FEW, "the agent runs")
     reason = wait_until(lambda: plain.gateway().get("reason") if "by WebSocket on" in plain.gateway().get("reason", "") else None, FEW, "both ways have failed")
     assert reason.count("not accepted") == 2, reason
     plain.stop("agent")
