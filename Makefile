@@ -25,12 +25,12 @@ test: packages   ## unit tests, also under asan, end-to-end tests with real peer
 test-long: packages  ## what takes longer: tsan, end-to-end under asan, kills, long failures of the network, fuzzing, planted bugs
 	@tools/run-tests-long
 
-bench: packages  ## figures beside their limits: the control plane's, and Portolan beside ssh, haproxy and pgbouncer; twelve minutes
-	@tools/build release portolan portolan_bench portolan_load
-	@status=0; for part in run paths; do tests/bench/$$part $(BENCH_OPTIONS) || status=1; done; exit $$status
+bench: packages  ## figures beside their limits: the control plane's, Portolan's beside what people would use instead, distance, growth; two hours
+	@tools/build release portolan portolan_bench portolan_load portolan_delay
+	@tests/bench/all $(BENCH_OPTIONS)
 
-bench-quick: packages  ## the same with fewer repetitions: three minutes
-	@$(MAKE) --no-print-directory bench BENCH_OPTIONS=--quick
+bench-quick: packages  ## the most useful of it, in about a minute
+	@$(MAKE) --no-print-directory bench BENCH_OPTIONS="--quick $(BENCH_OPTIONS)"
 
 demo: build      ## a throwaway PostgreSQL behind agent, gateway and relay, until Ctrl-C
 	@tools/demo

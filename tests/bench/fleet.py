@@ -39,6 +39,7 @@ class Fleet(Path):
         self.name = "Portolan" if hops == 2 else "Portolan, 1 hop"
         self.wanted = (hops - 1) if relays is None else relays
         self.relays = {}  # name: process
+        self.through = {}  # name of a relay: port of what is reached by it alone
         self.taken = set()
 
     def start(self, services):
@@ -68,6 +69,18 @@ class Fleet(Path):
             name = f"relay-{len(self.relays) + 1:03}"
             self.relays[name] = self._start_node("relay", name)
         harness.wait_until(lambda: self.up() == 1 + len(self.relays), READY_S + len(self.relays), "all nodes are up")
+
+    def reach_each(self):
+        """A resource for each relay that has none yet, which that one alone may reach: `idle_ports`."""
+        for name in self.relays:
+            if name not in self.through:
+                self.through[name] = self.add_resource(f"by-{name}", "--egress", name)
+        harness.wait_until(lambda: {resource["state"] for resource in self.status()["resources"]} == {"connected"} and
+                           len(self.status()["resources"]) == 1 + len(self.through), READY_S, "the agent has connected each resource")
+
+    @property
+    def idle_ports(self):
+        return list(self.through.values()) or [self.load]
 
     def add_resource(self, name, *options):
         """A way to the server of portolan_load; gives its port at the near end."""

@@ -17,6 +17,11 @@ def name():
     return f"{os.cpu_count()} × {model}"
 
 
+def tcp():
+    """The congestion control of TCP here: bbr and cubic do not give the same figures, not even over loopback."""
+    return pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip()
+
+
 def prepare():
     """As many descriptors as may be for this process and those that it starts, as every idle session takes one or two of a process between;
     and what it has started ends if it is told to end."""

@@ -2,6 +2,7 @@
 import datetime
 import json
 import pathlib
+import platform
 import statistics
 import sys
 
@@ -78,8 +79,8 @@ def add_options(parser):
 
 def finish(options, figures, text="", **more):
     """Prints what was measured, and gives the exit status: 1 if a limit is missed."""
-    result = {"time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "machine": machine.name(), **more, "figures": figures}
+    result = {"time": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"), "machine": machine.name(), "kernel": platform.release(), "tcp": machine.tcp(), **more, "figures": figures}
     if options.out:
         pathlib.Path(options.out).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
-    print(json.dumps(result) if options.json else f"{result['time']}, {result['machine']}\n\n{text}{promises(figures)}{table(figures)}")
+    print(json.dumps(result) if options.json else f"{result['time']}, {result['machine']}, kernel {result['kernel']}, TCP {result['tcp']}\n\n{text}{promises(figures)}{table(figures) if figures else ''}")
     return 0 if all(one["good"] for one in figures) else 1

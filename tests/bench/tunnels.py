@@ -21,6 +21,7 @@ def hops_text(hops):
 class Ssh(Path):
     """`ssh -L`: with two hops by `-J`, so that one connection is inside of the other, as nested paths of Portolan are. The servers run unprivileged."""
 
+    most_idle = 9_500  # OpenSSH has no more than 10,000 channels on a connection
     needs = ("/usr/sbin/sshd",)
 
     def __init__(self, folder, hops, **more):
