@@ -102,9 +102,12 @@ net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::st
       candidates.push_back(egress);
   for (const std::string& egress : resource.egress)
     if (std::ranges::find(candidates, egress) == candidates.end()) candidates.push_back(egress);
-  if (candidates.empty())
-    co_return fail(Code::kUnavailable,
-                   "no relay or gateway serves " + quoted(resource.name) + "; an admin has to add one", "no_egress");
+  if (candidates.empty()) {
+    // The control plane knows why: that there is none at all is only one of the reasons.
+    const std::string none = "no relay or gateway serves it; an admin has to add one";
+    const std::string why = resource.health ? resource.health->reason.value_or(none) : none;
+    co_return fail(Code::kUnavailable, "nobody can reach " + quoted(resource.name) + ": " + why, "no_egress");
+  }
   std::vector<std::string> last;
   for (const std::string& egress : candidates) {
     const auto path = paths_.find(egress);
