@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "base/words.h"
 #include "protocols/http/hop.h"
 #include "protocols/http/rewrite.h"
 #include "protocols/http/serving.h"
@@ -11,6 +12,7 @@ namespace portolan::protocols::http {
 namespace {
 
 constexpr std::size_t kInterimLimit = 16;
+constexpr std::size_t kClientLimit = 256;
 constexpr std::size_t kFirstBody = 32 * 1024;  // that goes with the head
 constexpr std::chrono::milliseconds kReachLimit = std::chrono::seconds(60);
 
@@ -24,7 +26,7 @@ Result<Serving::Request> Serving::prepare(RequestHead head) {
   auto view = names_.view_of(head);
   recorded_.begin(head, names_.app_scheme(), view ? view->real_authority() : head.authority);
   if (!std::exchange(described_, true))
-    session_.describe_client(std::string(head.fields.first("user-agent").substr(0, 256)), "");
+    session_.describe_client(plain_words(head.fields.first("user-agent"), kClientLimit), "");
   if (!view) return std::unexpected(std::move(view).error());
   Request request{.head = std::move(head), .framing = {}, .view = std::move(*view)};
   RequestHead& own = request.head;
