@@ -21,6 +21,31 @@ struct AuditParameter {
 };
 BOOST_DESCRIBE_STRUCT(AuditParameter, (), (text, hex, length))
 
+// A body of a web request or of its answer: its beginning, as text or, where it is none, in base64.
+struct AuditHttpBody {
+  std::optional<std::string> text;
+  std::optional<std::string> base64;
+  std::uint64_t length = 0;  // of all of it
+};
+BOOST_DESCRIBE_STRUCT(AuditHttpBody, (), (text, base64, length))
+// A request to a web resource.
+struct AuditHttp {
+  std::string method;
+  std::string host;
+  std::string path;
+  std::optional<std::string> query;
+  std::optional<std::uint64_t> status;  // none: the application has not answered
+  std::uint64_t bytes_in = 0;           // of bodies, or of a WebSocket's frames
+  std::uint64_t bytes_out = 0;
+  std::optional<std::uint64_t> messages_in;  // of a WebSocket
+  std::optional<std::uint64_t> messages_out;
+  std::optional<AuditHttpBody> request_body;  // where the resource records them
+  std::optional<AuditHttpBody> response_body;
+};
+BOOST_DESCRIBE_STRUCT(AuditHttp, (),
+                      (method, host, path, query, status, bytes_in, bytes_out, messages_in, messages_out, request_body,
+                       response_body))
+
 // ---- audit: POST /v1/node/audit (node certificate); GET /v1/audit/sessions|queries|activities (admins) ----
 // One record. `kind`: "session.started", "session.ended", "query"; "query.begun" where a part of the answer went on
 // before the outcome was known (strict audit). Members that do not apply are absent.
@@ -55,11 +80,13 @@ struct AuditRecord {
   std::optional<std::uint64_t> copied_bytes;  // what a COPY has carried
   std::optional<std::vector<AuditParameter>> parameters;  // values bound to $1, $2 …, where the resource records them
   std::optional<std::uint64_t> parameter_count;           // when `parameters` does not hold all
+  std::optional<AuditHttp> http;                          // a web request, of which `text` is the short form
 };
 BOOST_DESCRIBE_STRUCT(AuditRecord, (),
                       (kind, session, sequence, time, trace, account, email, device, resource, resource_name, type,
                        node, client, database, text, text_sha256, text_length, duration_us, rows, tag, error_code,
-                       error, bytes_in, bytes_out, reason, begun, statement, copied_bytes, parameters, parameter_count))
+                       error, bytes_in, bytes_out, reason, begun, statement, copied_bytes, parameters, parameter_count,
+                       http))
 
 struct AuditBatch {
   std::vector<AuditRecord> records;

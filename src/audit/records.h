@@ -43,6 +43,27 @@ struct Parameters {
   std::uint64_t count = 0;  // how many there were; more than `values` has when the limit was reached
 };
 
+// A body of a web request or of its answer, where the resource wants them on record: its beginning.
+struct HttpBody {
+  std::optional<std::string> text;    // if it is UTF-8
+  std::optional<std::string> base64;  // else
+  std::uint64_t length = 0;           // of all of it
+};
+// A request to a web resource.
+struct HttpRequest {
+  std::string method;
+  std::string host;  // the application's own name
+  std::string path;
+  std::optional<std::string> query;          // values masked where the resource asks for it
+  std::optional<std::uint64_t> status;       // none: no answer
+  std::uint64_t bytes_in = 0;                // of the body, or of a WebSocket's frames, towards the application
+  std::uint64_t bytes_out = 0;               // and from it
+  std::optional<std::uint64_t> messages_in;  // of a WebSocket
+  std::optional<std::uint64_t> messages_out;
+  std::optional<HttpBody> request_body;
+  std::optional<HttpBody> response_body;
+};
+
 // One request inside a session, recorded when its outcome is known; under strict audit also when it is under way and a
 // part of its answer is about to go on.
 struct Query {
@@ -60,6 +81,7 @@ struct Query {
   std::optional<std::string> tag;             // the server's command tag
   std::optional<std::string> error_code;      // SQLSTATE
   std::optional<std::string> error;           // the server's primary message, at most 1 KiB
+  std::optional<HttpRequest> http;            // of web resources: what `text` says, taken apart
 };
 
 }  // namespace portolan::audit

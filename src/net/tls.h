@@ -20,6 +20,8 @@ namespace portolan::net {
 inline constexpr std::string_view kUnknownAuthority = "tls_untrusted";
 inline constexpr std::string_view kRefusedAuthority = "tls_refused";
 inline constexpr std::string_view kCertificateRefused = "tls_certificate_refused";
+// Error::reason where the server chooses none of the protocols that were offered.
+inline constexpr std::string_view kNoAlpn = "tls_no_alpn";
 
 // What a process shows of itself.
 struct TlsIdentity {

@@ -43,7 +43,9 @@ class Client : public TlsClient, public std::enable_shared_from_this<Client> {
     if (!name.empty()) crypto::must(SSL_set_tlsext_host_name(connection->ssl(), name.c_str()) == 1, "server name");
     CO_TRY(auto shaken, co_await shake_hands(self, std::move(connection), limit));
     const bool chosen = self->options_.alpn.empty() || !shaken->alpn().empty();
-    if (!chosen) co_return fail(Code::kProtocol, shaken->describe() + " chose none of the protocols offered (alpn)");
+    if (!chosen)
+      co_return fail(Code::kProtocol, shaken->describe() + " chose none of the protocols offered (alpn)",
+                     std::string(kNoAlpn));
     co_return shaken;
   }
 

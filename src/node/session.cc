@@ -21,6 +21,25 @@ void put_parameters(api::AuditRecord& record, audit::Parameters parameters) {
     out.push_back({std::move(value.text), std::move(value.hex), value.length});
 }
 
+std::optional<api::AuditHttpBody> body_of(std::optional<audit::HttpBody> body) {
+  if (!body) return std::nullopt;
+  return api::AuditHttpBody{std::move(body->text), std::move(body->base64), body->length};
+}
+
+void put_http(api::AuditRecord& record, audit::HttpRequest request) {
+  record.http = api::AuditHttp{std::move(request.method),
+                               std::move(request.host),
+                               std::move(request.path),
+                               std::move(request.query),
+                               request.status,
+                               request.bytes_in,
+                               request.bytes_out,
+                               request.messages_in,
+                               request.messages_out,
+                               body_of(std::move(request.request_body)),
+                               body_of(std::move(request.response_body))};
+}
+
 }  // namespace
 
 namespace {
@@ -191,6 +210,7 @@ Result<> NodeSession::record(audit::Query query) {
   record.statement = query.statement;
   record.copied_bytes = query.copied_bytes;
   if (query.parameters) put_parameters(record, std::move(*query.parameters));
+  if (query.http) put_http(record, std::move(*query.http));
   record.tag = std::move(query.tag);
   record.error_code = std::move(query.error_code);
   record.error = std::move(query.error);

@@ -21,6 +21,7 @@ void leave_out_what_is_new(api::AuditRecord& record) {
   record.copied_bytes.reset();
   record.parameters.reset();
   record.parameter_count.reset();
+  record.http.reset();
 }
 
 }  // namespace

@@ -3,13 +3,14 @@
 #include <array>
 
 #include "protocols/driver.h"
+#include "protocols/http/driver.h"
 #include "protocols/postgres/driver.h"
 #include "protocols/tcp/driver.h"
 
 namespace portolan::protocols {
 namespace {
 
-constexpr std::array<Protocol, 2> kProtocols = {{
+constexpr std::array<Protocol, 3> kProtocols = {{
     {.name = "tcp",
      .default_port = 0,
      .client_speaks_first = false,
@@ -28,6 +29,15 @@ constexpr std::array<Protocol, 2> kProtocols = {{
      .look_on = postgres::look_on,
      .probe = postgres::probe,
      .setting_names = postgres::kSettingNames},
+    {.name = "http",
+     .default_port = 80,
+     .client_speaks_first = true,
+     .check = http::check,
+     .make = http::make,
+     .refuse = http::refuse,
+     .look_on = http::look_on,
+     .probe = http::probe,
+     .setting_names = http::kSettingNames},
 }};
 
 }  // namespace

@@ -61,6 +61,9 @@ TEST(Registry, Checks) {
       {"postgres", {{"tls", "disable"}, {"tls_server_name", "db.example"}}, "app", false},
       {"postgres", {{"tls", "verify-ca"}, {"tls_ca", "not a certificate"}}, "app", false},
       {"postgres", {{"tls_ca", "anything"}}, "app", false},
+      {"http", {}, "", true},
+      {"http", {{"auth", "basic"}, {"tls", "verify-full"}}, "app", true},
+      {"http", {{"auth", "basic"}}, "", false},
   };
   for (const Case& c : cases)
     EXPECT_EQ(find_protocol(c.protocol)->check(c.settings, c.user).has_value(), c.ok)

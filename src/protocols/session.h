@@ -59,6 +59,10 @@ class Session {
   // The resource has let this session in: told at once, before any traffic.
   virtual void let_in() {}
 
+  // By this the control plane tells the resource who its user is, where the resource's settings ask for it: a signed
+  // token (a JWT) made for this account and resource alone, the newest one that the lease has come with. Empty: none.
+  virtual Secret identity_token() const { return {}; }
+
   // What drivers have worked out from this lease's credential; for the life of the lease.
   virtual DerivedKeys& derived_keys() = 0;
 
