@@ -30,19 +30,14 @@ Paths::Paths(const net::Executor& executor, const Credentials& credentials, cons
   tasks_.spawn("renew-links", keep_fresh());
 }
 
-Paths::Path::Path(const net::Executor& executor, std::string egress, Changes& changes)
-    : links([egress = std::move(egress), &changes](const Error& why) {
-        log::warn("end-to-end link ended", {{"egress", egress}, {"why", why}});
-        changes.note();
-      }),
-      turn(executor),
-      hurry(executor),
-      rest(kFirstRest, kLongestRest) {}
-
 Paths::Path& Paths::path_to(const std::string& egress) {
   auto& path = paths_[egress];
-  if (!path) path = std::make_unique<Path>(tasks_.executor(), egress, changes_);
+  if (!path) path = std::make_unique<Path>(clock_);
   return *path;
+}
+
+std::shared_ptr<Channel> Paths::new_channel(const std::string& egress) {
+  return std::make_shared<Channel>(tasks_.executor(), egress, changes_, clock_);
 }
 
 net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::string operation, std::string trace) {
@@ -74,14 +69,21 @@ net::Task<Result<OpenedStream>> Paths::open(api::AgentResource resource, std::st
 
 net::Task<Result<OpenedStream>> Paths::open_at(api::AgentResource resource, std::string egress, std::string operation,
                                                std::string trace) {
-  CO_CHECK(co_await ensure(egress));
-  Path& path = path_to(egress);
-  const tunnel::Link* link = path.links.newest();
+  CO_TRY(const auto channel, co_await ensure(egress));
+  const tunnel::Link* link = channel->links.newest();
   if (!link) co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
-  if (operation == "open" && !std::exchange(path.tells_endings, true))
-    tasks_.spawn("follow-endings", follow_endings(resource, egress));
+  if (operation == "open") {
+    if (!std::exchange(channel->tells_endings, true))
+      tasks_.spawn("follow-endings", follow_endings(resource, egress, channel));
+    if (path_to(egress).channels.begin_another()) tasks_.spawn("add-channel", add_channel(egress));
+  }
   CO_TRY(auto stream, open_on(*link, resource.id, egress, std::move(operation), std::move(trace)));
-  co_return OpenedStream{std::move(stream), std::move(egress), link, path.gateway_id, link->pipe != nullptr};
+  co_return OpenedStream{metered(std::move(stream), channel->meter),
+                         std::move(egress),
+                         channel,
+                         link,
+                         channel->gateway_id,
+                         link->pipe != nullptr};
 }
 
 Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& link, const std::string& resource,
@@ -100,29 +102,46 @@ Result<std::unique_ptr<tunnel::MuxStream>> Paths::open_on(const tunnel::Link& li
                           {"portolan-trace", std::move(trace)}}});
 }
 
-// One task makes the link; others that want it meanwhile wait for its outcome.
-net::Task<Result<>> Paths::ensure(std::string egress) {
+// One task makes the first link; others that want it meanwhile wait for its outcome.
+net::Task<Result<std::shared_ptr<Channel>>> Paths::ensure(std::string egress) {
+  Path& path = path_to(egress);
   for (;;) {
-    Path& path = path_to(egress);
-    const tunnel::Link* link = path.links.newest();
-    if (link && !(link->pipe && link->pipe->over())) {
-      if (!link->pipe || link->pipe->attached()) co_return Result<>{};
-      CO_CHECK(co_await wait_for_pipe(egress, link->pipe));
+    if (auto channel = path.channels.for_new_stream()) co_return channel;
+    if (auto waiting = path.channels.waiting()) {
+      auto waited = co_await wait_for_pipe(std::move(waiting));
+      if (!waited && !path.channels.for_new_stream()) co_return std::unexpected(std::move(waited).error());
       continue;
     }
     if (!path.opening) break;
     const auto opening = path.opening;
     const auto waited = co_await opening->wait(kGatewayWait + kAnswerLimit);
     if (!waited) co_return std::unexpected(waited.error());
-    if (!path.links.up() && !path.opening) break;
   }
   const auto opening = std::make_shared<net::Event>(tasks_.executor());
-  path_to(egress).opening = opening;
-  auto made = co_await make_link(egress, nullptr);
-  path_to(egress).spare_until = made ? BootTime{} : clock_.boot() + kSpared;
-  path_to(egress).opening.reset();
+  path.opening = opening;
+  if (path.channels.all().empty()) path.channels.add(new_channel(egress));
+  const auto channel = path.channels.all().front();
+  auto made = co_await make_link({egress, channel});
+  path.spare_until = made ? BootTime{} : clock_.boot() + kSpared;
+  path.opening.reset();
   opening->set();
-  co_return made;
+  if (!made) co_return std::unexpected(std::move(made).error());
+  co_return channel;
+}
+
+// Nobody waits for it: where it cannot be made, those that there are go on serving.
+net::Task<> Paths::add_channel(std::string egress) {
+  Path& path = path_to(egress);
+  auto channel = new_channel(egress);
+  const auto made = co_await make_link({egress, channel});
+  if (made) {
+    path.channels.made(std::move(channel));
+    changes_.note();
+    co_return;
+  }
+  path.channels.could_not_be_made();
+  if (made.error().code != Code::kCancelled)
+    log::info("cannot make another pipe to an egress", {{"egress", egress}, {"why", made.error()}});
 }
 
 net::Task<> Paths::stop() {
@@ -133,9 +152,9 @@ net::Task<> Paths::stop() {
   // The egress nodes are told, or they would keep the sessions for whoever might come back.
   const auto until = std::chrono::steady_clock::now() + kFarewell;
   for (const auto& [egress, path] : paths_)
-    path->links.close(Error{Code::kCancelled, "the client has stopped", "agent_stopped", Hop::kAgent});
+    path->channels.close(Error{Code::kCancelled, "the client has stopped", "agent_stopped", Hop::kAgent});
   for (const auto& [egress, path] : paths_)
-    while (path->links.lives() && std::chrono::steady_clock::now() < until)
+    while (!path->channels.all_ended() && std::chrono::steady_clock::now() < until)
       if (const auto slept = co_await net::sleep_for(std::chrono::milliseconds(5)); !slept) break;
   paths_.clear();
 }

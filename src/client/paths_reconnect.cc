@@ -15,23 +15,25 @@ constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(1);
 }  // namespace
 
 // Whoever wants to open a stream need not wait longer than for one attempt: there may be another egress node.
-net::Task<Result<>> Paths::wait_for_pipe(std::string egress, std::shared_ptr<tunnel::Pipe> pipe) {
-  Path& path = path_to(egress);
-  if (path.not_reconnected) co_return std::unexpected(*path.not_reconnected);
-  const auto waited = co_await path.turn.wait(kGatewayWait + kAnswerLimit);
+net::Task<Result<>> Paths::wait_for_pipe(std::shared_ptr<Channel> channel) {
+  const auto pipe = channel->pipe();
+  if (channel->not_reconnected) co_return std::unexpected(*channel->not_reconnected);
+  const auto waited = co_await channel->turn.wait(kGatewayWait + kAnswerLimit);
   if (!waited) co_return std::unexpected(waited.error());
   if (pipe->attached() || pipe->over()) co_return Result<>{};
-  if (path.not_reconnected) co_return std::unexpected(*path.not_reconnected);
+  if (channel->not_reconnected) co_return std::unexpected(*channel->not_reconnected);
   co_return fail(Code::kUnavailable, "the link to the egress node has just ended");
 }
 
-void Paths::look_after(const std::string& egress, const std::shared_ptr<tunnel::Pipe>& pipe) {
-  pipe->on_change([this, egress, weak = std::weak_ptr(pipe)] {
+void Paths::look_after(const Wanted& its, const std::shared_ptr<tunnel::Pipe>& pipe) {
+  // The channel owns the pipe.
+  pipe->on_change([this, egress = its.egress, channel = std::weak_ptr(its.channel), weak = std::weak_ptr(pipe)] {
     const auto changed = weak.lock();
-    if (!changed) return;
+    const auto alive = channel.lock();
+    if (!changed || !alive) return;
     changes_.note();
     if (changed->wants_link() && reconnecting_.insert(changed.get()).second)
-      tasks_.spawn("reconnect", reconnect(egress, changed));
+      tasks_.spawn("reconnect", reconnect({egress, alive, changed}));
   });
 }
 
@@ -51,42 +53,46 @@ void Paths::move_from(const std::string& gateway) {
 void Paths::move_to_plain(const std::string& gateway) {
   move_from(gateway);
   const auto direct = paths_.find(gateway);
-  if (direct == paths_.end() || !direct->second->gateway_id.empty()) return;
-  if (const tunnel::Link* link = direct->second->links.newest(); link && link->pipe) link->pipe->replace_link();
+  if (direct == paths_.end()) return;
+  for (const auto& channel : direct->second->channels.all())
+    if (const auto pipe = channel->pipe(); pipe && channel->gateway_id.empty()) pipe->replace_link();
 }
 
 // A first moment of rest, each of another length: after a gateway's death thousands come at once. Longer ones also
 // where each link breaks as soon as it has been made: whoever lets us in and then cuts us off would have handshakes
 // without end. A link that is only silent, or whose gateway is leaving, is not given up before another answers.
-net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe) {
-  Path& path = path_to(egress);
+net::Task<> Paths::reconnect(Wanted wanted) {
+  const std::string& egress = wanted.egress;
+  const Resumed& pipe = wanted.resumed;
+  Channel& channel = *wanted.channel;
   log::info(pipe->attached() ? "an end-to-end link is silent, or its gateway is leaving; trying another way"
                              : "an end-to-end link has broken; reconnecting",
-            {{"egress", egress}, {"gateway", path.gateway}});
-  if (clock_.boot() - path.reconnected >= kLasting) path.rest.reset();
+            {{"egress", egress}, {"gateway", channel.gateway}});
+  if (silent(channel)) path_to(egress).channels.fell_silent();
+  if (clock_.boot() - channel.reconnected >= kLasting) channel.rest.reset();
   while (pipe->wants_link()) {
-    const auto rested = co_await path.hurry.wait(path.rest.next());
+    const auto rested = co_await channel.hurry.wait(channel.rest.next());
     if (!rested && rested.error().code == Code::kCancelled) break;
     if (!pipe->wants_link()) break;
-    auto resumed = co_await make_link(egress, pipe);
+    auto resumed = co_await make_link(wanted);
     // Not as an error says: a gateway's link that is closed here calls itself cancelled, too.
     const bool ended = co_await net::cancelled();
     if (ended) break;
-    if (resumed) path.reconnected = clock_.boot();
+    if (resumed) channel.reconnected = clock_.boot();
     if (resumed || resumed.error().code == Code::kConflict) {
-      path.not_reconnected.reset();
+      channel.not_reconnected.reset();
     } else if (resumed.error().reason == tunnel::kPipeUnknown) {
       pipe->end(std::move(resumed).error());
     } else if (resumed.error().reason == tunnel::kOtherWorker && clusters_.missed(pipe)) {
       pipe->end(clusters_.lost(egress));
     } else if (pipe->wants_link()) {
       log::info("cannot reconnect yet", {{"egress", egress}, {"why", resumed.error()}});
-      path.not_reconnected = std::move(resumed).error();
+      channel.not_reconnected = std::move(resumed).error();
     }
-    path.turn.set();
+    channel.turn.set();
     changes_.note();
   }
-  if (!pipe->over() && pipe->attached()) path.not_reconnected.reset();
+  if (!pipe->over() && pipe->attached()) channel.not_reconnected.reset();
   reconnecting_.erase(pipe.get());
   changes_.note();
 }
@@ -94,19 +100,20 @@ net::Task<> Paths::reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> p
 void Paths::probe() {
   ways_.forget();
   for (const auto& [egress, path] : paths_) {
-    path->hurry.set();
-    if (path->links.up() || path->links.retired() > 0) tasks_.spawn("probe-path", probe_one(egress));
+    for (const auto& channel : path->channels.all()) {
+      channel->hurry.set();
+      if (channel->links.up() || channel->links.retired() > 0) tasks_.spawn("probe-path", probe_one(channel));
+    }
   }
 }
 
-net::Task<> Paths::probe_one(std::string egress) {
-  Path& path = path_to(egress);
+net::Task<> Paths::probe_one(std::shared_ptr<Channel> channel) {
   const Error why{Code::kUnavailable, "the network has changed, and the egress node does not answer", "network_changed",
                   Hop::kAgent};
-  const auto answered = co_await path.links.probe_newest(kProbeLimit, why);
+  const auto answered = co_await channel->links.probe_newest(kProbeLimit, why);
   if (!answered && answered.error().code == Code::kCancelled) co_return;
   if (!answered) changes_.note();
-  [[maybe_unused]] const auto retired = co_await path.links.probe_retired(kProbeLimit, why);
+  [[maybe_unused]] const auto retired = co_await channel->links.probe_retired(kProbeLimit, why);
 }
 
 }  // namespace portolan::client

@@ -33,10 +33,10 @@ void Paths::session_ended(const std::string& resource, const std::string& egress
   changes_.note();
 }
 
-// One stream for each link. An egress node that does not know the operation says so, and sessions end there without a
-// word to us.
-net::Task<> Paths::follow_endings(api::AgentResource resource, std::string egress) {
-  const tunnel::Succession& links = path_to(egress).links;
+// One stream for each link. A channel that is not needed any more is ended in spite of it. An egress node that does not
+// know the operation says so, and sessions end there without a word to us.
+net::Task<> Paths::follow_endings(api::AgentResource resource, std::string egress, std::shared_ptr<Channel> channel) {
+  const tunnel::Succession& links = channel->links;
   const tunnel::Link* link = links.newest();
   if (!link) co_return;
   auto opened = open_on(*link, resource.id, egress, "endings", make_id("t"));

@@ -4,13 +4,27 @@
 namespace portolan::client {
 
 // A link that is only to be replaced, since its gateway is leaving, is not silent.
+bool Paths::silent(const Channel& channel) const {
+  const auto pipe = channel.pipe();
+  if (!pipe || !pipe->attached() || !pipe->wants_link()) return false;
+  return channel.gateway_id.empty() || gateways_.serves(channel.gateway_id);
+}
+
 bool Paths::silent(const std::string& egress) const {
   const auto path = paths_.find(egress);
   if (path == paths_.end()) return false;
-  const tunnel::Link* link = path->second->links.newest();
-  if (!link || !link->pipe || !link->pipe->attached() || !link->pipe->wants_link()) return false;
-  const std::string& gateway = path->second->gateway_id;
-  return gateway.empty() || gateways_.serves(gateway);
+  bool any = false;
+  for (const auto& channel : path->second->channels.all()) {
+    if (!channel->links.up()) continue;
+    if (!silent(*channel)) return false;
+    any = true;
+  }
+  return any;
+}
+
+bool Paths::silent(const OpenedStream& opened) const {
+  const auto channel = opened.channel.lock();
+  return channel && silent(*channel);
 }
 
 Error Paths::no_answer(const std::string& resource, const std::string& egress, std::chrono::nanoseconds waited) const {
@@ -32,10 +46,9 @@ std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& f
     const std::string cause = inner == std::string::npos ? failure.message : failure.message.substr(inner + 2);
     return Error{failure.code, cause, failure.reason, Hop::kAgent};
   }
-  const auto path = paths_.find(opened.egress);
-  if (path != paths_.end() && path->second->links.standing(opened.link) != tunnel::Succession::Standing::kEnded)
-    return std::nullopt;
-  const std::string gateway = opened.piped && path != paths_.end() ? path->second->gateway_id : opened.gateway;
+  const auto channel = opened.channel.lock();
+  if (channel && channel->links.standing(opened.link) != tunnel::Succession::Standing::kEnded) return std::nullopt;
+  const std::string gateway = opened.piped && channel ? channel->gateway_id : opened.gateway;
   if (!gateway.empty())
     if (auto why = gateways_.why_ended(gateway)) return why;
   const bool direct = gateway.empty();
@@ -48,27 +61,42 @@ std::optional<Error> Paths::why_ended(const OpenedStream& opened, const Error& f
   return why_link_ended(peer, failure, direct ? Hop::kGateway : Hop::kEgress);
 }
 
+api::LocalPath Paths::describe(const Channel& channel) const {
+  api::LocalPath entry{{}, channel.gateway, channel.kind, 0, 0, {}, "linked", {}, {}, {}, {}, {}};
+  if (!channel.fallback.empty()) entry.fallback = channel.fallback;
+  if (!channel.gateway_id.empty()) {
+    entry.hops = {{channel.gateway}};
+    for (const std::string& hop : channel.hops) entry.hops->push_back(gateways_.name_of(hop));
+  }
+  if (silent(channel)) entry.state = "silent";
+  const auto pipe = channel.pipe();
+  if (const auto left = pipe ? pipe->time_left() : std::nullopt) {
+    entry.state = "reconnecting";
+    entry.time_left_ms = static_cast<std::uint64_t>(left->count());
+    if (channel.not_reconnected) entry.reason = channel.not_reconnected->message;
+  }
+  return entry;
+}
+
 std::vector<api::LocalPath> Paths::status() const {
   std::vector<api::LocalPath> list;
   for (const auto& [egress, path] : paths_) {
-    if (!path->links.up()) continue;
-    std::uint64_t sessions = 0;
+    // Of several pipes the one that fares worst: who looks on wants to know what may end.
+    const Channel* shown = nullptr;
+    const auto badness = [this](const Channel& channel) { return channel.waits() ? 2 : silent(channel) ? 1 : 0; };
+    std::uint64_t pipes = 0;
+    for (const auto& channel : path->channels.all()) {
+      if (!channel->links.up()) continue;
+      ++pipes;
+      if (!shown || badness(*channel) > badness(*shown)) shown = channel.get();
+    }
+    if (!shown) continue;
+    api::LocalPath entry = describe(*shown);
+    entry.egress = Clusters::id_of(egress);
     for (const auto& [key, use] : uses_)
-      if (key.second == egress) sessions += use.sessions;
-    api::LocalPath entry{
-        Clusters::id_of(egress), path->gateway, path->kind, sessions, path->handshakes, {}, "linked", {}, {}, {}, {}};
-    if (!path->fallback.empty()) entry.fallback = path->fallback;
-    if (!path->gateway_id.empty()) {
-      entry.hops = {{path->gateway}};
-      for (const std::string& hop : path->hops) entry.hops->push_back(gateways_.name_of(hop));
-    }
-    const auto& pipe = path->links.newest()->pipe;
-    if (silent(egress)) entry.state = "silent";
-    if (const auto left = pipe ? pipe->time_left() : std::nullopt) {
-      entry.state = "reconnecting";
-      entry.time_left_ms = static_cast<std::uint64_t>(left->count());
-      if (path->not_reconnected) entry.reason = path->not_reconnected->message;
-    }
+      if (key.second == egress) entry.sessions += use.sessions;
+    entry.handshakes = path->handshakes;
+    if (pipes > 1) entry.pipes = pipes;
     list.push_back(std::move(entry));
   }
   return list;
