@@ -65,10 +65,11 @@ struct LocalPath {
   std::optional<std::string> reason = {};             // why the last attempt to reconnect has failed
   std::optional<std::string> fallback = {};           // why it is nested and not spliced
   std::optional<std::vector<std::string>> hops = {};  // names of the gateways on it, in order; none: it is direct
+  std::optional<std::uint64_t> pipes = {};            // if there are several, of which the worst is described here
 };
 BOOST_DESCRIBE_STRUCT(LocalPath, (),
                       (egress, gateway, kind, sessions, handshakes, egress_name, state, time_left_ms, reason, fallback,
-                       hops))
+                       hops, pipes))
 
 // A session that did not end because one of its two sides had finished.
 struct LocalEnding {

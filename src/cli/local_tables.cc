@@ -37,6 +37,10 @@ std::string path_state(const api::LocalPath& path) {
   return state_of(state, path.reason);
 }
 
+std::string path_kind(const api::LocalPath& path) {
+  return path.pipes ? fmt::format("{}, {} pipes", path.kind, *path.pipes) : path.kind;
+}
+
 // All of them, in order.
 std::string gateways_of(const api::LocalPath& path) {
   if (!path.hops || path.hops->empty()) return path.gateway;
@@ -47,8 +51,8 @@ Table path_table(const std::vector<api::LocalPath>& paths) {
   Table table(
       {{"EGRESS"}, {"BY GATEWAY"}, {"KIND"}, {"SESSIONS", Align::kRight}, {"HANDSHAKES", Align::kRight}, {"STATE"}});
   for (const auto& path : paths)
-    table.add({path.egress_name.value_or(path.egress), gateways_of(path), path.kind, std::to_string(path.sessions),
-               std::to_string(path.handshakes), path_state(path)});
+    table.add({path.egress_name.value_or(path.egress), gateways_of(path), path_kind(path),
+               std::to_string(path.sessions), std::to_string(path.handshakes), path_state(path)});
   return table;
 }
 

@@ -1,6 +1,7 @@
-// End-to-end links: one per egress node (K = 1), through the best gateway, or straight to a gateway that is itself the
-// egress. All sessions with that egress are streams of it, so that a hundred connects cost one handshake. Where the
-// egress knows pipes, what runs on a link goes on over another when it breaks (docs/wire-pipe.md).
+// End-to-end links: one per egress node, and a few more where bulk is moved (channels.h), through the best gateway, or
+// straight to a gateway that is itself the egress. All sessions with that egress are streams of them, so that a hundred
+// connects cost no more handshakes than that. Where the egress knows pipes, what runs on a link goes on over another
+// when it breaks (docs/wire-pipe.md).
 #pragma once
 #include <chrono>
 #include <functional>
@@ -14,14 +15,13 @@
 
 #include "api/agent.h"
 #include "api/local.h"
+#include "client/channels.h"
 #include "client/choice.h"
 #include "client/clusters.h"
 #include "client/endings.h"
 #include "client/gateways.h"
 #include "client/ways.h"
-#include "net/backoff.h"
 #include "net/event.h"
-#include "tunnel/succession.h"
 
 namespace portolan::client {
 
@@ -32,6 +32,7 @@ constexpr std::string_view kEgressSilent = "egress_silent";
 struct OpenedStream {
   std::unique_ptr<tunnel::MuxStream> stream;
   std::string egress;
+  std::weak_ptr<const Channel> channel = {};
   const tunnel::Link* link = nullptr;  // to be compared only: it may be gone
   std::string gateway = {};            // id; empty: the way there is direct. With a pipe: when it was opened
   bool piped = false;                  // goes on when the link breaks
@@ -53,9 +54,9 @@ class Paths {
                      std::chrono::milliseconds lease_life);
   void session_ended(const std::string& resource, const std::string& egress);
 
-  // Whether the egress node owes an answer for longer than it should, on a link that stands. False where it has no
-  // pipe: then nothing is known of it.
-  bool silent(const std::string& egress) const;
+  // Whether the egress node owes an answer for longer than it should, on the stream's link, which stands. False where
+  // it has no pipe: then nothing is known of it.
+  bool silent(const OpenedStream& opened) const;
   // The egress node has not answered an "open" for so long; in words for people.
   Error no_answer(const std::string& resource, const std::string& egress, std::chrono::nanoseconds waited) const;
 
@@ -78,25 +79,13 @@ class Paths {
   net::Task<> stop();
 
  private:
+  // The way to one egress node.
   struct Path {
-    Path(const net::Executor& executor, std::string egress, Changes& changes);
-    tunnel::Succession links;
-    std::string gateway;     // name
-    std::string gateway_id;  // empty: direct
-    tunnel::Hops hops = {};  // gateways behind that one
-    std::string kind;
-    std::string fallback;  // why it is not spliced
-    bool renewing = false;
-    BootTime next_renewal{};
+    explicit Path(const Clock& clock) : channels(clock) {}
+    Channels channels;
     std::uint64_t handshakes = 0;
-    bool tells_endings = false;                 // asked for, on the newest link
-    BootTime spare_until{};                     // no link could be made: others are tried first
-    std::shared_ptr<net::Event> opening;        // set while one task makes the link
-    std::optional<Error> not_reconnected = {};  // why the last attempt has failed, while there is none that succeeded
-    net::Event turn;                            // of reconnecting: one attempt has failed, or it has succeeded
-    net::Event hurry;                           // the next attempt is due now
-    net::Backoff rest;                          // before each attempt
-    BootTime reconnected{};
+    BootTime spare_until{};               // no link could be made: others are tried first
+    std::shared_ptr<net::Event> opening;  // set while one task makes the first link
   };
   struct Use {
     api::AgentResource resource;
@@ -107,15 +96,28 @@ class Paths {
   using UseKey = std::pair<std::string, std::string>;  // resource, egress
 
   Path& path_to(const std::string& egress);
+  std::shared_ptr<Channel> new_channel(const std::string& egress);
+  // Whether it is so on all links to the egress node.
+  bool silent(const std::string& egress) const;
+  bool silent(const Channel& channel) const;
+  api::LocalPath describe(const Channel& channel) const;
   // Links whose certificate, here or there, is to be replaced are made anew, beside those that there are.
   net::Task<> keep_fresh();
-  net::Task<> renew_link(std::string egress);
-  net::Task<Result<>> ensure(std::string egress);
-  // A way to the egress node: by one gateway after another, or straight. `resumed`: the pipe that is to go on over it;
-  // none: a new link.
+  // One that new streams can be opened on; it is made if there is none.
+  net::Task<Result<std::shared_ptr<Channel>>> ensure(std::string egress);
+  net::Task<> add_channel(std::string egress);
+  // A link that is to be made. `resumed`: the pipe that is to go on over it; none: it is a new one, and the channel's
+  // newest.
   using Resumed = std::shared_ptr<tunnel::Pipe>;
-  net::Task<Result<>> make_link(std::string egress, Resumed resumed);
-  net::Task<Result<>> link_by_gateways(std::string egress, Resumed resumed);
+  struct Wanted {
+    std::string egress;
+    std::shared_ptr<Channel> channel;
+    Resumed resumed = nullptr;
+  };
+  net::Task<> renew_link(Wanted wanted);
+  // By a way to the egress node: by one gateway after another, or straight.
+  net::Task<Result<>> make_link(Wanted wanted);
+  net::Task<Result<>> link_by_gateways(Wanted wanted);
   // The member of a cluster that a stream of this resource goes to: the one that has sessions of it already, else any
   // that takes streams, else one to be made.
   std::string member_of(const std::string& cluster, const std::string& resource) const;
@@ -124,15 +126,15 @@ class Paths {
   std::string worker_for(const std::string& egress, const Resumed& resumed) const;
   // Behind the cluster's address, by a few attempts if it must be with a certain worker: else Error::reason is
   // tunnel::kOtherWorker.
-  net::Task<Result<>> link_to_cluster(std::string egress, std::string address, Resumed resumed);
+  net::Task<Result<>> link_to_cluster(Wanted wanted, std::string address);
   // Names of the gateways that serve, by id, in the order in which they are to be tried.
   std::vector<std::pair<std::string, std::string>> order_for(const std::string& egress,
                                                              const std::vector<Gateways::Linked>& gateways);
-  net::Task<Result<>> link_by_gateway(std::string egress, std::string gateway, Resumed resumed);
+  net::Task<Result<>> link_by_gateway(Wanted wanted, std::string gateway);
   // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
-  net::Task<Result<>> link_over(Way way, std::string egress, std::string gateway, Resumed resumed);
-  net::Task<Result<>> wait_for_pipe(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
-  void look_after(const std::string& egress, const std::shared_ptr<tunnel::Pipe>& pipe);
+  net::Task<Result<>> link_over(Way way, Wanted wanted, std::string gateway);
+  net::Task<Result<>> wait_for_pipe(std::shared_ptr<Channel> channel);
+  void look_after(const Wanted& its, const std::shared_ptr<tunnel::Pipe>& pipe);
   // Notes by which gateway the pipe goes; empty: straight.
   void goes_by(const std::shared_ptr<tunnel::Pipe>& pipe, const std::string& gateway);
   // The gateway is leaving: the pipes that go by it are given links by others, while theirs still stand.
@@ -140,15 +142,15 @@ class Paths {
   // The gateway is reached by the plain way again: so are the pipes that go by it, or end there.
   void move_to_plain(const std::string& gateway);
   // Gives the pipe links until it has one that answers, or has ended.
-  net::Task<> reconnect(std::string egress, std::shared_ptr<tunnel::Pipe> pipe);
+  net::Task<> reconnect(Wanted wanted);
   net::Task<Result<OpenedStream>> open_at(api::AgentResource resource, std::string egress, std::string operation,
                                           std::string trace);
   Result<std::unique_ptr<tunnel::MuxStream>> open_on(const tunnel::Link& link, const std::string& resource,
                                                      const std::string& egress, std::string operation,
                                                      std::string trace);
   net::Task<> keep_renewed(UseKey key);
-  net::Task<> follow_endings(api::AgentResource resource, std::string egress);
-  net::Task<> probe_one(std::string egress);
+  net::Task<> follow_endings(api::AgentResource resource, std::string egress, std::shared_ptr<Channel> channel);
+  net::Task<> probe_one(std::shared_ptr<Channel> channel);
 
   const Credentials& credentials_;
   const Clock& clock_;

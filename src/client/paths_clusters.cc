@@ -19,9 +19,8 @@ bool Paths::takes_streams(const std::string& egress) const {
   const auto path = paths_.find(egress);
   if (path == paths_.end()) return false;
   if (path->second->opening) return true;
-  const tunnel::Link* link = path->second->links.newest();
-  if (!link || !path->second->links.serves() || silent(egress)) return false;
-  return !link->pipe || (link->pipe->attached() && !link->pipe->over());
+  const auto channel = path->second->channels.for_new_stream();
+  return channel && channel->links.serves() && !silent(*channel);
 }
 
 std::string Paths::member_of(const std::string& cluster, const std::string& resource) const {
@@ -35,7 +34,7 @@ std::string Paths::member_of(const std::string& cluster, const std::string& reso
       const auto use = uses_.find({resource, member});
       if (use != uses_.end() && use->second.sessions > 0) return member;
       if (any.empty()) any = std::move(member);
-    } else if (free.empty() && !path->second->links.lives()) {
+    } else if (free.empty() && !path->second->channels.lives()) {
       free = std::move(member);
     }
   }
@@ -47,11 +46,13 @@ std::string Paths::worker_for(const std::string& egress, const Resumed& resumed)
   if (resumed) return clusters_.worker_of(resumed);
   const auto path = paths_.find(egress);
   if (path == paths_.end() || !clusters_.is_egress(egress)) return "";
-  const tunnel::Link* link = path->second->links.newest();
-  return link ? link->peer : "";
+  for (const auto& channel : path->second->channels.all())
+    if (const tunnel::Link* link = channel->links.newest()) return link->peer;
+  return "";
 }
 
-net::Task<Result<>> Paths::link_to_cluster(std::string egress, std::string address, Resumed resumed) {
+net::Task<Result<>> Paths::link_to_cluster(Wanted wanted, std::string address) {
+  const Resumed& resumed = wanted.resumed;
   CO_TRY(const auto endpoint, net::parse_endpoint(address, 5000));
   Result<> linked = fail(Code::kInternal, "not tried");
   for (int i = 0; i < kAttempts; ++i) {
@@ -59,8 +60,8 @@ net::Task<Result<>> Paths::link_to_cluster(std::string egress, std::string addre
     auto path = co_await net::dial_tcp(endpoint, kDialLimit);
     if (!path)
       co_return std::unexpected(
-          std::move(path).error().within("cluster " + name_of_(Clusters::id_of(egress))).at(Hop::kAgent));
-    linked = co_await link_over(Way{std::move(*path)}, egress, "", resumed);
+          std::move(path).error().within("cluster " + name_of_(Clusters::id_of(wanted.egress))).at(Hop::kAgent));
+    linked = co_await link_over(Way{std::move(*path)}, wanted, "");
     if (linked || linked.error().reason != tunnel::kOtherWorker) break;
   }
   co_return linked;

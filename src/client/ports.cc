@@ -167,7 +167,7 @@ net::Task<Result<>> ResourcePort::wait_for_answer(const OpenedStream& opened, bo
     const auto now = std::chrono::steady_clock::now();
     // A time limit that is not ours is an answer, and comes at once.
     if (answered || answered.error().code != Code::kTimeout || now - asked < kSilenceLook / 2) co_return answered;
-    if (now - began >= kAnswerLimit || (others && paths_.silent(opened.egress)))
+    if (now - began >= kAnswerLimit || (others && paths_.silent(opened)))
       co_return std::unexpected(paths_.no_answer(resource_.name, opened.egress, now - began));
   }
 }

@@ -49,6 +49,7 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
     return;
   }
   const auto same = [&](const auto& client) { return client->user.account == user->account; };
+  const auto same_device = [&](const auto& client) { return client->user == *user; };
   // A newer certificate for the same device and key: its older links go on with it (docs/wire.md, "Renewal").
   const crypto::Certificate& newer = accepted.link.certificate;
   for (const auto& older : links_)
@@ -57,8 +58,10 @@ void Egress::serve(tunnel::AcceptedLink accepted) {
       older->ends.reset();
     }
   if (accepted.attach && accepted.attach->epoch > 1) return resume(*user, std::move(accepted));
-  if (static_cast<std::size_t>(std::ranges::count_if(links_, same)) >= limits_.links_per_account) {
-    log::warn("too many end-to-end links of one account", {{"account", user->account}});
+  const auto links_of = [&](const auto& who) { return static_cast<std::size_t>(std::ranges::count_if(links_, who)); };
+  if (links_of(same) >= limits_.links_per_account || links_of(same_device) >= limits_.links_per_device) {
+    log::warn("too many end-to-end links of one account or device",
+              {{"account", user->account}, {"device", user->device}});
     return refuse(std::move(accepted), tunnel::AttachRefusal::kLimit);
   }
   const auto client =

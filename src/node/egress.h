@@ -30,6 +30,9 @@ struct EgressCounters {
 // it.
 struct EgressLimits {
   std::size_t links_per_account = 256;
+  // Of them, of one device: it has up to four pipes, and older ones until their last streams have ended. So a device
+  // that goes mad leaves the account's others theirs.
+  std::size_t links_per_device = 64;
   std::size_t streams_per_account = 4096;
   // What pipes keep unacknowledged, together: who takes nothing in, or has no link, leaves the others the rest.
   ShareLimits pipe_bytes = {.each = std::size_t{64} * 1024 * 1024, .all = std::size_t{256} * 1024 * 1024};

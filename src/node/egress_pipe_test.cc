@@ -112,6 +112,60 @@ CO_TEST(EgressPipe, ALinkIsReplacedWhileItStands) {
   co_await rig.end();
 }
 
+CO_TEST(EgressPipe, ADeviceHasSeveralAndEachGoesOnByItself) {
+  Piped rig(co_await net::this_executor());
+  std::vector<std::unique_ptr<tunnel::Link>> links;
+  std::vector<std::unique_ptr<tunnel::MuxStream>> streams;
+  for (int i = 0; i < 4; ++i) {
+    auto link = co_await rig.connect_piped();
+    CO_ASSERT_OK(link);
+    auto stream = co_await rig.open(**link, api::sign_assertion(rig.good(**link), rig.user_key));
+    CO_ASSERT_OK(stream);
+    links.push_back(std::move(*link));
+    streams.push_back(std::move(*stream));
+  }
+  EXPECT_EQ(rig.egress.links(), 4U);
+  for (const auto& link : links) co_await rig.cut(*link);
+  for (std::size_t i = links.size(); i-- > 0;) CO_ASSERT_OK(co_await rig.resume(links[i]->pipe, rig.user));
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    const auto text = "on pipe " + std::to_string(i);
+    const auto heard = co_await say(*streams[i], text);
+    CO_ASSERT_OK(heard);
+    EXPECT_EQ(*heard, text);
+  }
+  // An assertion is for the pipe that it was made for.
+  const auto crossed = co_await rig.open(*links[0], api::sign_assertion(rig.good(*links[1]), rig.user_key));
+  CO_ASSERT_ERROR(crossed, Code::kDenied);
+  // One that goes leaves the others.
+  links[3]->mux->close(Error{Code::kCancelled, "not needed any more"});
+  for (int i = 0; i < 1000 && rig.egress.links() > 3; ++i) CO_ASSERT_OK(co_await net::sleep_for(5ms));
+  EXPECT_EQ(rig.egress.links(), 3U);
+  const auto still = co_await say(*streams[0], "still");
+  CO_ASSERT_OK(still);
+  co_await rig.end();
+}
+
+CO_TEST(EgressPipe, ADeviceHasItsShareOfThoseOfItsAccount) {
+  Piped rig(co_await net::this_executor(), EgressLimits{.links_per_account = 4, .links_per_device = 2});
+  const auto own = rig.user;
+  const auto one = co_await rig.connect_piped();
+  CO_ASSERT_OK(one);
+  const auto two = co_await rig.connect_piped();
+  CO_ASSERT_OK(two);
+  const auto beyond = co_await rig.connect_piped();
+  CO_ASSERT_ERROR(beyond, Code::kLimit);
+  rig.user = rig.other_device;
+  const auto others = co_await rig.connect_piped();
+  CO_ASSERT_OK(others);
+  rig.user = own;
+  // What has ended makes room.
+  (*two)->mux->close(Error{Code::kCancelled, "not needed any more"});
+  for (int i = 0; i < 1000 && rig.egress.links() > 2; ++i) CO_ASSERT_OK(co_await net::sleep_for(5ms));
+  const auto again = co_await rig.connect_piped();
+  CO_ASSERT_OK(again);
+  co_await rig.end();
+}
+
 // The same account and device, proven; but not the secret of the pipe.
 CO_TEST(EgressPipe, AnotherPipeOfTheSameIdIsRefused) {
   Piped rig(co_await net::this_executor());
