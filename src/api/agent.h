@@ -56,6 +56,13 @@ struct AgentEgress {
 };
 BOOST_DESCRIBE_STRUCT(AgentEgress, (), (id, name, ways))
 
+// One host of a web resource: what the agent's web proxy knows it by.
+struct AgentWebHost {
+  std::string label;   // empty: the main one, NAME.localhost; else LABEL.NAME.localhost
+  std::string origin;  // its own: "https://wiki.corp.example"
+};
+BOOST_DESCRIBE_STRUCT(AgentWebHost, (), (label, origin))
+
 struct AgentResource {
   std::string id;
   std::string name;
@@ -63,8 +70,9 @@ struct AgentResource {
   std::uint16_t port = 0;           // the loopback port
   std::vector<std::string> egress;  // ids of nodes and clusters, best first
   std::optional<AgentHealth> health = {};
+  std::optional<std::vector<AgentWebHost>> web = {};  // of a web resource: its hosts, the main one first
 };
-BOOST_DESCRIBE_STRUCT(AgentResource, (), (id, name, type, port, egress, health))
+BOOST_DESCRIBE_STRUCT(AgentResource, (), (id, name, type, port, egress, health, web))
 
 struct AgentView {
   std::string account;

@@ -39,12 +39,13 @@ struct Lease {
   std::map<std::string, std::string> settings;
   std::string username;
   Secret password;
-  std::optional<Secret> tls_key = {};  // PEM, of the certificate in the settings
-  std::uint64_t life_ms = 0;           // from its arrival, on the boot clock
+  std::optional<Secret> tls_key = {};         // PEM, of the certificate in the settings
+  std::optional<Secret> identity_token = {};  // a JWT that tells the resource who its user is, where it asks for one
+  std::uint64_t life_ms = 0;                  // from its arrival, on the boot clock
 };
 BOOST_DESCRIBE_STRUCT(Lease, (),
                       (version, must_understand, id, account, email, device, resource, node, name, type, host, port,
-                       settings, username, password, tls_key, life_ms))
+                       settings, username, password, tls_key, identity_token, life_ms))
 
 // The reason of a lease that is refused, by either side, since the node does not understand what it takes: another node
 // may.

@@ -38,8 +38,10 @@ struct LocalResource {
   std::optional<std::string> health = {};  // "ok", "unreachable", "unknown"; absent: the control plane says nothing
   std::optional<std::string> health_reason = {};  // why it is unreachable
   std::optional<LocalHolder> held_by = {};
+  std::optional<std::string> url = {};  // of a web resource: "http://wiki.localhost:65230"
 };
-BOOST_DESCRIBE_STRUCT(LocalResource, (), (name, type, address, state, reason, sessions, health, health_reason, held_by))
+BOOST_DESCRIBE_STRUCT(LocalResource, (),
+                      (name, type, address, state, reason, sessions, health, health_reason, held_by, url))
 
 struct LocalGateway {
   std::string name;
@@ -81,7 +83,7 @@ struct LocalEnding {
 };
 BOOST_DESCRIBE_STRUCT(LocalEnding, (), (time, resource, code, reason, trace))
 
-// The status API's port on loopback.
+// A port of the agent's own on loopback: the status API's, the web proxy's.
 struct LocalPort {
   std::string address;
   std::string state;  // "listening", "failed"
@@ -105,10 +107,11 @@ struct AgentStatus {
   std::vector<LocalResource> resources;
   std::optional<LocalPort> status_port = {};
   std::optional<std::vector<LocalEnding>> endings = {};  // the last ones, newest first
+  std::optional<LocalPort> web_proxy = {};
 };
 BOOST_DESCRIBE_STRUCT(AgentStatus, (),
                       (version, pid, signed_in, email, organization, sign_in_ends, control, control_state,
-                       control_reason, gateways, paths, resources, status_port, endings))
+                       control_reason, gateways, paths, resources, status_port, endings, web_proxy))
 
 // One thing that is not as it was. `subject`: "sign-in", "control", "gateway", "path", "resource", "sessions" (how many
 // a resource has), "ending" (a session that was ended), "status-port", "port-holder" (who else holds a port of ours).

@@ -19,6 +19,7 @@ namespace portolan::client {
 struct AgentOptions {
   Home home{std::filesystem::path()};
   std::optional<net::Endpoint> status = net::Endpoint{"127.0.0.1", 65220};  // none: the Unix socket only
+  std::optional<net::Endpoint> web = net::Endpoint{"127.0.0.1", 65230};     // the web proxy; none: there is none
   std::string address = "127.0.0.1";                                        // where resources listen
   std::vector<uid_t> allowed_users = {};                                    // besides the agent's own
   bool connect_all = false;  // connect every resource as it appears (`dev`)

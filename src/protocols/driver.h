@@ -54,6 +54,12 @@ struct Target {
 // Connects to one of the target's hosts, plain TCP.
 using Dial = std::function<net::Task<Result<std::unique_ptr<net::Stream>>>(std::size_t host)>;
 
+// One host of a web application.
+struct WebHost {
+  std::string label;   // empty: the main one, NAME.localhost; else LABEL.NAME.localhost
+  std::string origin;  // its own, as in its URLs: "https://wiki.corp.example"
+};
+
 // One row of the registry.
 struct Protocol {
   std::string_view name;       // "postgres"
@@ -78,6 +84,10 @@ struct Protocol {
   net::Task<Result<>> (*probe)(Target target, Dial dial, std::chrono::milliseconds limit);
   // The settings' names, for errors that name the known ones.
   std::span<const std::string_view> setting_names;
+  // The hosts of a resource that people open in a browser, the main one first; `hosts` is hosts_of(). None: it is no
+  // web protocol.
+  Result<std::vector<WebHost>> (*web_hosts)(const Settings& settings,
+                                            const std::vector<net::Endpoint>& hosts) = nullptr;
 };
 
 // The table, in registry.cc; tested by walking it.

@@ -37,7 +37,8 @@ constexpr std::array<Protocol, 3> kProtocols = {{
      .refuse = http::refuse,
      .look_on = http::look_on,
      .probe = http::probe,
-     .setting_names = http::kSettingNames},
+     .setting_names = http::kSettingNames,
+     .web_hosts = http::web_hosts},
 }};
 
 }  // namespace

@@ -32,6 +32,10 @@ class Command:
         parameters = self.parameters == other.parameters or (other.error and other.parameters is None)
         return texts and self.error == other.error and parameters
 
+    def order(self):
+        """Of what both sides know."""
+        return self.text or "", self.error or "", "" if self.error else self.parameters or ""
+
 
 def digest(text):
     return "sha256 " + hashlib.sha256(text.encode()).hexdigest()
@@ -165,7 +169,7 @@ def compare(dev, server, resource, clients, count, with_parameters=False):
     total = 0
     for name, lists in ours.items():
         # Sessions of one name are told apart by what they did; which of several that did the same is which nobody knows.
-        key = lambda commands: [(command.text or "", command.error or "") for command in commands]  # noqa: E731
+        key = lambda commands: [command.order() for command in commands]  # noqa: E731
         for mine, other in zip(sorted(lists, key=key), sorted(theirs[name], key=key)):
             different = differences(mine, other, times=len(lists) == 1)
             assert different is None, f"session of {name}: {different}"

@@ -1,5 +1,7 @@
 #include "protocols/http/driver.h"
 
+#include <fmt/format.h>
+
 #include "protocols/http/serving.h"
 
 namespace portolan::protocols::http {
@@ -82,6 +84,15 @@ std::unique_ptr<Driver> make(Session& session) { return std::make_unique<HttpDri
 
 net::Task<> refuse(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit) {
   co_await turn_away(std::move(client), std::move(why), std::move(trace), limit);
+}
+
+Result<std::vector<WebHost>> web_hosts(const Settings& settings, const std::vector<net::Endpoint>& hosts) {
+  PL_TRY(const Options options, parse_options(settings));
+  PL_TRY(const std::vector<Host> found, hosts_of_application(options, hosts));
+  std::vector<WebHost> out;
+  for (const Host& host : found)
+    out.push_back({host.label, fmt::format("{}://{}", options.scheme(), print(host.real, options.scheme()))});
+  return out;
 }
 
 std::unique_ptr<Onlooker> look_on(ByteView) { return std::make_unique<HttpOnlooker>(); }

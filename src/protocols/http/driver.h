@@ -9,6 +9,7 @@ namespace portolan::protocols::http {
 std::unique_ptr<Driver> make(Session& session);
 net::Task<> refuse(std::unique_ptr<net::Stream> client, Error why, std::string trace, std::chrono::milliseconds limit);
 std::unique_ptr<Onlooker> look_on(ByteView first);
+Result<std::vector<WebHost>> web_hosts(const Settings& settings, const std::vector<net::Endpoint>& hosts);
 net::Task<Result<>> probe(Target target, Dial dial, std::chrono::milliseconds limit);
 
 }  // namespace portolan::protocols::http
