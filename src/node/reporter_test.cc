@@ -56,7 +56,7 @@ CO_TEST(Reporter, ReportsAtOnceWhenPokedAndBringsResults) {
   EXPECT_EQ(rig.reports[0].load.sessions, 7U);
   EXPECT_GT(rig.reports[0].load.memory_bytes, 0U);
   EXPECT_GT(rig.reports[0].load.descriptors, 0U);
-  EXPECT_EQ(rig.reports[0].checks, (std::vector<std::string>{"tcp", "postgres"}));
+  EXPECT_EQ(rig.reports[0].checks, (std::vector<std::string>{"tcp", "postgres", "http"}));
   CO_ASSERT_EQ(rig.reports[1].results.size(), 1U);
   EXPECT_EQ(rig.reports[1].results[0].id, "ck-1");
   EXPECT_EQ(rig.reports[1].results[0].nonce.reveal(), "n");

@@ -7,7 +7,7 @@ namespace {
 
 TEST(CommonSettings, AreTakenByEveryProtocol) {
   for (const Protocol& protocol : registry()) {
-    const char* user = protocol.name == "tcp" ? "" : "app";
+    const char* user = protocol.name == "postgres" ? "app" : "";
     for (const char* mode : {"strict", "durable", "best-effort"})
       EXPECT_TRUE(check_settings(protocol, {{"audit", mode}}, user)) << protocol.name << " " << mode;
     for (const char* mode : {"", "Strict", "off", "none"}) {
