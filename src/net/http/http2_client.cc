@@ -82,7 +82,8 @@ struct Http2Client::Impl {
   bool can_send() const { return broken || x.failed || x.over || (x.ends ? x.end_framed : x.offered.empty()); }
   Task<Result<>> wait_to_read();
   Task<Result<>> wait_to_send();
-  std::optional<Error> trouble() const { return broken ? broken : x.failed; }
+  // Why the answer is none comes before how its connection has ended.
+  std::optional<Error> trouble() const { return x.failed ? x.failed : broken; }
 
   // ---- nghttp2's callbacks: they only note ----
   static Impl& of(void* user) { return *static_cast<Impl*>(user); }
@@ -176,8 +177,9 @@ int Http2Client::Impl::header(nghttp2_session*, const nghttp2_frame* frame, cons
   c.x.block_bytes += name_size + value_size + 32;
   if (c.x.block_bytes > c.limits.header_bytes) {
     c.x.block.clear();
-    if (!c.broken)
-      c.broken = Error{Code::kLimit, "the server's header is too large", "headers_too_large", Hop::kUnknown};
+    if (!c.x.failed)
+      c.x.failed = Error{Code::kLimit, "the server's header is too large", "headers_too_large", Hop::kUnknown};
+    if (!c.broken) c.broken = c.x.failed;
     return 0;
   }
   c.x.block.emplace_back(text_of(name, name_size), text_of(value, value_size));
@@ -188,7 +190,8 @@ int Http2Client::Impl::header(nghttp2_session*, const nghttp2_frame* frame, cons
 int Http2Client::Impl::invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*, std::size_t,
                                       const std::uint8_t*, std::size_t, std::uint8_t, void* user) {
   Impl& c = of(user);
-  if (!c.broken) c.broken = fault("the server sends a malformed header");
+  if (!c.x.failed) c.x.failed = fault("the server sends a malformed header");
+  if (!c.broken) c.broken = c.x.failed;
   return 0;
 }
 
@@ -196,6 +199,7 @@ int Http2Client::Impl::invalid_header(nghttp2_session*, const nghttp2_frame*, co
 void Http2Client::Impl::take_block(bool ends) {
   FieldPairs block = std::exchange(x.block, {});
   x.block_bytes = 0;
+  if (x.failed) return;
   const bool head = !block.empty() && block.front().first == ":status";
   if (!head) {
     if (!x.final_head || !ends) {
@@ -387,7 +391,7 @@ Task<Result<>> Http2Client::end(FieldPairs trailers) {
 
 Task<Result<FieldPairs>> Http2Client::head() {
   Impl& c = *impl_;
-  while (c.x.heads.empty()) {
+  while (c.x.failed || c.x.heads.empty()) {
     if (const auto why = c.trouble()) co_return std::unexpected(*why);
     CO_CHECK(co_await c.wait_to_read());
   }

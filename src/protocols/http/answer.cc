@@ -60,6 +60,9 @@ net::Task<Result<bool>> Serving::answer(const Request& request, const Injection&
     CO_CHECK(put_on_record(audit::Query::Stage::kUnderWay));
   }
   if (head.status == 101) {
+    auto sound = check_switched(head);
+    if (sound) sound = drop_hop_by_hop(head.fields);
+    if (!sound) co_return std::unexpected(std::move(sound).error().at(Hop::kResource));
     auto switched = co_await switch_over(request, std::move(head));
     if (!switched) co_return std::unexpected(std::move(switched).error());
     co_return false;
@@ -168,8 +171,6 @@ net::Task<Result<>> Serving::pass_body(Answer how, std::string head) {
 }
 
 net::Task<Result<>> Serving::switch_over(const Request& request, ResponseHead head) {
-  CO_CHECK(check_switched(head));
-  CO_CHECK(drop_hop_by_hop(head.fields));
   to_local_names(head.fields, request.view);
   head.fields.add("Connection", "Upgrade");
   head.fields.add("Upgrade", "websocket");
