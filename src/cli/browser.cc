@@ -27,9 +27,11 @@ bool is_set(const char* name) {
 
 }  // namespace
 
+bool has_browser() { return is_set("BROWSER") || is_set("DISPLAY") || is_set("WAYLAND_DISPLAY"); }
+
 void open_in_browser(const std::string& url) {
+  if (!has_browser()) return;
   const char* program = is_set("BROWSER") ? std::getenv("BROWSER") : "xdg-open";
-  if (!is_set("BROWSER") && !is_set("DISPLAY") && !is_set("WAYLAND_DISPLAY")) return;
   const pid_t child = fork();
   if (child < 0) return;
   if (child == 0) {

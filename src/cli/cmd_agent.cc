@@ -19,6 +19,7 @@ struct Options {
   LogOptions log;
   std::string status = "127.0.0.1:65220";
   bool no_status_port = false;
+  std::string web_proxy = "127.0.0.1:65230";
   bool connect_all = false;
   bool nested_paths = false;
   std::string web_ca_file;
@@ -34,10 +35,19 @@ Result<uid_t> user_id(const std::string& user) {
   return wrong_usage("--allow-user " + quoted(user) + ": there is no such user on this machine");
 }
 
+// Browsers take NAME.localhost to this machine alone, and nobody else is to use it.
+Result<std::optional<net::Endpoint>> web_proxy(const std::string& text) {
+  PL_TRY(auto at, optional_endpoint("--web-proxy", text, 65230));
+  if (at && !at->host.starts_with("127.") && at->host != "::1" && at->host != "localhost")
+    return wrong_usage("--web-proxy: must be an address of loopback, such as 127.0.0.1:65230, or none");
+  return at;
+}
+
 Result<client::AgentOptions> agent_options(const Options& options) {
   client::AgentOptions agent;
   PL_TRY(agent.home, client::Home::from_environment());
   PL_TRY(agent.status, optional_endpoint("--status", options.no_status_port ? "none" : options.status, 65220));
+  PL_TRY(agent.web, web_proxy(options.web_proxy));
   agent.connect_all = options.connect_all;
   if (options.nested_paths) agent.paths = client::PathKinds::kNestedOnly;
   agent.web_ca_file = options.web_ca_file;
@@ -75,6 +85,8 @@ void add_agent(CLI::App& root, Context& context) {
   Settings& settings = options->settings;
   settings.add("--status", options->status, "HOST:PORT of the status API");
   settings.add_switch("--no-status-port", options->no_status_port, "the status API on its Unix socket only");
+  settings.add("--web-proxy", options->web_proxy,
+               "HOST:PORT of the web proxy, by which browsers reach web resources, or none");
   settings.add_switch("--connect-all", options->connect_all, "connect every resource as it appears");
   settings.add_switch("--nested-paths", options->nested_paths,
                       "never open plain connections to gateways: all goes through their TLS");

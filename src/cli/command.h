@@ -58,6 +58,7 @@ void add_ls(CLI::App& root, Context& context);
 void add_connect(CLI::App& root, Context& context);
 void add_disconnect(CLI::App& root, Context& context);
 void add_psql(CLI::App& root, Context& context);
+void add_open(CLI::App& root, Context& context);
 void add_audit(CLI::App& root, Context& context);
 void add_admin(CLI::App& root, Context& context);
 void add_completion(CLI::App& root, Context& context);

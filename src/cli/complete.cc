@@ -150,7 +150,8 @@ std::vector<Candidate> complete(const CLI::App& root, const std::vector<std::str
 namespace {
 
 std::vector<Candidate> names_from_agent(const std::string& command) {
-  const bool knows = command == "connect" || command == "disconnect" || command == "psql" || command == "ls";
+  const bool knows =
+      command == "connect" || command == "disconnect" || command == "psql" || command == "open" || command == "ls";
   const auto home = client::Home::from_environment();
   if (!knows || !home) return {};
   AgentApi agent(*home);
@@ -161,7 +162,8 @@ std::vector<Candidate> names_from_agent(const std::string& command) {
     if (command == "connect" && resource.state == "connected") continue;
     if (command == "disconnect" && resource.state == "disconnected") continue;
     if (command == "psql" && resource.type != "postgres") continue;
-    names.push_back({resource.name, resource.type + " at " + resource.address});
+    if (command == "open" && !resource.url) continue;
+    names.push_back({resource.name, resource.type + " at " + resource.url.value_or(resource.address)});
   }
   return names;
 }

@@ -8,6 +8,7 @@ namespace portolan::cli {
 namespace {
 
 std::vector<Candidate> some_names(const NameWanted& wanted) {
+  if (wanted.command == "open" && wanted.argument == "name") return {{"wiki", "http"}};
   if (wanted.command == "connect") return {{"billing", "postgres"}, {"spare", "tcp"}};
   if (wanted.argument == "resource" || wanted.argument == "--resource") return {{"billing", ""}, {"books", ""}};
   if (wanted.argument == "role" || wanted.argument == "--role") return {{"dba", ""}};
@@ -20,6 +21,7 @@ std::string completed(std::vector<std::string> words) {
   add_connect(root, context);
   add_login(root, context);
   add_psql(root, context);
+  add_open(root, context);
   add_completion(root, context);
   CLI::App& admin = add_group(root, "admin", "for admins");
   add_admin_grants(admin, context);
@@ -33,7 +35,7 @@ std::string completed(std::vector<std::string> words) {
 }
 
 TEST(Complete, Commands) {
-  EXPECT_EQ(completed({""}), "admin completion connect login psql ");
+  EXPECT_EQ(completed({""}), "admin completion connect login open psql ");
   EXPECT_EQ(completed({"co"}), "completion connect ");
   EXPECT_EQ(completed({"admin", ""}), "apply grants roles ");
   EXPECT_EQ(completed({"admin", "roles", "l"}), "list ");
@@ -72,6 +74,8 @@ TEST(Complete, Names) {
   EXPECT_EQ(completed({"connect", "--quiet", "s"}), "spare ");
   EXPECT_EQ(completed({"completion", ""}), "bash fish zsh ");
   EXPECT_EQ(completed({"psql", "billing", "-"}), kFiles + " ");
+  EXPECT_EQ(completed({"open", "w"}), "wiki ");
+  EXPECT_EQ(completed({"open", "--p"}), "--print ");
 }
 
 }  // namespace

@@ -173,8 +173,10 @@ DevPart DevDeployment::agent_part() const {
   client::AgentOptions agent;
   agent.home = home_;
   agent.status = local(options_.ports.agent_status());
+  agent.web = local(options_.ports.web_proxy());
   agent.connect_all = true;
-  std::vector<std::string> arguments = {"agent", "--connect-all", "--status", net::to_text(*agent.status)};
+  std::vector<std::string> arguments = {"agent",       "--connect-all",         "--status", net::to_text(*agent.status),
+                                        "--web-proxy", net::to_text(*agent.web)};
   if (options_.nested_paths) {
     agent.paths = client::PathKinds::kNestedOnly;
     arguments.emplace_back("--nested-paths");
@@ -236,13 +238,14 @@ net::Task<Result<>> DevDeployment::usable_now() {
           Code::kUnavailable,
           with_reason(fmt::format("the agent's gateway {} is {}", gateway.name, gateway.state), gateway.reason));
   failed_.clear();
-  for (const DevResource& wanted : ready_.resources) {
+  for (DevResource& wanted : ready_.resources) {
     const auto found = std::ranges::find(status.resources, wanted.name, &api::LocalResource::name);
     if (found == status.resources.end())
       co_return fail(Code::kUnavailable, "the agent does not know the resource " + quoted(wanted.name) + " yet");
     if (found->state == "failed") failed_.push_back(with_reason(wanted.name, found->reason));
     if (found->state == "disconnected")
       co_return fail(Code::kUnavailable, "the resource " + quoted(wanted.name) + " is not connected yet");
+    if (found->url) wanted.address = *found->url;
   }
   co_return Result<>{};
 }

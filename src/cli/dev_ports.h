@@ -3,7 +3,7 @@
 //   N      control plane          N+4 … N+9      further gateways
 //   N+1    first gateway          N+10 … N+89    resources
 //   N+2    agent status           N+90 + i       health of node i
-//   N+3    web proxy (reserved)   N+110 + i      metrics of node i
+//   N+3    web proxy              N+110 + i      metrics of node i
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -30,6 +30,7 @@ struct DevPorts {
   std::uint16_t control() const { return base; }
   std::uint16_t gateway(std::size_t i) const { return static_cast<std::uint16_t>(i == 0 ? base + 1 : base + 3 + i); }
   std::uint16_t agent_status() const { return static_cast<std::uint16_t>(base + 2); }
+  std::uint16_t web_proxy() const { return static_cast<std::uint16_t>(base + 3); }
   std::uint16_t resource(std::size_t i) const { return static_cast<std::uint16_t>(base + 10 + i); }
   std::uint16_t health(std::size_t i) const { return static_cast<std::uint16_t>(base + 90 + i); }
   std::uint16_t metrics(std::size_t i) const { return static_cast<std::uint16_t>(base + 110 + i); }

@@ -16,7 +16,7 @@ namespace portolan::cli {
 struct DevResource {
   std::string name;
   std::string type;
-  std::string address;  // "127.0.0.1:15432"
+  std::string address;  // "127.0.0.1:15432"; of a web resource "http://wiki.localhost:65230"
 };
 BOOST_DESCRIBE_STRUCT(DevResource, (), (name, type, address))
 

@@ -20,6 +20,7 @@ TEST(DevPorts, Layout) {
   EXPECT_EQ(ports.control(), 20000);
   EXPECT_EQ(ports.gateway(0), 20001);
   EXPECT_EQ(ports.agent_status(), 20002);
+  EXPECT_EQ(ports.web_proxy(), 20003);
   EXPECT_EQ(ports.gateway(1), 20004);
   EXPECT_EQ(ports.gateway(DevPorts::kMostGateways - 1), 20009);
   EXPECT_EQ(ports.resource(0), 20010);
@@ -31,7 +32,7 @@ TEST(DevPorts, Layout) {
 
 TEST(DevPorts, NoTwoAlike) {
   const DevPorts ports{20000};
-  std::set<std::uint16_t> all{ports.control(), ports.agent_status()};
+  std::set<std::uint16_t> all{ports.control(), ports.agent_status(), ports.web_proxy()};
   for (std::size_t i = 0; i < DevPorts::kMostGateways; ++i) EXPECT_TRUE(all.insert(ports.gateway(i)).second);
   for (std::size_t i = 0; i < DevPorts::kMostResources; ++i) EXPECT_TRUE(all.insert(ports.resource(i)).second);
   for (std::size_t i = 0; i < DevPorts::kMostNodes; ++i)

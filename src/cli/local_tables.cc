@@ -59,7 +59,7 @@ Table path_table(const std::vector<api::LocalPath>& paths) {
 Table resource_table(const std::vector<api::LocalResource>& resources) {
   Table table({{"RESOURCE"}, {"TYPE"}, {"ADDRESS"}, {"SESSIONS", Align::kRight}, {"STATE"}, {"HEALTH"}});
   for (const auto& resource : resources)
-    table.add({resource.name, resource.type, resource.address, std::to_string(resource.sessions),
+    table.add({resource.name, resource.type, resource.url.value_or(resource.address), std::to_string(resource.sessions),
                state_of(resource.state, resource.reason),
                state_of(resource.health.value_or("unknown"), resource.health_reason)});
   return table;
@@ -80,6 +80,13 @@ std::string foreign_warning(const api::LocalResource& resource) {
       "WARNING: user {} of this machine listens on {} with {}. What you send there goes to them, not to {}: "
       "do not use that port until they have gone.",
       holder.user, resource.address, process, resource.name));
+}
+
+std::string web_warning(const api::LocalPort& proxy) {
+  return fit_for_terminal(
+      fmt::format("WARNING: user {} of this machine listens at the port of the web proxy ({}). What a browser sends to "
+                  "NAME.localhost there may go to them: do not use it until they have gone.",
+                  proxy.held_by->user, proxy.address));
 }
 
 }  // namespace
@@ -103,6 +110,8 @@ std::string status_text(const Output& out, const api::AgentStatus& status) {
   };
   for (const auto& resource : status.resources)
     if (resource.held_by && resource.held_by->foreign) warning(foreign_warning(resource));
+  if (status.web_proxy && status.web_proxy->held_by && status.web_proxy->held_by->foreign)
+    warning(web_warning(*status.web_proxy));
   if (!out.quiet) {
     const bool ended = !status.signed_in && !status.email.empty() && status.control_reason;
     line(status.signed_in ? fmt::format("Signed in to {} as {} until {}", fit_for_terminal(status.control),
@@ -113,6 +122,8 @@ std::string status_text(const Output& out, const api::AgentStatus& status) {
     if (!ended) line("Control plane: " + fit_for_terminal(state_of(status.control_state, status.control_reason)));
     if (status.status_port && status.status_port->state != "listening")
       line("Status port: " + fit_for_terminal(state_of(status.status_port->state, status.status_port->reason)));
+    if (status.web_proxy && (status.web_proxy->state != "listening" || status.web_proxy->reason))
+      line("Web proxy: " + fit_for_terminal(state_of(status.web_proxy->state, status.web_proxy->reason)));
   }
   const auto section = [&](const Table& table) {
     if (table.empty()) return;

@@ -50,11 +50,12 @@ Error disconnected(const std::string& name) {
 
 Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Executor& executor,
                                                                const AgentOptions& options, Credentials credentials,
-                                                               Changes& changes) {
+                                                               Changes& changes,
+                                                               std::function<api::LocalPort()> web_proxy) {
   PL_TRY(auto address, control_address(credentials));
   PL_TRY(auto control, api::ControlClient::make(std::move(address)));
-  std::unique_ptr<SignedInAccount> account(
-      new SignedInAccount(executor, options, std::move(credentials), std::move(control), changes));
+  std::unique_ptr<SignedInAccount> account(new SignedInAccount(executor, options, std::move(credentials),
+                                                               std::move(control), changes, std::move(web_proxy)));
   account->load_routes();
   account->renewal_ =
       std::make_unique<Renewal>(executor, Renewal::Parts{options.home, account->credentials_, *account->control_,
@@ -65,8 +66,11 @@ Result<std::unique_ptr<SignedInAccount>> SignedInAccount::make(const net::Execut
 }
 
 SignedInAccount::SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
-                                 std::unique_ptr<api::ControlClient> control, Changes& changes)
+                                 std::unique_ptr<api::ControlClient> control, Changes& changes,
+                                 std::function<api::LocalPort()> web_proxy)
     : options_(options),
+      port_options_{options.address, options.allowed_users, options.connections_per_resource, options.first_byte_limit,
+                    std::move(web_proxy)},
       credentials_(std::move(credentials)),
       control_(std::move(control)),
       changes_(changes),
@@ -81,6 +85,7 @@ SignedInAccount::SignedInAccount(const net::Executor& executor, const AgentOptio
   paths_.name_nodes([this](const std::string& id) { return egress_name(id); });
   paths_.on_ending([this](const api::SessionEnding& ending) { note_ending(ending); });
   for (auto& name : options_.home.connected()) connected_.insert(name);
+  name_applications();
 }
 
 // With what the control plane said last time the agent works while it is away.
@@ -158,7 +163,8 @@ Result<> SignedInAccount::take_line(std::uint64_t generation, bool& first, std::
 void SignedInAccount::drop_replaced(const std::set<std::string>& usable) {
   const auto replaces = [](const ResourcePort& gone) {
     return [&gone](const api::AgentResource& resource) {
-      return resource.name == gone.resource().name || resource.port == gone.resource().port;
+      const bool same_port = resource.port == gone.resource().port && !gone.is_web() && !web::is_web(resource);
+      return resource.name == gone.resource().name || same_port;
     };
   };
   for (auto port = ports_.begin(); port != ports_.end();) {
@@ -183,36 +189,69 @@ void SignedInAccount::apply() {
     offered_.insert(resource.name);
   }
   drop_replaced(usable);
-  for (const api::AgentResource& resource : view_.resources) {
-    // Each once: a person may disconnect it later.
-    if (options_.connect_all && seen_.insert(resource.id).second) connected_.insert(resource.name);
-    auto port = ports_.find(resource.id);
-    const bool wanted = connected_.contains(resource.name);
-    const bool moved = port != ports_.end() && (port->second->resource().port != resource.port ||
-                                                port->second->resource().type != resource.type);
-    if (port != ports_.end() && (!wanted || moved)) {
-      drop(port, wanted ? of_this_machine("the resource was changed; connect to its port anew", "resource_changed")
-                        : disconnected(resource.name));
-      port = ports_.end();
-    }
-    if (!wanted) continue;
-    if (port == ports_.end()) {
-      PortOptions options{options_.address, options_.allowed_users, options_.connections_per_resource,
-                          options_.first_byte_limit};
-      port = ports_
-                 .emplace(resource.id, std::make_unique<ResourcePort>(tasks_.executor(), resource, std::move(options),
-                                                                      paths_, changes_, endings_))
-                 .first;
-    }
-    port->second->update(resource);
-    port->second->turn_away(ended_);
-    if (auto listening = port->second->listen(); !listening)
-      log::error("cannot listen for a resource", {{"resource", resource.name}, {"why", listening.error()}});
-  }
+  for (const api::AgentResource& resource : view_.resources) apply(resource);
   // What may no longer be used keeps its port for a while, so that a person reads why instead of "connection refused".
   // Its sessions are ended by the egress, which says why in their own protocol.
   for (auto& [id, port] : ports_)
     if (!usable.contains(id)) port->turn_away(ended_ ? *ended_ : no_longer_usable(port->resource().name));
+  name_applications();
+}
+
+void SignedInAccount::apply(const api::AgentResource& resource) {
+  // Each once: a person may disconnect it later.
+  if (options_.connect_all && seen_.insert(resource.id).second) connected_.insert(resource.name);
+  auto port = ports_.find(resource.id);
+  const bool wanted = connected_.contains(resource.name);
+  const bool moved =
+      port != ports_.end() && (port->second->resource().type != resource.type ||
+                               (port->second->resource().port != resource.port && !web::is_web(resource)));
+  if (port != ports_.end() && (!wanted || moved)) {
+    drop(port, wanted ? of_this_machine("the resource was changed; connect to its port anew", "resource_changed")
+                      : disconnected(resource.name));
+    port = ports_.end();
+  }
+  if (!wanted) return;
+  if (port == ports_.end()) {
+    port = ports_
+               .emplace(resource.id, std::make_unique<ResourcePort>(tasks_.executor(), resource, port_options_, paths_,
+                                                                    changes_, endings_))
+               .first;
+  }
+  port->second->update(resource);
+  port->second->turn_away(ended_);
+  if (auto listening = port->second->listen(); !listening)
+    log::error("cannot listen for a resource", {{"resource", resource.name}, {"why", listening.error()}});
+}
+
+void SignedInAccount::name_applications() {
+  names_ = std::make_shared<const web::Names>(view_.resources, connected_, offered_);
+}
+
+std::vector<api::AgentResource> SignedInAccount::web_resources() const {
+  std::vector<api::AgentResource> list = view_.resources;
+  std::erase_if(list, [](const api::AgentResource& resource) { return !web::is_web(resource); });
+  return list;
+}
+
+ResourcePort* SignedInAccount::port_named(const std::string& name) const {
+  for (const auto& [id, port] : ports_)
+    if (port->resource().name == name) return port.get();
+  return nullptr;
+}
+
+Result<> SignedInAccount::usable(const std::string& web_resource) const {
+  if (ended_) return std::unexpected(*ended_);
+  if (port_named(web_resource)) return {};
+  return std::unexpected(
+      Error{Code::kUnavailable,
+            quoted(web_resource) + " is not connected on this machine; run: portolan connect " + web_resource,
+            "not_connected", Hop::kAgent});
+}
+
+void SignedInAccount::carry_web(const std::string& web_resource, std::unique_ptr<net::Stream> requests,
+                                net::CallBack over) {
+  if (ResourcePort* port = port_named(web_resource)) return port->carry_web(std::move(requests), std::move(over));
+  over(fail(Code::kUnavailable, "the resource was disconnected"));
 }
 
 // A port that somebody else held may have become free.
@@ -232,6 +271,7 @@ net::Task<> SignedInAccount::retry_failed() {
 void SignedInAccount::look_for_holders() {
   std::map<std::string, api::LocalHolder> found;
   for (const api::AgentResource& resource : view_.resources) {
+    if (web::is_web(resource)) continue;
     const auto port = ports_.find(resource.id);
     if (port != ports_.end() && port->second->listening()) continue;
     const auto holder = net::find_port_holder({options_.address, resource.port});
@@ -294,8 +334,7 @@ std::string SignedInAccount::egress_name(const std::string& id) const {
 }
 
 api::LocalResource SignedInAccount::describe(const api::AgentResource& resource) const {
-  api::LocalResource described{resource.name,  resource.type, net::to_text({options_.address, resource.port}),
-                               "disconnected", std::nullopt,  0};
+  api::LocalResource described = describe_unconnected(resource, port_options_);
   if (const auto port = ports_.find(resource.id); port != ports_.end()) described = port->second->status();
   if (const auto holder = holders_.find(resource.id); holder != holders_.end() && described.state != "connected")
     described.held_by = holder->second;
@@ -378,6 +417,7 @@ net::Task<Result<std::vector<api::LocalResource>>> SignedInAccount::disconnect(a
     }
     port = drop(port, disconnected(port->second->resource().name));
   }
+  name_applications();
   co_return described(names);
 }
 

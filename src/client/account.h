@@ -1,6 +1,7 @@
 // What the agent does for the one who is signed in: follows the control plane, keeps links, listens for connected
 // resources. Made at sign-in, stopped at sign-out.
 #pragma once
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -15,6 +16,7 @@
 #include "client/paths.h"
 #include "client/ports.h"
 #include "client/renewal.h"
+#include "client/web/names.h"
 #include "net/event.h"
 #include "net/network_watch.h"
 
@@ -23,8 +25,10 @@ namespace portolan::client {
 // One loop. stop() before destruction.
 class SignedInAccount {
  public:
+  // `web_proxy`: how the agent's is; asked again and again.
   static Result<std::unique_ptr<SignedInAccount>> make(const net::Executor& executor, const AgentOptions& options,
-                                                       Credentials credentials, Changes& changes);
+                                                       Credentials credentials, Changes& changes,
+                                                       std::function<api::LocalPort()> web_proxy);
 
   std::vector<api::LocalResource> resources() const;
   // Until the control plane has said what there is, or has turned out to be away; at most `limit`.
@@ -38,6 +42,11 @@ class SignedInAccount {
   net::Task<Result<std::vector<api::LocalResource>>> connect(api::ConnectRequest request);
   net::Task<Result<std::vector<api::LocalResource>>> disconnect(api::ConnectRequest request);
   void fill(api::AgentStatus& status) const;
+  // For the web proxy, as web::Applications has it.
+  std::shared_ptr<const web::Names> names() const { return names_; }
+  Result<> usable(const std::string& web_resource) const;
+  void carry_web(const std::string& web_resource, std::unique_ptr<net::Stream> requests, net::CallBack over);
+  std::vector<api::AgentResource> web_resources() const;
   // Who else holds ports of ours; now and then, since nobody tells.
   void look_for_holders();
   // Sessions end, and are told `why`.
@@ -45,7 +54,8 @@ class SignedInAccount {
 
  private:
   SignedInAccount(const net::Executor& executor, const AgentOptions& options, Credentials credentials,
-                  std::unique_ptr<api::ControlClient> control, Changes& changes);
+                  std::unique_ptr<api::ControlClient> control, Changes& changes,
+                  std::function<api::LocalPort()> web_proxy);
   net::Task<> follow(std::uint64_t generation);
   Result<> take_line(std::uint64_t generation, bool& first, std::string_view line);
   // The certificate or the authorities have changed.
@@ -53,6 +63,9 @@ class SignedInAccount {
   void load_routes();
   // Brings listeners in line with the view and what is connected.
   void apply();
+  void apply(const api::AgentResource& resource);
+  void name_applications();
+  ResourcePort* port_named(const std::string& name) const;
   api::LocalResource describe(const api::AgentResource& resource) const;
   Result<std::vector<std::string>> named(const api::ConnectRequest& request) const;
   std::vector<api::LocalResource> described(const std::vector<std::string>& names) const;
@@ -67,6 +80,7 @@ class SignedInAccount {
   PortAt drop(PortAt port, const Error& why);
 
   AgentOptions options_;
+  PortOptions port_options_;
   Credentials credentials_;
   std::unique_ptr<api::ControlClient> control_;
   Changes& changes_;
@@ -85,6 +99,7 @@ class SignedInAccount {
   std::set<std::string> seen_;                                  // resource ids, for connect_all
   std::map<std::string, std::unique_ptr<ResourcePort>> ports_;  // by resource id
   std::map<std::string, api::LocalHolder> holders_;             // by resource id
+  std::shared_ptr<const web::Names> names_;                     // of the web resources of view_
   bool settled_ = false;
   bool reconnecting_ = false;
   bool reconnect_again_ = false;

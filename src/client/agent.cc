@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "client/account.h"
 #include "client/local_api.h"
+#include "client/web/proxy.h"
 #include "net/event.h"
 #include "net/network_watch.h"
 
@@ -14,7 +15,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kSettling = std::chrono::seconds(3);
 
-class AgentImpl final : public Agent, public LocalActions {
+class AgentImpl final : public Agent, public LocalActions, public web::Applications {
  public:
   AgentImpl(net::Loop& loop, AgentOptions options)
       : executor_(loop.executor()),
@@ -35,6 +36,12 @@ class AgentImpl final : public Agent, public LocalActions {
     reload_again_ = true;
     if (!std::exchange(reloading_, true)) tasks_.spawn("reload", reload_now());
   }
+  std::shared_ptr<const web::Names> names() const override { return account_ ? account_->names() : nullptr; }
+  Result<> usable(const std::string& name) const override;
+  void carry(const std::string& name, std::unique_ptr<net::Stream> requests, net::CallBack over) override;
+  std::vector<api::AgentResource> web_resources() const override {
+    return account_ ? account_->web_resources() : std::vector<api::AgentResource>();
+  }
   void request_stop() override {
     wants_stop_ = true;
     stop_requested_.set();
@@ -42,6 +49,7 @@ class AgentImpl final : public Agent, public LocalActions {
 
  private:
   Result<> load_account();
+  api::LocalPort web_port() const;
   net::Task<> reload_now();
   static net::Task<> stop_account(std::unique_ptr<SignedInAccount> account, Error why);
 
@@ -49,6 +57,7 @@ class AgentImpl final : public Agent, public LocalActions {
   AgentOptions options_;
   Changes changes_;
   std::unique_ptr<LocalApi> local_;
+  std::unique_ptr<web::Proxy> web_;  // outlives the sessions of account_, whose requests it judges
   std::optional<net::NetworkWatch> network_;
   std::unique_ptr<SignedInAccount> account_;
   std::optional<std::string> not_signed_in_;
@@ -67,6 +76,13 @@ Result<> AgentImpl::begin() {
   if (!local) return std::unexpected(std::move(local).error());
   local_ = std::move(*local);
   PL_CHECK(write_file(options_.home.folder() / "agent.pid", std::to_string(getpid()) + "\n", Privacy::kPublic));
+  if (options_.web) {
+    web_ = std::make_unique<web::Proxy>(
+        executor_,
+        web::ProxyOptions{.at = *options_.web, .allowed_users = options_.allowed_users, .home = options_.home}, *this,
+        changes_);
+    web_->start();
+  }
   if (auto loaded = load_account(); !loaded) log::info("nobody is signed in", {{"why", loaded.error()}});
   network_.emplace(executor_, [this](net::NetworkChange what) {
     if (account_) account_->network_changed(what);
@@ -80,9 +96,26 @@ Result<> AgentImpl::load_account() {
     not_signed_in_ = credentials.error().message;
     return std::unexpected(std::move(credentials).error());
   }
-  PL_TRY(account_, SignedInAccount::make(executor_, options_, std::move(*credentials), changes_));
+  PL_TRY(account_,
+         SignedInAccount::make(executor_, options_, std::move(*credentials), changes_, [this] { return web_port(); }));
   not_signed_in_.reset();
   return {};
+}
+
+api::LocalPort AgentImpl::web_port() const {
+  if (web_) return web_->port();
+  return {"", "failed", "there is none, since it was started with --web-proxy none", {}};
+}
+
+Result<> AgentImpl::usable(const std::string& name) const {
+  if (!account_)
+    return fail(Code::kUnauthenticated, "nobody is signed in here; run: portolan login ADDRESS", "not_signed_in");
+  return account_->usable(name);
+}
+
+void AgentImpl::carry(const std::string& name, std::unique_ptr<net::Stream> requests, net::CallBack over) {
+  if (account_) return account_->carry_web(name, std::move(requests), std::move(over));
+  over(fail(Code::kUnauthenticated, "nobody is signed in here", "not_signed_in"));
 }
 
 // One at a time: what is asked for meanwhile is done afterwards, once. The next account needs the ports of the one
@@ -115,6 +148,7 @@ api::AgentStatus AgentImpl::status() const {
   status.control_reason = not_signed_in_;
   if (account_) account_->fill(status);
   if (local_) status.status_port = local_->port();
+  if (web_) status.web_proxy = web_->port();
   return status;
 }
 
@@ -155,11 +189,13 @@ net::Task<Result<std::vector<api::LocalResource>>> AgentImpl::resources() {
 
 net::Task<> AgentImpl::stop() {
   network_.reset();
+  if (web_) web_->release();
   tasks_.cancel();
   co_await tasks_.join();
   if (account_)
     co_await stop_account(std::move(account_),
                           {Code::kUnavailable, "the agent on this machine is stopping", "agent_stopping", Hop::kAgent});
+  if (web_) co_await web_->stop();
   if (local_) co_await local_->stop();
   std::error_code ignored;
   std::filesystem::remove(options_.home.folder() / "agent.pid", ignored);

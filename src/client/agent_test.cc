@@ -48,6 +48,7 @@ net::Task<> reload_many(net::Loop& loop, const Signed& in, int& done) {
   AgentOptions options;
   options.home = in.home;
   options.status = std::nullopt;
+  options.web = std::nullopt;
   auto agent = co_await Agent::start(loop, options);
   CO_ASSERT_OK(agent);
   net::TaskGroup tasks(loop.executor());

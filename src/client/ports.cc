@@ -10,6 +10,7 @@
 #include "api/lease.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "client/web/names.h"
 #include "net/backoff.h"
 #include "net/join.h"
 
@@ -66,6 +67,37 @@ api::LocalHolder to_local(const net::PortHolder& holder) {
   return local;
 }
 
+Result<> check_owner(const net::TcpStream& stream, const std::vector<uid_t>& allowed) {
+  PL_TRY(const uid_t user, stream.peer_user());
+  if (user == geteuid() || std::ranges::find(allowed, user) != allowed.end()) return {};
+  return std::unexpected(Error{Code::kDenied,
+                               "this port belongs to user " + user_name(geteuid()) +
+                                   " of this machine, and you are user " + user_name(user) +
+                                   "; sign in with a client of your own",
+                               "foreign_user", Hop::kAgent});
+}
+
+api::LocalResource describe_unconnected(const api::AgentResource& resource, const PortOptions& options) {
+  api::LocalResource described{resource.name,  resource.type, net::to_text({options.address, resource.port}),
+                               "disconnected", std::nullopt,  0};
+  if (!web::is_web(resource) || !options.web_proxy) return described;
+  const api::LocalPort proxy = options.web_proxy();
+  described.address = proxy.address;
+  if (const auto at = net::parse_endpoint(proxy.address)) described.url = web::url_of(resource.name, at->port);
+  return described;
+}
+
+// Tells how a session of the web proxy's has ended, also if its task ends before it begins.
+struct ResourcePort::Over {
+  explicit Over(net::CallBack whom) : tell(std::move(whom)) {}
+  Over(const Over&) = delete;
+  Over& operator=(const Over&) = delete;
+  ~Over() { tell(std::move(outcome)); }
+
+  net::CallBack tell;
+  Result<> outcome = fail(Code::kCancelled, "the session was not begun");
+};
+
 ResourcePort::ResourcePort(const net::Executor& executor, api::AgentResource resource, PortOptions options,
                            Paths& paths, Changes& changes, Endings& endings)
     : resource_(std::move(resource)),
@@ -84,6 +116,7 @@ Result<> ResourcePort::listen() {
     failure_ = "this client does not speak " + quoted(resource_.type) + "; update it";
     return fail(Code::kUnavailable, *failure_);
   }
+  if (is_web()) return {};
   auto listener = net::listen_tcp(tasks_.executor(), {options_.address, resource_.port},
                                   [this](std::unique_ptr<net::TcpStream> stream) { take(std::move(stream)); });
   if (!listener) {
@@ -113,14 +146,9 @@ void ResourcePort::begin(std::unique_ptr<net::TcpStream> stream) {
   if (!stopping_) tasks_.spawn("connection", serve(std::move(stream)));
 }
 
-Result<> ResourcePort::check_owner(const net::TcpStream& stream) const {
-  PL_TRY(const uid_t user, stream.peer_user());
-  if (user == geteuid() || std::ranges::find(options_.allowed_users, user) != options_.allowed_users.end()) return {};
-  return std::unexpected(Error{Code::kDenied,
-                               "this port belongs to user " + user_name(geteuid()) +
-                                   " of this machine, and you are user " + user_name(user) +
-                                   "; sign in with a client of your own",
-                               "foreign_user", Hop::kAgent});
+void ResourcePort::carry_web(std::unique_ptr<net::Stream> requests, net::CallBack over) {
+  auto ending = std::make_unique<Over>(std::move(over));
+  if (!stopping_) tasks_.spawn("web-connection", serve_web(std::move(requests), std::move(ending)));
 }
 
 net::Task<Result<OpenedStream>> ResourcePort::open(ByteView head, std::string trace) {
@@ -173,9 +201,17 @@ net::Task<Result<>> ResourcePort::wait_for_answer(const OpenedStream& opened, bo
 }
 
 net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
+  auto owner = check_owner(*stream, options_.allowed_users);
+  [[maybe_unused]] const auto outcome = co_await serve_ready(std::move(stream), std::move(owner));
+}
+
+net::Task<> ResourcePort::serve_web(std::unique_ptr<net::Stream> requests, std::unique_ptr<Over> over) {
+  over->outcome = co_await serve_ready(std::move(requests), {});
+}
+
+net::Task<Result<>> ResourcePort::serve_ready(std::unique_ptr<net::Stream> stream, Result<> ready) {
   const std::string trace = make_id("t");
   net::Buffer head;
-  Result<> ready = check_owner(*stream);
   if (ready && turned_away_) ready = std::unexpected(*turned_away_);
   if (ready && sessions_ >= options_.connections_per_resource)
     ready =
@@ -183,9 +219,8 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
                               "too_many_connections", Hop::kAgent});
   Result<OpenedStream> opened = fail(Code::kInternal, "not opened");
   if (ready && protocol_->client_speaks_first) {
-    auto first = co_await net::read(*stream);
-    if (!first || first->empty()) co_return;
-    head = std::move(*first);
+    CO_TRY(head, co_await net::read(*stream));
+    if (head.empty()) co_return fail(Code::kEof, "the client has said nothing");
   }
   if (ready) {
     ++sessions_;
@@ -196,15 +231,15 @@ net::Task<> ResourcePort::serve(std::unique_ptr<net::TcpStream> stream) {
   if (!ready) {
     log::warn("connection turned away", {{"resource", resource_.name}, {"trace", trace}, {"why", ready.error()}});
     Bytes said(head.data().begin(), head.data().end());
-    co_await protocol_->refuse(net::prepend(std::move(said), std::move(stream)),
-                               std::move(ready).error().at(Hop::kAgent), trace, kRefuseLimit);
-    co_return;
+    Error why = std::move(ready).error().at(Hop::kAgent);
+    co_await protocol_->refuse(net::prepend(std::move(said), std::move(stream)), why, trace, kRefuseLimit);
+    co_return std::unexpected(std::move(why));
   }
-  co_await carry(std::move(stream), std::move(*opened), std::move(head), trace);
+  co_return co_await carry(std::move(stream), std::move(*opened), std::move(head), trace);
 }
 
-net::Task<> ResourcePort::carry(std::unique_ptr<net::TcpStream> stream, OpenedStream opened, net::Buffer head,
-                                std::string trace) {
+net::Task<Result<>> ResourcePort::carry(std::unique_ptr<net::Stream> stream, OpenedStream opened, net::Buffer head,
+                                        std::string trace) {
   const auto onlooker = protocol_->look_on(head.data());
   head.release();
   std::optional<Passing> passing;
@@ -216,7 +251,7 @@ net::Task<> ResourcePort::carry(std::unique_ptr<net::TcpStream> stream, OpenedSt
       co_await net::join(*stream, *opened.stream, {.inspector = passing ? &*passing : nullptr, .stop = &ending_});
   --sessions_;
   paths_.session_ended(resource, opened.egress);
-  if (joined.outcome) co_return;
+  if (joined.outcome) co_return joined.outcome;
   const auto why = co_await our_reason(opened, joined.outcome.error());
   if (why && !ending_.stopped())
     endings_.add({Clock::real().wall(), resource_.name, std::string(why->stable_code()), why->message, trace},
@@ -225,6 +260,7 @@ net::Task<> ResourcePort::carry(std::unique_ptr<net::TcpStream> stream, OpenedSt
   log::info("connection ended",
             {{"resource", resource_.name}, {"trace", trace}, {"why", why.value_or(joined.outcome.error())}});
   if (why && onlooker) co_await onlooker->say_why(*stream, *why, trace, kLastWord);
+  co_return joined.outcome;
 }
 
 net::Task<std::optional<Error>> ResourcePort::our_reason(const OpenedStream& opened, Error failure) {
@@ -241,11 +277,17 @@ void ResourcePort::end(const Error& why) {
 }
 
 api::LocalResource ResourcePort::status() const {
-  api::LocalResource status{resource_.name, resource_.type, net::to_text({options_.address, resource_.port}),
-                            "connected",    std::nullopt,   sessions_};
-  if (failure_ || turned_away_) {
+  api::LocalResource status = describe_unconnected(resource_, options_);
+  status.state = "connected";
+  status.sessions = sessions_;
+  std::optional<std::string> failure = failure_;
+  if (is_web() && options_.web_proxy) {
+    const api::LocalPort proxy = options_.web_proxy();
+    if (proxy.state != "listening") failure = "the web proxy of this agent: " + proxy.reason.value_or(proxy.state);
+  }
+  if (failure || turned_away_) {
     status.state = "failed";
-    status.reason = failure_ ? *failure_ : turned_away_->message;
+    status.reason = failure ? *failure : turned_away_->message;
   }
   return status;
 }

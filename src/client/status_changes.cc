@@ -77,9 +77,9 @@ Named holders(const api::AgentStatus& status) {
   return named;
 }
 
-Named status_port(const api::AgentStatus& status) {
-  if (!status.status_port) return {};
-  return {{status.status_port->address, {status.status_port->state, status.status_port->reason}}};
+Named own_port(const std::optional<api::LocalPort>& port) {
+  if (!port) return {};
+  return {{port->address, {port->state, port->reason}}};
 }
 
 // They are never changed, only added, newest first.
@@ -104,7 +104,8 @@ std::vector<api::LocalChange> changes_between(const api::AgentStatus& before, co
   compare("path", paths(before), paths(after), out);
   compare("resource", resources(before), resources(after), out);
   compare("port-holder", holders(before), holders(after), out);
-  compare("status-port", status_port(before), status_port(after), out);
+  compare("status-port", own_port(before.status_port), own_port(after.status_port), out);
+  compare("web-proxy", own_port(before.web_proxy), own_port(after.web_proxy), out);
   compare("sessions", sessions(before), sessions(after), out);
   new_endings(before, after, out);
   return out;

@@ -24,6 +24,8 @@ KEYLOG_PORTOLAN = pathlib.Path(os.environ.get("PORTOLAN_KEYLOG_BIN", ROOT / "bui
 POSTGRES_BIN = pathlib.Path("/usr/lib/postgresql/15/bin")  # Debian's: server, clients and tools
 PASSWORD = "s3cret pass/word"
 CLEAN_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+# Agents that run side by side would want the same port; `dev` gives each of its own.
+os.environ.setdefault("PORTOLAN_WEB_PROXY", "none")
 
 
 def wait_until(condition, limit, what):

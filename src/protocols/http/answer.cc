@@ -109,7 +109,9 @@ Serving::Answer Serving::shape(const Request& request, const Injection& injectio
     fields.remove("content-length");
   }
   // Who has been answered before its request was over might send on, and what it sends would be the next request.
-  if (!uploaded_ || old_client || !keeps_alive(request.head.version, request.head.fields)) how.last_on_stream = true;
+  // Behind a request for a WebSocket the person's web proxy looks at nothing any more.
+  if (!uploaded_ || request.websocket || old_client || !keeps_alive(request.head.version, request.head.fields))
+    how.last_on_stream = true;
   if (how.last_on_stream) fields.add("Connection", "close");
   return how;
 }

@@ -1,6 +1,7 @@
 #include "protocols/http/input.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace portolan::protocols::http {
 
@@ -39,6 +40,23 @@ net::Task<Result<>> Input::more() {
   }
   keep(std::move(buffer));
   co_return Result<>{};
+}
+
+Result<net::Chunk::Kind> Input::try_more() {
+  unwatch();
+  if (ended_) return net::Chunk::Kind::kEnd;
+  PL_TRY(net::Chunk chunk, stream_.try_read());
+  if (chunk.kind == net::Chunk::Kind::kEnd) ended_ = true;
+  if (chunk.kind == net::Chunk::Kind::kData) keep(std::move(chunk.buffer));
+  return chunk.kind;
+}
+
+net::Buffer Input::take(std::size_t n) {
+  if (held_.empty() && n == block_.size()) return std::exchange(block_, net::Buffer());
+  const ByteView front = as_bytes(data()).first(std::min(n, net::kBlockSize));
+  net::Buffer out = net::Buffer::copy_of(front);
+  consume(front.size());
+  return out;
 }
 
 Bytes Input::take_rest() {

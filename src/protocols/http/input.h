@@ -21,6 +21,11 @@ class Input {
   void consume(std::size_t n);
   // Waits until there is more than there was. Code::kEof at the end of the stream.
   net::Task<Result<>> more();
+  // The same without waiting: kData if there is more now, kWait, or kEnd.
+  Result<net::Chunk::Kind> try_more();
+  // The first `n` bytes of what is there, for somebody else to read: the block itself where they are all of it, else a
+  // copy. At most net::kBlockSize at a time, where it is a copy.
+  net::Buffer take(std::size_t n);
   Bytes take_rest();
 
   // Calls `ended`, once, when the stream ends or breaks. What comes before that is kept, up to one block, after which

@@ -144,13 +144,14 @@ struct Phrase {
   int status;
   std::string_view words;
 };
-constexpr std::array<Phrase, 18> kPhrases = {{{100, "Continue"},
+constexpr std::array<Phrase, 19> kPhrases = {{{100, "Continue"},
                                               {101, "Switching Protocols"},
                                               {200, "OK"},
                                               {204, "No Content"},
                                               {304, "Not Modified"},
                                               {400, "Bad Request"},
                                               {403, "Forbidden"},
+                                              {404, "Not Found"},
                                               {405, "Method Not Allowed"},
                                               {408, "Request Timeout"},
                                               {413, "Content Too Large"},

@@ -12,7 +12,7 @@ struct ByReason {
   std::string_view reason;
   int status;
 };
-constexpr std::array<ByReason, 12> kReasons = {{{"bad_message", 400},
+constexpr std::array<ByReason, 13> kReasons = {{{"bad_message", 400},
                                                 {"headers_too_large", 431},
                                                 {"unsupported_encoding", 501},
                                                 {"unsupported_version", 505},
@@ -20,6 +20,7 @@ constexpr std::array<ByReason, 12> kReasons = {{{"bad_message", 400},
                                                 {"upgrade_refused", 400},
                                                 {"expectation_failed", 417},
                                                 {"misdirected", 421},
+                                                {"unknown_resource", 404},
                                                 {"path_ambiguous", 400},
                                                 {"path_refused", 403},
                                                 {"read_only", 403},
@@ -28,6 +29,7 @@ constexpr std::array<ByReason, 12> kReasons = {{{"bad_message", 400},
 std::string_view title_of(int status) {
   switch (status) {
     case 403: return "Not allowed";
+    case 404: return "There is no such application";
     case 408: return "The request did not come in time";
     case 421: return "This name is not served here";
     case 502: return "The application could not be used";
