@@ -63,6 +63,7 @@ void add_audit(CLI::App& root, Context& context);
 void add_admin(CLI::App& root, Context& context);
 void add_completion(CLI::App& root, Context& context);
 void add_passwd(CLI::App& root, Context& context);
+void add_web_ca(CLI::App& root, Context& context);
 void add_version(CLI::App& root, Context& context);
 
 }  // namespace portolan::cli

@@ -15,10 +15,23 @@ namespace portolan::cli {
 namespace {
 
 constexpr Command kCommands[] = {
-    {"dev", add_dev},         {"login", add_login},     {"logout", add_logout},         {"status", add_status},
-    {"ls", add_ls},           {"connect", add_connect}, {"disconnect", add_disconnect}, {"psql", add_psql},
-    {"open", add_open},       {"audit", add_audit},     {"admin", add_admin},           {"server", add_server},
-    {"node", add_node},       {"agent", add_agent},     {"passwd", add_passwd},         {"completion", add_completion},
+    {"dev", add_dev},
+    {"login", add_login},
+    {"logout", add_logout},
+    {"status", add_status},
+    {"ls", add_ls},
+    {"connect", add_connect},
+    {"disconnect", add_disconnect},
+    {"psql", add_psql},
+    {"open", add_open},
+    {"audit", add_audit},
+    {"admin", add_admin},
+    {"server", add_server},
+    {"node", add_node},
+    {"agent", add_agent},
+    {"passwd", add_passwd},
+    {"web-ca", add_web_ca},
+    {"completion", add_completion},
     {"version", add_version},
 };
 

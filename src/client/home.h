@@ -7,6 +7,7 @@
 //   routes.json       last AgentView, so that the agent works while the control plane is away
 //   connected.json    names of connected resources   agent.sock, agent.token, agent.pid, agent.log
 //   ways.json         in which networks gateways are reached by WebSocket
+//   web-ca.pem, web-ca.key   the person's own authority for the forward proxy, if made (web/local_ca.h)
 #pragma once
 #include <cstdint>
 #include <filesystem>
