@@ -32,10 +32,10 @@ BOOST_DESCRIBE_STRUCT(RenewedCertificate, (), (certificate, trust))
 // ---- GET /v1/keys ----
 struct KeyView {
   std::string id;       // ca-…; the sealing key's own id
-  std::string purpose;  // "user", "node", "server", "sealing"
+  std::string purpose;  // "user", "node", "server", "identity", "sealing"
   std::string state;    // "announced", "signing", "retiring"; of the sealing key where it comes from
   std::string signs;    // what it is for, in words
-  std::string sha256;   // of the authority's certificate; empty for the sealing key
+  std::string sha256;   // of the authority's certificate; empty for keys that have none
   WallTime since{};
   std::optional<WallTime> until;  // of the certificate
   std::optional<WallTime> signs_since;
@@ -43,10 +43,28 @@ struct KeyView {
   std::optional<WallTime> retires;
   std::vector<std::string> waiting_for;  // who is here and has not taken the announced one yet
   std::vector<std::string> used_by;      // whose certificate is still of the retiring one
+  std::optional<std::string> kid = {};   // of an identity key: what tokens and the JWKS call it
 };
 BOOST_DESCRIBE_STRUCT(KeyView, (),
                       (id, purpose, state, signs, sha256, since, until, signs_since, activates, retires, waiting_for,
-                       used_by))
+                       used_by, kid))
+
+// ---- GET /.well-known/jwks.json ----
+// A key that signs identity tokens: RFC 7517, RFC 7518 §6.2.
+struct Jwk {
+  std::string kty;  // "EC"
+  std::string crv;  // "P-256"
+  std::string x;
+  std::string y;
+  std::string kid;  // RFC 7638
+  std::string use;  // "sig"
+  std::string alg;  // "ES256"
+};
+BOOST_DESCRIBE_STRUCT(Jwk, (), (kty, crv, x, y, kid, use, alg))
+struct Jwks {
+  std::vector<Jwk> keys;  // the one that signs first
+};
+BOOST_DESCRIBE_STRUCT(Jwks, (), (keys))
 
 // POST /v1/keys/{purpose}/rotate
 struct KeyRotate {

@@ -1,4 +1,5 @@
-// portolan admin keys: the certificate authorities and the sealing key, and how authorities are replaced.
+// portolan admin keys: the certificate authorities, the identity keys and the sealing key, and how authorities are
+// replaced.
 #include <fmt/format.h>
 
 #include "api/keys.h"
@@ -17,6 +18,8 @@ std::string joined(const std::vector<std::string>& names) {
 
 // What happens next, in words.
 std::string next_step(const api::KeyView& key) {
+  if (key.state == "announced" && key.kid)
+    return "signs from " + (key.activates ? local_time(*key.activates) : "now") + " on: applications have to know it";
   if (key.state == "announced") {
     std::string text = key.waiting_for.empty() ? "signs in a moment" : "waits for " + joined(key.waiting_for);
     if (key.activates) text += ", signs at the latest at " + local_time(*key.activates);
@@ -32,12 +35,17 @@ Kind<api::KeyView> key_kind() {
           "key",
           kPath,
           "key",
-          {{"PURPOSE"}, {"STATE"}, {"SINCE"}, {"UNTIL"}, {"ID"}, {"SHA-256"}, {"NEXT"}},
+          {{"PURPOSE"}, {"STATE"}, {"SINCE"}, {"UNTIL"}, {"ID"}, {"SHA-256 OR KID"}, {"NEXT"}},
           [](const api::KeyView& key) -> std::vector<std::string> {
-            return {key.purpose, key.state,  local_time(key.since), key.until ? local_time(*key.until) : "",
-                    key.id,      key.sha256, next_step(key)};
+            return {key.purpose,
+                    key.state,
+                    local_time(key.since),
+                    key.until ? local_time(*key.until) : "",
+                    key.id,
+                    key.kid.value_or(key.sha256),
+                    next_step(key)};
           },
-          {{"purpose", {"user", "node", "server", "sealing"}}, "state"},
+          {{"purpose", {"user", "node", "server", "identity", "sealing"}}, "state"},
           {},
           nullptr,
           "its purpose",
@@ -76,15 +84,15 @@ Result<> finish(Context& context, Options& options) {
 }
 
 void take_purpose(CLI::App& app, Options& options) {
-  app.add_option("purpose", options.purpose, "which authority: user, node or server")
+  app.add_option("purpose", options.purpose, "which authority: user, node, server or identity")
       ->required()
-      ->check(one_of({"user", "node", "server"}));
+      ->check(one_of({"user", "node", "server", "identity"}));
 }
 
 }  // namespace
 
 void add_admin_keys(CLI::App& admin, Context& context) {
-  CLI::App& group = add_group(admin, "keys", "the certificate authorities and the sealing key");
+  CLI::App& group = add_group(admin, "keys", "the certificate authorities, the identity keys and the sealing key");
   add_list(group, context, key_kind());
 
   CLI::App& rotating =
@@ -97,9 +105,11 @@ void add_admin_keys(CLI::App& admin, Context& context) {
   take_purpose(rotating, *options);
   rotating.add_option("--overlap", options->overlap,
                       "how long the old one stays trusted once the new one signs; at least as long as its certificates "
-                      "last; 30d if it is not given, for user as long as a sign-in");
-  rotating.add_option("--activate-after", options->activate_after,
-                      "let the new one sign after this time even if not everybody knows it");
+                      "last; 30d if it is not given, for user as long as a sign-in, for identity as long as a token");
+  rotating.add_option(
+      "--activate-after", options->activate_after,
+      "let the new one sign after this time even if not everybody knows it; for identity 1h if it is not "
+      "given");
   rotating.add_flag("--now", options->now, "let it sign at once: who does not know it yet is cut off until they hear");
   on_chosen(rotating, context, options, rotate);
 

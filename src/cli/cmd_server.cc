@@ -26,6 +26,7 @@ struct Options {
   std::vector<std::string> serve = {"app"};
   std::string organization;
   std::vector<std::string> public_names;
+  std::string public_url;
   std::string certificate;
   std::string key;
   std::string sealing_key_file;
@@ -85,6 +86,7 @@ Result<control::ServerOptions> server_options(const Options& options) {
   server.data = options.data;
   PL_TRY(server.listen, endpoint_setting("--listen", options.listen, 443));
   server.public_names = options.public_names;
+  server.public_url = options.public_url;
   if (options.certificate.empty() != options.key.empty()) return wrong_usage("--cert and --key go together");
   if (!options.certificate.empty()) {
     server.certificate_file = options.certificate;
@@ -234,6 +236,9 @@ void add_server(CLI::App& root, Context& context) {
                "goes into identities, fixed by the first start; \"portolan\" if it is not given");
   settings.add("--public-name", options->public_names,
                "names and addresses for the certificate that the server CA makes");
+  settings.add("--public-url", options->public_url,
+               "the issuer of identity tokens, which applications compare: https://NAME; made of the first "
+               "--public-name and the port if it is not given");
   settings.add("--cert", options->certificate, "the operator's certificate chain for the public name, PEM");
   settings.add("--key", options->key, "its private key");
   settings.add("--sealing-key-file", options->sealing_key_file, "the key that seals secrets; made at the first start");

@@ -14,12 +14,20 @@ namespace {
 
 std::string within(const std::string& name) { return "resource " + quoted(name); }
 
+constexpr std::string_view kWeb = "http";
+constexpr std::string_view kSecureWeb = "https";
+
+std::string in_lower_case(std::string_view text) {
+  std::string out(text);
+  std::ranges::transform(out, out.begin(),
+                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+  return out;
+}
+
 // "postgresql" is what libpq takes too.
 std::string type_of_scheme(std::string_view scheme) {
-  std::string type(scheme);
-  std::ranges::transform(type, type.begin(),
-                         [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-  return type == "postgresql" ? "postgres" : type;
+  if (scheme == "postgresql") return "postgres";
+  return std::string(scheme == kSecureWeb ? kWeb : scheme);
 }
 
 Result<std::uint16_t> parse_port(std::string_view text) {
@@ -109,10 +117,35 @@ Result<> parse_query(const protocols::Protocol& protocol, std::string_view query
 
 Result<> parse_path(const protocols::Protocol& protocol, std::string_view path, ResourceDefinition& into) {
   if (path.empty() || path == "/") return {};
+  if (protocol.name == kWeb)
+    return fail(Code::kInvalid,
+                "a web resource is a whole host and has no path; the setting paths says which may be asked for "
+                "(paths=/wiki/*)");
   PL_TRY(auto database, percent_decode(path.substr(1)));
   if (std::ranges::find(protocol.setting_names, "database") == protocol.setting_names.end())
     return fail(Code::kInvalid, fmt::format("a {} resource has no path", protocol.name));
   return take_setting(protocol, "database", std::move(database), into);
+}
+
+// What a URL means that does not say it in its query.
+Result<> complete_web(bool secure, ResourceDefinition& into) {
+  auto& settings = into.settings;
+  const auto tls = settings.find("tls");
+  if (secure && tls != settings.end() && tls->second == "disable")
+    return fail(Code::kInvalid, "https:// and tls=disable do not agree; write http://, or another tls=");
+  if (secure) {
+    if (!into.port) into.port = 443;
+    settings.emplace("tls", "verify-full");
+  }
+  if (settings.contains("auth")) return {};
+  if (!into.username.empty()) {
+    settings.emplace("auth", "basic");
+    return {};
+  }
+  if (!into.password && !into.password_file && !into.password_env) return {};
+  return fail(Code::kInvalid,
+              "a password without a user name: is it a token (auth=bearer), or lines \"Name: value\" of secret "
+              "headers (auth=headers)?");
 }
 
 Result<> parse_url(std::string_view url, ResourceDefinition& into) {
@@ -120,7 +153,7 @@ Result<> parse_url(std::string_view url, ResourceDefinition& into) {
   if (colon == std::string_view::npos || colon == 0)
     return fail(Code::kInvalid,
                 "not a URL like postgres://user@host:5432/database; known schemes are: " + known_schemes());
-  const std::string_view scheme = url.substr(0, colon);
+  const std::string scheme = in_lower_case(url.substr(0, colon));
   into.type = type_of_scheme(scheme);
   const protocols::Protocol* protocol = protocols::find_protocol(into.type);
   if (!protocol)
@@ -134,6 +167,7 @@ Result<> parse_url(std::string_view url, ResourceDefinition& into) {
   PL_CHECK(parse_authority(rest.substr(0, slash), into));
   PL_CHECK(parse_path(*protocol, slash == std::string_view::npos ? std::string_view() : rest.substr(slash), into));
   PL_CHECK(parse_query(*protocol, query, into));
+  if (into.type == kWeb) PL_CHECK(complete_web(scheme == kSecureWeb, into));
   if (!into.port && protocol->default_port == 0)
     return fail(Code::kInvalid,
                 fmt::format("a {} resource needs a port: {}://{}:PORT", into.type, into.type, into.host));
@@ -171,7 +205,7 @@ Result<std::string> percent_decode(std::string_view text) {
 std::string known_schemes() {
   std::string known;
   for (const auto& protocol : protocols::registry()) known += (known.empty() ? "" : ", ") + std::string(protocol.name);
-  return known;
+  return known + ", " + std::string(kSecureWeb);
 }
 
 Result<ResourceDefinition> parse_resource_url(std::string name, std::string_view url) {

@@ -2,6 +2,10 @@
 // protocol registry; the query holds the protocol's settings and where the password comes from (password_file,
 // password_env). A setting whose value is a file's content is written SETTING_file=PATH. Everything may be
 // percent-encoded (RFC 3986).
+//
+// Web resources are http://HOST or https://HOST, without a path: https:// is type http with TLS that is verified in
+// full, unless tls= says else. A user name means basic authentication, unless auth= says else; a token is
+// https://:TOKEN@HOST?auth=bearer, or better ?auth=bearer&password_file=PATH.
 #pragma once
 #include <filesystem>
 #include <map>

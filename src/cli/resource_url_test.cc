@@ -45,6 +45,44 @@ TEST(ResourceUrl, OtherForms) {
             "/ca.pem");
 }
 
+using Settings = std::map<std::string, std::string>;
+
+TEST(ResourceUrl, WebResources) {
+  const auto plain = parse_resource("wiki=http://wiki.corp.example");
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_EQ(plain->type, "http");
+  EXPECT_FALSE(plain->port) << "the protocol's own";
+  EXPECT_TRUE(plain->settings.empty());
+
+  const auto secure = parse_resource("wiki=HTTPS://wiki.corp.example/");
+  ASSERT_TRUE(secure) << secure.error().message;
+  EXPECT_EQ(secure->type, "http");
+  EXPECT_EQ(secure->port, 443);
+  EXPECT_EQ(secure->settings, (Settings{{"tls", "verify-full"}}));
+
+  const auto said = parse_resource("wiki=https://h:8443?tls=require&paths=/public/*%2C/x&headers_file=h.txt");
+  ASSERT_TRUE(said) << said.error().message;
+  EXPECT_EQ(said->port, 8443);
+  EXPECT_EQ(said->settings, (Settings{{"tls", "require"}, {"paths", "/public/*,/x"}}));
+  EXPECT_EQ(said->setting_files, (Settings{{"headers", "h.txt"}}));
+}
+
+TEST(ResourceUrl, WhatSignsInToWebResources) {
+  const auto basic = parse_resource("wiki=http://svc:hunter2@h");
+  ASSERT_TRUE(basic) << basic.error().message;
+  EXPECT_EQ(basic->settings.at("auth"), "basic");
+  EXPECT_EQ(basic->username, "svc");
+  EXPECT_EQ(parse_resource("wiki=http://svc@h?password_file=p")->settings.at("auth"), "basic");
+  const auto token = parse_resource("wiki=https://:abc%3D@h?auth=bearer");
+  ASSERT_TRUE(token) << token.error().message;
+  EXPECT_EQ(token->username, "");
+  EXPECT_EQ(token->password->reveal(), "abc=");
+  EXPECT_EQ(token->settings.at("auth"), "bearer");
+  const auto lines = parse_resource("wiki=http://h?auth=headers&password_file=lines.txt");
+  ASSERT_TRUE(lines) << lines.error().message;
+  EXPECT_EQ(lines->settings.at("auth"), "headers");
+}
+
 struct Refused {
   const char* text;
   const char* says;
@@ -75,6 +113,13 @@ TEST(ResourceUrl, Refusals) {
       {"a=postgres://h/db#x", "%23"},
       {"a=tcp://h", "needs a port"},
       {"a=tcp://h:1/path", "no path"},
+      {"a=http://h/wiki", "a web resource is a whole host and has no path; the setting paths"},
+      {"a=https://h/wiki/", "has no path"},
+      {"a=https://h?tls=disable", "do not agree"},
+      {"a=http://:token@h", "auth=bearer"},
+      {"a=http://h?password_file=p", "auth=bearer"},
+      {"a=http://h?auth=none&auth=basic", "given twice"},
+      {"a=httpsx://h", "tcp, postgres, http, https"},
   };
   for (const Refused& refused : cases) {
     const auto url = parse_resource(refused.text);
@@ -85,7 +130,8 @@ TEST(ResourceUrl, Refusals) {
 
 TEST(ResourceUrl, ErrorsNeverShowThePassword) {
   for (const char* text : {"a=postgres://u:hunter2@h:x/db", "a=oracle://u:hunter2@h/db", "a=postgres://u:hunter2@/db",
-                           "a=postgres://u:hunter2%@h"})
+                           "a=postgres://u:hunter2%@h", "a=http://:hunter2@h", "a=https://u:hunter2@h/path",
+                           "a=https://u:hunter2@h?tls=disable"})
     EXPECT_EQ(parse_resource(text).error().message.find("hunter2"), std::string::npos) << text;
 }
 

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "directory/placement.h"
+#include "protocols/driver.h"
 #include "store/kinds.h"
 
 namespace portolan::control {
@@ -43,6 +44,20 @@ void add_egress(const directory::Snapshot& snapshot, const directory::Node& node
     entry.egresses.push_back({node.cluster, cluster == snapshot.clusters.end() ? node.cluster : cluster->second.name});
   }
   entry.clusters.insert(node.cluster);
+}
+
+// None for what is no web resource, and for settings that this build cannot read: the agent still knows the resource
+// by its port.
+std::optional<std::vector<api::AgentWebHost>> web_of(const directory::Resource& resource) {
+  const auto* protocol = protocols::find_protocol(resource.type);
+  if (!protocol || !protocol->web_hosts) return std::nullopt;
+  const auto addresses = protocols::hosts_of(resource.host, resource.port, resource.settings);
+  if (!addresses) return std::nullopt;
+  const auto hosts = protocol->web_hosts(protocols::own_settings(resource.settings), *addresses);
+  if (!hosts) return std::nullopt;
+  std::vector<api::AgentWebHost> out;
+  for (const auto& host : *hosts) out.push_back({host.label, host.origin});
+  return out;
 }
 
 }  // namespace
@@ -149,6 +164,7 @@ AgentViews::EntryPtr AgentViews::entry(const directory::Snapshot& snapshot, cons
   health_.best_first(resource.id, nodes);
   api::AgentResource told{resource.id, resource.name, resource.type, resource.local_port, {}};
   told.health = health_.for_agents(snapshot, resource, nodes);
+  told.web = web_of(resource);
   auto made = std::make_shared<AgentEntry>();
   made->id = id;
   made->name = resource.name;

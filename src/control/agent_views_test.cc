@@ -75,6 +75,46 @@ CO_TEST(AgentViews, AGrantEndsWithoutAChangeOfAccess) {
   co_await agent.end();
 }
 
+// The browser's names of a web resource; settings of a newer release leave them out and do no harm.
+CO_TEST(AgentViews, SayTheHostsOfAWebResource) {
+  TestPlane test(co_await net::this_executor());
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await test.make_account("ann@example.com"));
+  CO_ASSERT_OK(co_await test.give("ann@example.com", "billing"));
+  api::ResourceCreate wiki{.name = "wiki", .type = "http", .host = "wiki.corp.example", .port = 8443};
+  wiki.settings = {{"tls", "require"}, {"aliases", "static=static.corp.example"}, {"audit", "strict"}};
+  const auto made = co_await test.post<api::ResourceView>("/v1/resources", wiki, test.admin);
+  CO_ASSERT_OK(made);
+  CO_ASSERT_OK(co_await test.post<api::GrantView>("/v1/grants", api::GrantCreate{"billing", "wiki"}, test.admin));
+  const auto ann = co_await test.sign_in("ann@example.com");
+  CO_ASSERT_OK(ann);
+  RunningWatch agent(test, "/v1/agent", ann->by_certificate);
+  auto event = co_await agent.sink.next_of<api::AgentEvent>("view");
+  CO_ASSERT_OK(event);
+  CO_ASSERT_EQ(event->view->resources.size(), 2U);
+  EXPECT_FALSE(event->view->resources[0].web.has_value());
+  const auto& web = event->view->resources[1].web;
+  CO_ASSERT_TRUE(web.has_value());
+  CO_ASSERT_EQ(web->size(), 2U);
+  EXPECT_EQ((*web)[0].label, "");
+  EXPECT_EQ((*web)[0].origin, "https://wiki.corp.example:8443");
+  EXPECT_EQ((*web)[1].label, "static");
+  EXPECT_EQ((*web)[1].origin, "https://static.corp.example");
+
+  // As a newer release may have left it.
+  CO_ASSERT_OK(co_await test.plane->core().change("test", [id = made->id](store::Change& change) -> Result<> {
+    auto resource = change.now().resources.find(id)->second;
+    resource.settings["http_version"] = "3";
+    return change.put(resource);
+  }));
+  event = co_await agent.sink.next_of<api::AgentEvent>("view");
+  CO_ASSERT_OK(event);
+  CO_ASSERT_EQ(event->view->resources.size(), 2U);
+  EXPECT_EQ(event->view->resources[1].name, "wiki");
+  EXPECT_FALSE(event->view->resources[1].web.has_value());
+  co_await agent.end();
+}
+
 TEST(WithMember, PutsItLast) {
   EXPECT_EQ(with_member("{}", "a", "[]"), R"({"a":[]})");
   EXPECT_EQ(with_member(R"({"b":1})", "a", "{}"), R"({"b":1,"a":{}})");

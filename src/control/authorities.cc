@@ -223,9 +223,10 @@ Result<Authorities> authorities_of(const directory::Snapshot& snapshot, const cr
   PL_TRY(auto user, open_purpose(snapshot, sealing, "user", crypto::Profile::kUser));
   PL_TRY(auto node, open_purpose(snapshot, sealing, "node", crypto::Profile::kNode));
   PL_TRY(auto server, open_purpose(snapshot, sealing, "server", crypto::Profile::kServer));
+  PL_TRY(auto identity, identity_keys_of(snapshot, sealing));
   std::string control_name = "control." + organization + ".portolan.internal";
-  return Authorities{std::move(organization), std::move(control_name), std::move(user), std::move(node),
-                     std::move(server)};
+  return Authorities{std::move(organization), std::move(control_name), std::move(user),
+                     std::move(node),         std::move(server),       std::move(identity)};
 }
 
 Result<crypto::SealingKey> read_sealing_key(const SealingSource& source, const ServerOptions& options,
@@ -275,6 +276,8 @@ Result<Opened> open_authorities(store::DirectoryStore& store, const ServerOption
   } else if (store.snapshot()->authorities.empty()) {
     PL_CHECK(take_over_settings(store, sealing));
   }
+  // Without any authority the store is damaged, which is told below.
+  if (!store.snapshot()->authorities.empty()) PL_CHECK(ensure_identity_key(store, sealing, options.clock.wall()));
   PL_TRY(auto authorities, authorities_of(*store.snapshot(), sealing, *organization));
   PL_TRY(const auto since, store.setting(kSealingSince));
   const WallTime made = authorities.server.certificate().not_before();

@@ -1,6 +1,7 @@
 // The organisation's certificate authorities: one for people's devices, one for nodes, one for the control plane's own
-// server certificates. Made at the first start, their keys sealed; separate keys for separate audiences (architecture
-// §5). While one is rotated there are several for its purpose: all are trusted, one signs (control/rotation.h).
+// server certificates; beside them the key of identity tokens (identity_keys.h). Made at the first start, their keys
+// sealed; separate keys for separate audiences (architecture §5). While one is rotated there are several for its
+// purpose: all are trusted, one signs (control/rotation.h).
 #pragma once
 #include <array>
 #include <string>
@@ -9,6 +10,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "control/identity_keys.h"
 #include "control/options.h"
 #include "crypto/certificate.h"
 #include "crypto/sealing.h"
@@ -17,6 +19,7 @@
 
 namespace portolan::control {
 
+// Of certificates.
 inline constexpr std::array<std::pair<std::string_view, crypto::Profile>, 3> kPurposes = {
     {{"user", crypto::Profile::kUser}, {"node", crypto::Profile::kNode}, {"server", crypto::Profile::kServer}}};
 
@@ -60,6 +63,7 @@ struct Authorities {
   Authorised user;
   Authorised node;
   Authorised server;
+  IdentityKeys identity;
   const Authorised& of(std::string_view purpose) const;
 };
 

@@ -83,7 +83,7 @@ CO_TEST(ChangeAs, WhatIsTakenAwayWhileAChangeWaitsCounts) {
     for (const auto& answer : *answers) EXPECT_EQ(answer.status, c.status) << c.taking << c.body << answer.body;
     const auto lookup = test.plane->core().lookup();
     EXPECT_EQ(lookup->snapshot().roles.size(), 1U) << c.taking << c.body;
-    EXPECT_EQ(lookup->snapshot().authorities.size(), 3U) << c.taking << c.body;
+    EXPECT_EQ(lookup->snapshot().authorities.size(), 4U) << c.taking << c.body;
   }
 }
 

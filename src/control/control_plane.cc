@@ -14,6 +14,7 @@
 #include "control/devices.h"
 #include "control/first_contact.h"
 #include "control/health.h"
+#include "control/identity_tokens.h"
 #include "control/join_tokens.h"
 #include "control/keys.h"
 #include "control/leases.h"
@@ -22,6 +23,7 @@
 #include "control/openapi.h"
 #include "control/peering_groups.h"
 #include "control/presence.h"
+#include "control/public_name.h"
 #include "control/resource_route.h"
 #include "control/resources.h"
 #include "control/roles.h"
@@ -52,6 +54,7 @@ struct ControlPlane::Parts {
   NodeViews node_views;
   TrustReaders readers;
   Certificates certificates;
+  IdentityTokens identity_tokens;
   Leases leases;
   Nodes nodes;
   Health health;
@@ -84,7 +87,8 @@ ControlPlane::Parts::Parts(std::unique_ptr<Core> opened)
       routing(*core, presence, [this](const Routing::Changed& changed) { tell_ways(changed); }),
       node_views(core->options.clock, core->options.sign_in_life, routing),
       certificates(*core, readers),
-      leases(core->options.clock, core->options.lease_life, core->sealing,
+      identity_tokens(public_url(core->options), core->authorities.identity, core->options.lease_life),
+      leases(core->options.clock, core->options.lease_life, core->sealing, identity_tokens,
              [this](const std::string& node, const std::vector<std::string>& ids, const Error& reason) {
                nodes.revoke(node, ids, reason);
              }),
@@ -172,6 +176,7 @@ ControlPlane::~ControlPlane() = default;
 void ControlPlane::stop() { parts_->stop(); }
 
 Result<std::unique_ptr<ControlPlane>> ControlPlane::open(net::Executor executor, ServerOptions options) {
+  if (!options.public_url.empty()) PL_CHECK(check_public_url(options.public_url));
   PL_TRY(auto core, Core::open(std::move(executor), std::move(options)));
   return std::unique_ptr<ControlPlane>(new ControlPlane(std::make_unique<Parts>(std::move(core))));
 }

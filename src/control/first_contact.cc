@@ -39,6 +39,12 @@ void add_first_contact(Routes& routes, Core& core) {
   routes.add_at_once("GET /v1/health", [&core](const Exchange&) -> Answer {
     return ok(api::ServerHealth{.version = PORTOLAN_VERSION, .organization = core.authorities.organization});
   });
+  routes.add_at_once("GET /.well-known/jwks.json", [&core](const Exchange&) -> Answer {
+    auto response = net::http::json_response(200, core.authorities.identity.jwks());
+    // A new key stands in it for much longer before it signs (rotation.cc).
+    response.headers["cache-control"] = "public, max-age=300";
+    return response;
+  });
   routes.add_at_once("GET /v1/trust", [&core](const Exchange&) -> Answer {
     const auto& authorities = core.authorities;
     return ok(api::Trust{authorities.organization, server_bundle_for_strangers(authorities),

@@ -11,6 +11,7 @@ namespace {
 
 std::string what_it_signs(std::string_view purpose) {
   if (purpose == "user") return "certificates of people's devices";
+  if (purpose == kIdentityPurpose) return "identity tokens for web applications";
   return purpose == "node" ? "certificates of gateways and relays" : "the control plane's own certificates";
 }
 
@@ -27,6 +28,8 @@ template <class Body>
 Result<Body> optional_body(const Exchange& exchange) {
   return exchange.call.request.body.empty() ? Result<Body>(Body{}) : exchange.body<Body>();
 }
+
+constexpr std::string_view kOrder[] = {"user", "node", "server", kIdentityPurpose};
 
 int rank(std::string_view state) { return state == "signing" ? 0 : state == "announced" ? 1 : 2; }
 
@@ -53,7 +56,9 @@ api::KeyView Keys::view(const directory::Snapshot& snapshot, const directory::Au
   out.signs_since = authority.signs_since;
   out.activates = authority.activates;
   out.retires = authority.retires;
-  if (authority.state == "announced") out.waiting_for = readers_.waiting_for(core_.authorities, authority.purpose);
+  if (auto kid = kid_of(authority); !kid.empty()) out.kid = std::move(kid);
+  if (authority.state == "announced" && !out.kid)
+    out.waiting_for = readers_.waiting_for(core_.authorities, authority.purpose);
   if (authority.state == "retiring") out.used_by = rotation_.used_by(snapshot, authority.purpose);
   return out;
 }
@@ -71,16 +76,16 @@ api::KeyView Keys::sealing_view() const {
 Answer Keys::list(const Exchange& exchange) const {
   const auto& request = exchange.call.request;
   PL_TRY(const auto part, list_request(request, {"purpose", "state"}));
-  constexpr std::string_view kListedPurposes[] = {"user", "node", "server", "sealing"};
+  constexpr std::string_view kListedPurposes[] = {"user", "node", "server", kIdentityPurpose, "sealing"};
   constexpr std::string_view kListedStates[] = {"announced", "signing",    "retiring",
                                                 "file",      "passphrase", "environment"};
   if (const auto purpose = request.parameter("purpose")) PL_CHECK(check_one_of("purpose", *purpose, kListedPurposes));
   if (const auto state = request.parameter("state")) PL_CHECK(check_one_of("state", *state, kListedStates));
   std::map<std::string, api::KeyView> entries;  // by their place in the list
   const auto& snapshot = exchange.lookup->snapshot();
-  for (std::size_t i = 0; i < kPurposes.size(); ++i)
+  for (std::size_t i = 0; i < std::size(kOrder); ++i)
     for (const auto& [id, authority] : snapshot.authorities)
-      if (authority.purpose == kPurposes[i].first)
+      if (authority.purpose == kOrder[i])
         entries[std::to_string(i) + std::to_string(rank(authority.state)) + id] = view(snapshot, authority);
   entries["9"] = sealing_view();
   const auto passes = [&](const std::string& filter, const std::string& value) {

@@ -68,15 +68,17 @@ CO_TEST(Keys, AreListed) {
   CO_ASSERT_OK(co_await test.set_up());
   const auto all = co_await test.get<Page>({"GET /v1/keys"}, test.admin);
   CO_ASSERT_OK(all);
-  CO_ASSERT_EQ(all->items.size(), 4U);
-  const char* purposes[] = {"user", "node", "server", "sealing"};
-  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(all->items[i].purpose, purposes[i]);
+  CO_ASSERT_EQ(all->items.size(), 5U);
+  const char* purposes[] = {"user", "node", "server", "identity", "sealing"};
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(all->items[i].purpose, purposes[i]);
   const auto& core = test.plane->core();
   EXPECT_EQ(all->items[2].sha256, core.authorities.server.certificate().fingerprint());
   EXPECT_EQ(all->items[2].state, "signing");
   EXPECT_TRUE(all->items[2].until.has_value());
-  EXPECT_EQ(all->items[3].id, core.sealing.id());
-  EXPECT_EQ(all->items[3].state, "environment");
+  EXPECT_EQ(all->items[3].kid, core.authorities.identity.signing().kid);
+  EXPECT_EQ(all->items[3].sha256, "");
+  EXPECT_EQ(all->items[4].id, core.sealing.id());
+  EXPECT_EQ(all->items[4].state, "environment");
   CO_ASSERT_EQ((co_await test.call({"GET /v1/keys", {{"nonsense", "1"}}}, test.admin)).status, 400);
 }
 
@@ -224,8 +226,8 @@ CO_TEST(Keys, EachStepIsAnActivity) {
     EXPECT_EQ((activity.before + activity.after).find("v1."), std::string::npos) << "a sealed key";
   }
   const std::vector<std::string> wanted = {"authority.created", "authority.created", "authority.created",
-                                           "authority.created", "authority.updated", "authority.updated",
-                                           "authority.deleted"};
+                                           "authority.created", "authority.created", "authority.updated",
+                                           "authority.updated", "authority.deleted"};
   EXPECT_EQ(verbs, wanted);
 }
 

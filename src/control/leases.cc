@@ -188,6 +188,11 @@ Result<api::Lease> Leases::grant(const Lookup& lookup, const std::string& node, 
     PL_TRY(lease.tls_key,
            open(resource.sealed_tls_key, tls_key_context(resource.id), "tls_key of " + quoted(resource.name)));
   }
+  // The setting is among what the node must understand, and so is then this member.
+  if (const auto header = resource.settings.find(std::string(kIdentitySetting));
+      header != resource.settings.end() && !header->second.empty()) {
+    PL_TRY(lease.identity_token, identity_tokens_.make(lookup, live.account, live.resource, now, until));
+  }
   live.target = target_of(resource);
   live.resource_revision = resource.revision;
   const auto life = std::min<std::chrono::milliseconds>(life_, until - now);

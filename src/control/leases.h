@@ -17,6 +17,7 @@
 #include "api/lease.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "control/identity_tokens.h"
 #include "control/lookup.h"
 #include "crypto/sealing.h"
 
@@ -50,8 +51,13 @@ class Leases {
  public:
   // Tells the node to end the sessions of these leases and to forget them.
   using OnRevoke = std::function<void(const std::string& node, std::vector<std::string> leases, const Error& reason)>;
-  Leases(const Clock& clock, std::chrono::milliseconds life, const crypto::SealingKey& sealing, OnRevoke on_revoke)
-      : clock_(clock), life_(life), sealing_(sealing), on_revoke_(std::move(on_revoke)) {}
+  Leases(const Clock& clock, std::chrono::milliseconds life, const crypto::SealingKey& sealing,
+         const IdentityTokens& identity_tokens, OnRevoke on_revoke)
+      : clock_(clock),
+        life_(life),
+        sealing_(sealing),
+        identity_tokens_(identity_tokens),
+        on_revoke_(std::move(on_revoke)) {}
 
   // `understood`: the features that the node says it has (protocols/features.h); one that lacks what the resource needs
   // gets no lease.
@@ -91,6 +97,7 @@ class Leases {
   const Clock& clock_;
   std::chrono::milliseconds life_;
   const crypto::SealingKey& sealing_;
+  const IdentityTokens& identity_tokens_;
   OnRevoke on_revoke_;
   NonceUses nonces_;
   std::map<std::string, Live> live_;   // by lease id

@@ -2,6 +2,8 @@
 // is taken back.
 #include "control/leases.h"
 
+#include <algorithm>
+
 #include <gtest/gtest.h>
 
 #include "api/assertion.h"
@@ -70,7 +72,9 @@ class LeasesTest : public ::testing::Test {
   directory::Snapshot directory_;
   std::vector<Revoked> revoked_;
   std::vector<std::string> understood_ = protocols::features_understood();
-  Leases leases_{clock_, 5min, sealing_,
+  IdentityKeys identity_ = *IdentityKeys::from({{"ca-1", "signing", crypto::PrivateKey::generate()}});
+  IdentityTokens identity_tokens_{"https://portolan.example", identity_, 5min};
+  Leases leases_{clock_, 5min, sealing_, identity_tokens_,
                  [this](const std::string& node, std::vector<std::string> ids, const Error& why) {
                    revoked_.push_back({node, std::move(ids), why.message});
                  }};
@@ -140,6 +144,39 @@ TEST_F(LeasesTest, HoldsTheKeyOfTheCertificate) {
   EXPECT_EQ(lease->must_understand, std::vector<std::string>{"postgres.tls_certificate"});
   resource.sealed_tls_key = sealing_.seal(Secret("a key"), tls_key_context("rs-2"));
   EXPECT_FALSE(ask(sign(claim()), "q-3")) << "another resource's key";
+}
+
+// Only where the resource asks for one; a node that does not know the setting gets no lease, with or without a token.
+TEST_F(LeasesTest, TellsTheResourceWhoItsUserIs) {
+  auto lease = ask(sign(claim()), "q-1");
+  ASSERT_TRUE(lease);
+  EXPECT_FALSE(lease->identity_token);
+  EXPECT_FALSE(json::encode(*lease).contains("identity_token")) << "an older node refuses a member it does not know";
+  auto& resource = directory_.resources["rs-1"];
+  resource.type = "http";
+  resource.settings = {{"tls", "require"}};
+  resource.username.clear();
+  lease = ask(sign(claim()), "q-2");
+  ASSERT_TRUE(lease) << lease.error().message;
+  EXPECT_FALSE(lease->identity_token);
+
+  resource.settings["jwt_header"] = "X-Identity";
+  lease = ask(sign(claim()), "q-3");
+  ASSERT_TRUE(lease) << lease.error().message;
+  ASSERT_TRUE(lease->identity_token);
+  EXPECT_EQ(std::ranges::count(lease->must_understand, "http.jwt_header"), 1);
+  EXPECT_TRUE(api::check_lease(*lease, understood_));
+  const auto decoded = json::decode<api::Lease>(json::encode(*lease), json::Unknown::kRefuse);
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->identity_token->reveal(), lease->identity_token->reveal());
+  const auto renewed = ask(sign(claim()), "q-4");
+  ASSERT_TRUE(renewed);
+  EXPECT_NE(renewed->identity_token->reveal(), lease->identity_token->reveal());
+
+  std::erase(understood_, "http.jwt_header");
+  const auto by_older = ask(sign(claim()), "q-5");
+  EXPECT_EQ(reason(by_older), "lease_not_understood");
+  EXPECT_FALSE(api::check_lease(*lease, understood_)) << "nor does it take one that is given all the same";
 }
 
 TEST_F(LeasesTest, TheSameRequestAgainGetsTheSameLease) {

@@ -40,6 +40,7 @@ std::string operation_id(std::string_view method, std::string_view path) {
 
 // The path's first word: what the operation belongs to.
 std::string tag_of(std::string_view path) {
+  if (path.starts_with("/.well-known/")) return "keys";
   if (!path.starts_with("/v1/")) return "page";
   path.remove_prefix(4);
   return std::string(path.substr(0, path.find('/')));

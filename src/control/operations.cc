@@ -87,6 +87,7 @@ std::vector<Operation> first_contact() {
   return {
       {.route = "GET /", .summary = "a page that says what this is", .html = true},
       show<api::ServerHealth>("GET /v1/health", "whether this server answers, and what it is"),
+      show<api::Jwks>("GET /.well-known/jwks.json", "the keys that sign identity tokens (RFC 7517), for applications"),
       show<json::Value>("GET /v1/openapi.json", "this document"),
       show<api::Trust>("GET /v1/trust", "the server CA; to be believed only after comparing its fingerprint"),
       take<api::SignInRequest, api::SignedIn>("POST /v1/sign-ins", "sign in by password, from a device with a key"),
@@ -272,11 +273,11 @@ std::vector<Operation> of_keys() {
   using Keys = api::Page<api::KeyView>;
   return {
       {.route = "GET /v1/keys",
-       .summary = "the certificate authorities, and the sealing key",
+       .summary = "the certificate authorities, the identity keys and the sealing key",
        .answer = schema_of<Keys>,
        .parameters = {kLimit,
                       kCursor,
-                      {"purpose", "user, node, server or sealing"},
+                      {"purpose", "user, node, server, identity or sealing"},
                       {"state", "announced, signing or retiring"}}},
       take<api::KeyRotate, Keys>("POST /v1/keys/{purpose}/rotate", "announce a new authority in place of this one"),
       show<Keys>("POST /v1/keys/{purpose}/activate", "let the announced authority sign now"),

@@ -52,6 +52,9 @@ struct ServerOptions {
   // Names and addresses of the public certificate when it comes from our own server CA. Empty: localhost, 127.0.0.1,
   // ::1 and the host of `listen`.
   std::vector<std::string> public_names = {};
+  // "https://portolan.example": what applications know the control plane by that are told who their user is. Empty: by
+  // the first public name and the port.
+  std::string public_url = {};
   // The operator's certificate chain and key for the public name, PEM; both or none. Read again every hour.
   std::optional<std::filesystem::path> certificate_file = {};
   std::optional<std::filesystem::path> key_file = {};

@@ -9,6 +9,7 @@ namespace {
 
 constexpr auto kTable = std::to_array<Permission>({
     {"GET /", Who::kAnyone},
+    {"GET /.well-known/jwks.json", Who::kAnyone},
     {"GET /v1/health", Who::kAnyone},
     {"GET /v1/openapi.json", Who::kAnyone},
     {"GET /v1/trust", Who::kAnyone},

@@ -74,7 +74,7 @@ TEST(Reseal, FromEveryKindOfSourceToEveryOther) {
     const auto before = sealed.options.sealing;
     const auto done = reseal(sealed.options, next);
     ASSERT_TRUE(done) << done.error().message;
-    EXPECT_EQ(done->values, 4U);  // three authorities and a password
+    EXPECT_EQ(done->values, 5U);  // three authorities, the identity key and a password
     EXPECT_NE(done->old_key, done->new_key);
     // The old key opens nothing.
     const auto refused = sealed.password();

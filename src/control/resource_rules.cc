@@ -31,6 +31,14 @@ Result<> check_host(const std::string& host) {
   return fail(Code::kInvalid, "host " + quoted(host) + ": must be a host name or an address, without a port");
 }
 
+// A browser knows a web resource as NAME.localhost.
+Result<> check_web_name(const std::string& name) {
+  if (!name.ends_with('-') && !name.starts_with("xn--")) return {};
+  return fail(Code::kInvalid, "resource name " + quoted(name) +
+                                  ": browsers know a web resource as NAME.localhost, so its name must not end with "
+                                  "\"-\", nor begin with \"xn--\"");
+}
+
 }  // namespace
 
 Result<> check_tags(const std::map<std::string, std::string>& tags) {
@@ -58,6 +66,7 @@ Result<const protocols::Protocol*> protocol_of(const std::string& type) {
 Result<> check_resource(const directory::Resource& resource) {
   PL_CHECK(directory::check_resource_name(resource.name));
   PL_TRY(const auto* protocol, protocol_of(resource.type));
+  if (protocol->web_hosts) PL_CHECK(check_web_name(resource.name));
   PL_CHECK(check_host(resource.host));
   if (resource.port == 0) return fail(Code::kInvalid, "port: is needed for a resource of type " + resource.type);
   if (resource.local_port != 0 && (resource.local_port < kFirstLocalPort || resource.local_port > kLastLocalPort))

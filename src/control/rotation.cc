@@ -1,9 +1,11 @@
 #include "control/rotation.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/log.h"
+#include "control/identity_tokens.h"
 #include "directory/certificates.h"
 
 namespace portolan::control {
@@ -15,10 +17,13 @@ constexpr std::chrono::milliseconds kSettle = std::chrono::seconds(20);
 constexpr std::chrono::milliseconds kOverlap = std::chrono::days(30);
 constexpr std::chrono::milliseconds kLongest = std::chrono::days(3650);
 constexpr std::size_t kTrustedLimit = 4;  // of one purpose
+// Applications fetch the JWKS again when its time has come: nobody knows who has.
+constexpr std::chrono::milliseconds kPublished = std::chrono::hours(1);
+constexpr std::array<std::string_view, 4> kRotated = {"user", "node", "server", kIdentityPurpose};
 
 Result<> check_purpose(std::string_view purpose) {
-  if (std::ranges::find(kPurposes, purpose, [](const auto& each) { return each.first; }) != kPurposes.end()) return {};
-  return fail(Code::kNotFound, "there is no authority " + quoted(purpose) + ": it is user, node or server");
+  if (std::ranges::find(kRotated, purpose) != kRotated.end()) return {};
+  return fail(Code::kNotFound, "there is no authority " + quoted(purpose) + ": it is user, node, server or identity");
 }
 
 std::vector<directory::Authority> those(const directory::Snapshot& snapshot, std::string_view purpose,
@@ -94,6 +99,7 @@ Rotation::Rotation(Core& core, const TrustReaders& readers) : core_(core), reade
 // The server authority's leaves are the control plane's own, which are made anew at once.
 std::chrono::milliseconds Rotation::leaf_life(std::string_view purpose) const {
   if (purpose == "user") return core_.options.sign_in_life;
+  if (purpose == kIdentityPurpose) return identity_token_life(core_.options.lease_life);
   return purpose == "node" ? core_.options.node_life : std::chrono::milliseconds(0);
 }
 
@@ -103,8 +109,13 @@ net::Task<Result<>> Rotation::rotate(MakeChange change, std::string purpose, Wis
     if (given && (*given < std::chrono::milliseconds(0) || *given > kLongest))
       co_return fail(Code::kInvalid, "overlap and activate_after: at most 3650d");
   const WallTime now = core_.now();
-  CO_TRY(auto made, make_authority(core_.sealing, core_.authorities.organization, purpose, now));
-  const auto overlap = wish.overlap.value_or(purpose == "user" ? std::chrono::milliseconds(0) : kOverlap);
+  const bool of_identity = purpose == kIdentityPurpose;
+  CO_TRY(auto made, of_identity ? Result<directory::Authority>(make_identity_key(core_.sealing, now))
+                                : make_authority(core_.sealing, core_.authorities.organization, purpose, now));
+  if (of_identity && !wish.activate_after) wish.activate_after = kPublished;
+  // Of what nobody needs longer than its own leaves last.
+  const bool brief = purpose == "user" || of_identity;
+  const auto overlap = wish.overlap.value_or(brief ? std::chrono::milliseconds(0) : kOverlap);
   made.overlap_ms = static_cast<std::uint64_t>(overlap.count());
   if (wish.activate_after) made.activates = now + *wish.activate_after;
   CO_CHECK(co_await change(announce(std::move(made))));
@@ -134,6 +145,7 @@ std::vector<std::string> Rotation::used_by(const directory::Snapshot& snapshot, 
   const auto retiring = those(snapshot, purpose, "retiring");
   if (retiring.empty()) return {};
   if (purpose == "server") return readers_.waiting_for(core_.authorities, purpose);
+  if (purpose == kIdentityPurpose) return live_tokens(snapshot);
   // One that is not on record was issued before there was a record: by an authority that is as old.
   const auto needs = [&](const std::string& authority) {
     return authority.empty() || std::ranges::find(retiring, authority, &directory::Authority::id) != retiring.end();
@@ -154,6 +166,15 @@ std::vector<std::string> Rotation::used_by(const directory::Snapshot& snapshot, 
   return names;
 }
 
+// Whose token is how old nobody counts; all of the old key's have ended a token's life after the new one's first.
+std::vector<std::string> Rotation::live_tokens(const directory::Snapshot& snapshot) const {
+  const auto signing = those(snapshot, kIdentityPurpose, "signing");
+  if (signing.empty() || !signing.front().signs_since) return {};
+  const WallTime ended = *signing.front().signs_since + leaf_life(kIdentityPurpose);
+  if (ended <= core_.now()) return {};
+  return {"tokens that are good until " + to_rfc3339(ended)};
+}
+
 Rotation::MakeChange Rotation::as_system() {
   return [this](Core::Edit edit) { return core_.change("system", std::move(edit)); };
 }
@@ -162,10 +183,11 @@ net::Task<Result<>> Rotation::step() {
   const auto lookup = core_.lookup();
   const auto& snapshot = lookup->snapshot();
   const WallTime now = core_.now();
-  for (const auto& [purpose, profile] : kPurposes) {
+  for (const std::string_view purpose : kRotated) {
     if (const auto next = those(snapshot, purpose, "announced"); !next.empty()) {
       const bool due = next.front().activates && *next.front().activates <= now;
-      if (due || readers_.waiting_for(core_.authorities, purpose).empty()) {
+      const bool by_readers = purpose != kIdentityPurpose;
+      if (due || (by_readers && readers_.waiting_for(core_.authorities, purpose).empty())) {
         log::info("a new authority signs", {{"purpose", std::string(purpose)}, {"authority", next.front().id}});
         CO_CHECK(co_await activate(as_system(), std::string(purpose)));
       }

@@ -10,6 +10,9 @@
 //
 // Who is here and does not tell what they know is of an older release and never learns of the new authority: it holds
 // up the second step, so that it goes on working.
+//
+// The key of identity tokens goes the same way. Who takes it are applications, which nobody sees: it stands in the JWKS
+// for an hour before it signs, and the old one until its last tokens have ended.
 #pragma once
 #include <chrono>
 #include <functional>
@@ -47,7 +50,7 @@ class Rotation {
   net::Task<Result<>> finish(MakeChange change, std::string purpose, Force force);
 
   // Whose certificate is by a retiring authority of this purpose; for "server", who is here and does not know the new
-  // one.
+  // one; for "identity", until when its tokens are good.
   std::vector<std::string> used_by(const directory::Snapshot& snapshot, std::string_view purpose) const;
 
   // Takes the steps whose time has come, as "system".
@@ -60,6 +63,7 @@ class Rotation {
   net::Task<> step_often();
   MakeChange as_system();
   std::chrono::milliseconds leaf_life(std::string_view purpose) const;
+  std::vector<std::string> live_tokens(const directory::Snapshot& snapshot) const;
 
   Core& core_;
   const TrustReaders& readers_;

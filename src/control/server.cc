@@ -14,6 +14,7 @@
 #include "control/connections.h"
 #include "control/control_plane.h"
 #include "control/permissions.h"
+#include "control/public_name.h"
 #include "net/admission.h"
 
 namespace portolan::control {
@@ -29,15 +30,6 @@ constexpr std::string_view kApplyRoute = "POST /v1/apply";
 bool is_address(const std::string& host) {
   return host.find(':') != std::string::npos ||
          (host.find_first_not_of("0123456789.") == std::string::npos && !host.empty());
-}
-
-std::vector<std::string> public_names(const ServerOptions& options) {
-  if (!options.public_names.empty()) return options.public_names;
-  std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
-  const std::string& host = options.listen.host;
-  const bool all = host.empty() || host == "0.0.0.0" || host == "::";
-  if (!all && std::ranges::find(names, host) == names.end()) names.push_back(host);
-  return names;
 }
 
 Result<net::TlsIdentity> own_identity(const Core& core, const crypto::Authority& authority,

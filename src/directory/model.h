@@ -198,9 +198,9 @@ inline constexpr WallTime kNoEnd{std::chrono::seconds(253'402'300'799)};  // 999
 // know it before it signs; "signing", one for each purpose; "retiring", still trusted until its last leaves have ended.
 struct Authority {
   std::string id;       // ca-…
-  std::string purpose;  // "user", "node", "server"
+  std::string purpose;  // "user", "node", "server"; "identity": no authority, a key of tokens
   std::string state;
-  std::string certificate;  // PEM
+  std::string certificate;  // PEM; of "identity" the public key
   std::string sealed_key;   // crypto/sealing.h, context "authority/ID/key"
   WallTime created{};
   std::optional<WallTime> signs_since;

@@ -121,6 +121,11 @@ void LeaseCache::release(const LeaseKey& key, LeaseHolder& holder) {
   if (const auto found = entries_.find(key); found != entries_.end()) found->second.holders.erase(&holder);
 }
 
+std::shared_ptr<const api::Lease> LeaseCache::newest(const LeaseKey& key) const {
+  const auto found = entries_.find(key);
+  return found == entries_.end() ? nullptr : found->second.lease;
+}
+
 void LeaseCache::forget(Entry& entry) {
   entry.lease.reset();
   if (entry.derived) entry.derived->end();

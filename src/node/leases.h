@@ -50,6 +50,8 @@ class LeaseCache {
   // credential, which forgets all when the lease ends or has another credential.
   Result<std::shared_ptr<protocols::DerivedKeys>> hold(const LeaseKey& key, LeaseHolder& holder);
   void release(const LeaseKey& key, LeaseHolder& holder);
+  // As it was renewed last; null when it has ended.
+  std::shared_ptr<const api::Lease> newest(const LeaseKey& key) const;
 
   // `code`: of the reason, as the control plane gives it; of the known ones it depends whether a retry helps.
   void revoke(const std::vector<std::string>& leases, const std::string& reason, std::string_view code = {});

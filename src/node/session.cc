@@ -191,6 +191,12 @@ void NodeSession::end(const Result<>& outcome) {
             {{"session", id_}, {"why", *record.reason}, {"to_resource", bytes_in_}, {"from_resource", bytes_out_}});
 }
 
+// None once the lease has ended: the session does so in a moment, and nobody is vouched for meanwhile.
+Secret NodeSession::identity_token() const {
+  const auto newest = parts_.leases.newest(key());
+  return newest ? newest->identity_token.value_or(Secret()) : Secret();
+}
+
 net::Task<Result<std::unique_ptr<net::Stream>>> NodeSession::dial(std::size_t host) {
   auto stream = co_await net::dial_tcp(granted_.hosts.at(host), parts_.dial_limit);
   if (!stream)

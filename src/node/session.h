@@ -63,6 +63,7 @@ class NodeSession final : public protocols::Session, public LeaseHolder {
   net::StopSignal& stop() override { return stop_; }
   net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::size_t host) override;
   void let_in() override;
+  Secret identity_token() const override;
   protocols::DerivedKeys& derived_keys() override { return *derived_keys_; }
   Result<> record(audit::Query query) override;
   audit::Mode audit_mode() const override { return mode_; }

@@ -34,8 +34,10 @@ class FakeSpool : public audit::Spool {
 };
 
 struct Rig {
-  explicit Rig(const net::Executor& executor)
-      : control([](const std::string&, const std::string&) -> Result<std::string> {
+  using Change = std::function<void(api::Lease&)>;
+  explicit Rig(
+      const net::Executor& executor, Change change = [](api::Lease&) {})
+      : control([change = std::move(change)](const std::string&, const std::string&) -> Result<std::string> {
           api::Lease lease;
           lease.id = "l-1";
           lease.account = kAnn.account;
@@ -45,6 +47,7 @@ struct Rig {
           lease.name = "billing-db";
           lease.email = "ann@example.com";
           lease.life_ms = 300'000;
+          change(lease);
           return json::encode(lease);
         }),
         leases(executor, control, clock, "n-1") {}
@@ -95,6 +98,35 @@ CO_TEST(NodeSession, IsOnRecordFromItsFirstMomentToItsLast) {
   EXPECT_EQ(last.bytes_in, 10U);
   EXPECT_EQ(last.bytes_out, 20U);
   EXPECT_EQ(last.duration_us, 2'000'000U);
+}
+
+// A lease that is renewed while its session lives brings a newer one.
+CO_TEST(NodeSession, GivesTheNewestIdentityToken) {
+  const auto executor = co_await net::this_executor();
+  std::optional<Secret> token;
+  Rig rig(executor, [&token](api::Lease& lease) { lease.identity_token = token; });
+  const auto lease = co_await rig.leases.get(kAnn, "x", std::nullopt);
+  CO_ASSERT_OK(lease);
+  {
+    const auto without = NodeSession::begin(rig.parts(), *lease, "t-1");
+    CO_ASSERT_OK(without);
+    EXPECT_TRUE((*without)->identity_token().empty());
+  }
+  token = Secret("first.token.x");
+  const auto first = co_await rig.leases.renew(kAnn, "x");
+  CO_ASSERT_OK(first);
+  {
+    const auto session = NodeSession::begin(rig.parts(), *first, "t-2");
+    CO_ASSERT_OK(session);
+    EXPECT_EQ((*session)->identity_token().reveal(), "first.token.x");
+    token = Secret("second.token.x");
+    CO_ASSERT_OK(co_await rig.leases.renew(kAnn, "x"));
+    EXPECT_EQ((*session)->identity_token().reveal(), "second.token.x");
+    rig.leases.revoke({"l-1"}, "gone");
+    EXPECT_TRUE((*session)->identity_token().empty()) << "access was taken away";
+  }
+  for (const auto& record : rig.spool.records)
+    EXPECT_FALSE(json::encode(record).contains("token.x")) << "it is on record";
 }
 
 CO_TEST(NodeSession, DoesNotBeginUnrecordedOrWithoutALease) {
