@@ -26,6 +26,10 @@ Error refusal(Code code, std::string message, std::string reason) {
   return {code, std::move(message), std::move(reason), Hop::kGateway};
 }
 
+Error relay_away() {
+  return refusal(Code::kUnavailable, "the relay is not connected to this gateway", std::string(tunnel::kRelayAway));
+}
+
 }  // namespace
 
 Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const Clock& clock,
@@ -36,6 +40,7 @@ Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const
       memory_(memory),
       beyond_(std::move(beyond)),
       splices_(executor, clock, {}),
+      relay_linked_(executor),
       transits_(executor, beyond_.self, watch, memory,
                 {[this](PathRequest path, std::unique_ptr<tunnel::Incoming> incoming) {
                    tasks_.spawn("forward", forward(std::move(path), std::move(incoming)));
@@ -72,7 +77,8 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
         const auto& request = incoming->request();
         const auto kind = request.headers.find(tunnel::kPathHeader);
         const bool spliced = kind != request.headers.end() && kind->second == tunnel::kPathSpliced;
-        tasks_.spawn("forward", forward({who, request.authority, {}, spliced}, std::move(incoming)));
+        tasks_.spawn("forward", forward({who, request.authority, {}, spliced, tunnel::read_wait(request.headers)},
+                                        std::move(incoming)));
       },
       [this, weak](const Error& why) {
         log::info("client link ended", {{"why", why}});
@@ -112,6 +118,7 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
                           });
                         });
   tasks_.spawn("measure relay", measure(relay));
+  relay_linked_.set();
 }
 
 net::Task<> Gateway::measure(std::weak_ptr<Relay> weak) {
@@ -224,8 +231,7 @@ net::Task<Result<tunnel::Ticket>> Gateway::splice(PathRequest path) {
 
 net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> Gateway::nest(std::string node, std::string account) {
   const auto relay = relays_.find(node);
-  if (relay == relays_.end())
-    co_return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
+  if (relay == relays_.end()) co_return std::unexpected(relay_away());
   auto way = relay->second->link->mux->open({std::move(node), {}, memory_.of(account)});
   if (!way) co_return std::unexpected(std::move(way).error().within("open a stream to the relay").at(Hop::kGateway));
   auto answered = co_await (*way)->answered(kAnswerLimit);
@@ -233,8 +239,25 @@ net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> Gateway::nest(std::string 
   co_return std::move(*way);
 }
 
+// A relay comes back within a moment of its own start, or of this gateway's: who may be let wait need not ask again.
+net::Task<bool> Gateway::comes(std::string relay, std::chrono::milliseconds limit) {
+  const BootTime until = clock_.boot() + limit;
+  while (!relays_.contains(relay)) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - clock_.boot());
+    if (left.count() <= 0 || leaving_) break;
+    const auto linked = co_await relay_linked_.wait(left);
+    if (!linked) break;
+  }
+  co_return relays_.contains(relay);
+}
+
 net::Task<Result<Gateway::Found>> Gateway::find(PathRequest path) {
-  if (!relays_.contains(path.egress)) co_return co_await find_onward(std::move(path));
+  if (!relays_.contains(path.egress)) {
+    auto onward = co_await find_onward(path);
+    if (onward || onward.error().reason != tunnel::kRelayAway || path.wait.count() == 0) co_return onward;
+    const bool came = co_await comes(path.egress, path.wait);
+    if (!came) co_return onward;
+  }
   if (path.spliced) {
     const auto ticket = co_await splice(path);
     if (ticket) co_return Found{*ticket};
@@ -246,8 +269,7 @@ net::Task<Result<Gateway::Found>> Gateway::find(PathRequest path) {
 }
 
 net::Task<Result<Gateway::Found>> Gateway::find_onward(PathRequest path) {
-  if (beyond_.onward == nullptr)
-    co_return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
+  if (beyond_.onward == nullptr) co_return std::unexpected(relay_away());
   CO_TRY(auto way, co_await beyond_.onward->open(path));
   if (!way.plain) co_return Found{{}, std::move(way.nested), std::move(way.hops)};
   const auto tickets = splices_.issue({path.user, way.hops.front(), path.from()});

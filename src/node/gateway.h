@@ -9,6 +9,7 @@
 #include <string>
 
 #include "api/node_facts.h"
+#include "net/event.h"
 #include "node/control_watch.h"
 #include "node/counted.h"
 #include "node/onward.h"
@@ -103,6 +104,8 @@ class Gateway {
   };
   net::Task<Result<Found>> find(PathRequest path);
   net::Task<Result<Found>> find_onward(PathRequest path);
+  // Whether the relay's link is there, or comes within the limit.
+  net::Task<bool> comes(std::string relay, std::chrono::milliseconds limit);
   net::Task<Result<tunnel::Ticket>> splice(PathRequest path);
   net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> nest(std::string node, std::string account);
   // A nested path that another gateway has forwarded.
@@ -128,6 +131,7 @@ class Gateway {
   std::list<std::shared_ptr<User>> left_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;
   std::list<std::shared_ptr<Relay>> retired_;  // relays' older links
+  net::Event relay_linked_;
   Transits transits_;
   std::list<std::shared_ptr<Transit>> running_;
   // By account and device, of whom paths run here: when they end, since they are denied.

@@ -115,6 +115,35 @@ net::Task<Result<std::string>> pass(net::Stream& from, net::Stream& to, std::str
   co_return std::string(as_text(heard.data()));
 }
 
+CO_TEST(Gateway, WaitsForARelayThatComesBackIfItMay) {
+  Way way(co_await net::this_executor());
+  CO_ASSERT_OK(co_await way.begin());
+  way.relay.reset();
+  const bool lost = co_await Way::comes_true([&] { return way.gateway.reverse_links() == 0; });
+  CO_ASSERT_TRUE(lost);
+  const auto at_once = co_await way.open();
+  CO_ASSERT_ERROR(at_once, Code::kUnavailable);
+  EXPECT_EQ(at_once.error().reason, tunnel::kRelayAway);
+  const auto began = std::chrono::steady_clock::now();
+  const auto in_vain = co_await way.open({{std::string(tunnel::kWaitHeader), "60"}});
+  CO_ASSERT_ERROR(in_vain, Code::kUnavailable);
+  EXPECT_EQ(in_vain.error().reason, tunnel::kRelayAway);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 60ms);
+
+  auto asked = way.user->mux->open({kNode.node, {{std::string(tunnel::kWaitHeader), "2000"}}});
+  CO_ASSERT_OK(asked);
+  CO_ASSERT_OK(co_await way.link(tunnel::Purpose::kReverse, way.relay));
+  const auto answered = co_await (*asked)->answered(5s);
+  CO_ASSERT_OK(answered);
+  CO_ASSERT_EQ(way.streams.size(), 1U);
+  const auto there = co_await pass(**asked, *way.streams.at(0), "here it is");
+  CO_ASSERT_OK(there);
+  EXPECT_EQ(*there, "here it is");
+  asked->reset();
+  way.streams.clear();
+  co_await way.end();
+}
+
 CO_TEST(Gateway, ANestedPathGoesOnWhileItLeaves) {
   Way way(co_await net::this_executor());
   CO_ASSERT_OK(co_await way.begin());

@@ -4,6 +4,7 @@
 #include "directory/placement.h"
 #include "net/backoff.h"
 #include "net/event.h"
+#include "net/link_backoff.h"
 #include "tunnel/ticket.h"
 
 namespace portolan::node {
@@ -12,6 +13,10 @@ namespace {
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
+// Between attempts: where a good link has been lost lately, and otherwise, at most. Nodes are few, and whoever uses the
+// resources behind a relay waits for its links.
+constexpr std::chrono::milliseconds kSoon = std::chrono::milliseconds(400);
+constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(5);
 // Less than a gateway waits for it.
 constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::milliseconds(2500);
 constexpr std::size_t kDialsAtOnce = 256;
@@ -95,17 +100,17 @@ void Uplinks::follow(const api::NodeView& view) {
 }
 
 net::Task<> Uplinks::keep(Gateway& gateway) {
-  net::Backoff backoff;
+  net::LinkBackoff backoff(kSoon, kLongestRest);
+  const auto now = [] { return Clock::real().boot(); };
   for (;;) {
     const auto linked = co_await link_once(gateway);
     if (linked) {
       log::info("linked to gateway", {{"gateway", gateway.address}});
       changed_();
-      const auto began = std::chrono::steady_clock::now();
+      const BootTime began = now();
       const auto stayed = co_await stay(gateway);
       if (!stayed) co_return;
-      // One that lets us in and then ends the link has handshakes no oftener than one that does not.
-      if (std::chrono::steady_clock::now() - began >= kLook) backoff.reset();
+      backoff.lost(now() - began, now());
       gateway.round_trip.reset();
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
@@ -113,7 +118,7 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
       gateway.reason = linked.error().message;
       log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", linked.error()}});
     }
-    const auto slept = co_await net::sleep_for(backoff.next());
+    const auto slept = co_await net::sleep_for(backoff.next(now()));
     if (!slept) co_return;
   }
 }
