@@ -95,8 +95,8 @@ void Uplinks::follow(const api::NodeView& view) {
     kept.tasks.spawn("uplink " + address, keep(kept));
   }
   for (const api::PeerNode& node : peers)
-    if (const auto known = gateways_.find(node.id); known != gateways_.end())
-      known->second->web_address = node.web_address;
+    if (const auto known = gateways_.find(node.id); known != gateways_.end() && purpose_ == tunnel::Purpose::kReverse)
+      (options_.web_links ? known->second->web_address : known->second->web_offer) = node.web_address;
 }
 
 net::Task<> Uplinks::keep(Gateway& gateway) {
@@ -116,7 +116,9 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
       co_return;
     } else {
       gateway.reason = linked.error().message;
-      log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", linked.error()}});
+      if (gateway.web_offer)
+        gateway.reason += "; it takes links by WebSocket on " + *gateway.web_offer + ", which --web-links allows";
+      log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", gateway.reason}});
     }
     const auto slept = co_await net::sleep_for(backoff.next(now()));
     if (!slept) co_return;

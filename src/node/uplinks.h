@@ -48,8 +48,9 @@ class Uplinks {
     Gateway(const net::Executor& executor, std::string its_id, std::string its_address, std::function<void()> ended);
     std::string id;
     std::string address;
-    std::optional<std::string> web_address = {};
-    std::string reason = "not tried yet";  // why it is down
+    std::optional<std::string> web_address = {};  // that may be used
+    std::optional<std::string> web_offer = {};    // that may not, for want of NodeOptions::web_links
+    std::string reason = "not tried yet";         // why it is down
     std::optional<std::chrono::microseconds> round_trip = {};
     std::function<void()> on_end;
     net::Event turned;
