@@ -118,6 +118,7 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
                           });
                         });
   tasks_.spawn("measure relay", measure(relay));
+  if (leaving_) relay->link->mux->drain();
   relay_linked_.set();
 }
 
@@ -173,7 +174,8 @@ void Gateway::leave() {
   tasks_.spawn("leave", tell_leaving());
 }
 
-// Some at a time: each client makes its handshakes elsewhere then, and nothing of theirs is cut off meanwhile.
+// Some at a time: each client makes its handshakes elsewhere then, and nothing of theirs is cut off meanwhile. Relays
+// come last: until everybody has heard, somebody may still ask for a path.
 net::Task<> Gateway::tell_leaving() {
   transits_.drain();
   int told = 0;
@@ -183,6 +185,7 @@ net::Task<> Gateway::tell_leaving() {
     if (const auto slept = co_await net::sleep_for(kToldEvery); !slept) co_return;
   }
   if (const auto slept = co_await net::sleep_for(kHeard); !slept) co_return;
+  for (const auto& relay : all_relays()) relay->link->mux->drain();
   end_transits([](const auto&) { return true; },
                refusal(Code::kUnavailable, "the gateway is leaving", std::string(api::kNodeStopping)));
 }
@@ -191,7 +194,10 @@ void Gateway::remove(const std::shared_ptr<Relay>& relay) {
   const auto found = relays_.find(relay->node);
   if (found != relays_.end() && found->second == relay) relays_.erase(found);
   retired_.remove(relay);
-  if (std::ranges::none_of(all_relays(), [&](const auto& other) { return other->node == relay->node; }))
+  if (std::ranges::any_of(all_relays(), [&](const auto& other) { return other->node == relay->node; })) return;
+  if (leaving_)
+    left_relays_.push_back(relay);
+  else
     splices_.end_relay(relay->node);
 }
 
@@ -363,9 +369,14 @@ std::optional<Error> Gateway::why_over(User& user) const {
                  expired ? "sign_in_ended" : "revoked");
 }
 
-void Gateway::end_denied() {
+std::optional<Error> Gateway::why_over(const Relay& relay) const {
   const IndexedView* view = watch_.view();
-  const WallTime now = clock_.wall();
+  const bool expired = clock_.wall() >= relay.certificate.not_after();
+  if (!expired && !(view && view->denies_serial(relay.certificate.serial()))) return std::nullopt;
+  return refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked");
+}
+
+void Gateway::end_denied() {
   for (const auto& user : std::list(users_))
     if (const auto why = why_over(*user)) user->link->mux->close(*why);
   std::erase_if(left_, [&](const auto& user) {
@@ -373,13 +384,14 @@ void Gateway::end_denied() {
     if (over) splices_.end_user(user->identity);
     return over;
   });
-  for (const auto& relay : all_relays()) {
-    const bool expired = now >= relay->certificate.not_after();
-    if (expired || (view && view->denies_serial(relay->certificate.serial())))
-      relay->link->mux->close(
-          refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked"));
-  }
-  transits_.end_denied(now);
+  for (const auto& relay : all_relays())
+    if (const auto why = why_over(*relay)) relay->link->mux->close(*why);
+  std::erase_if(left_relays_, [&](const auto& relay) {
+    const bool over = why_over(*relay).has_value();
+    if (over) splices_.end_relay(relay->node);
+    return over;
+  });
+  transits_.end_denied(clock_.wall());
   end_denied_transits();
 }
 
@@ -391,6 +403,8 @@ void Gateway::end_untrusted(const tunnel::LinkIdentity& trust) {
     if (!tunnel::issued_by_any(user->certificate, trust.user_trust)) splices_.end_user(user->identity);
   for (const auto& relay : all_relays())
     if (!tunnel::issued_by_any(relay->certificate, trust.node_trust)) relay->link->mux->close(why);
+  for (const auto& relay : left_relays_)
+    if (!tunnel::issued_by_any(relay->certificate, trust.node_trust)) splices_.end_relay(relay->node);
   transits_.end_untrusted(trust, why);
 }
 
@@ -414,6 +428,7 @@ net::Task<> Gateway::stop(Error why) {
   co_await splices_.stop();
   users_.clear();
   left_.clear();
+  left_relays_.clear();
   relays_.clear();
   retired_.clear();
 }

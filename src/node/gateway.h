@@ -52,9 +52,9 @@ class Gateway {
   void end_denied();
   // Ends links by certificates of authorities that are not trusted any more.
   void end_untrusted(const tunnel::LinkIdentity& trust);
-  // Tells clients and gateways that it takes no more paths, so that they go by other gateways (GOAWAY with NO_ERROR).
-  // Clients' paths that run go on: streams() says how many there are. Those of gateways, whose clients hear nothing of
-  // it, end soon, and go on by others.
+  // Tells clients and gateways that it takes no more paths, so that they go by other gateways (GOAWAY with NO_ERROR),
+  // and then relays, that no path will come to them by it any more. Clients' paths that run go on: streams() says how
+  // many there are. Those of gateways, whose clients hear nothing of it, end soon, and go on by others.
   void leave();
   // A plain connection that came with a ticket.
   void serve_plain(std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
@@ -93,6 +93,8 @@ class Gateway {
   void remove(const std::shared_ptr<Relay>& relay);
   std::list<std::shared_ptr<Relay>> all_relays() const;
   void remove(const std::shared_ptr<User>& user);
+  // Why a relay's link here must end now, if it must.
+  std::optional<Error> why_over(const Relay& relay) const;
   net::Task<> forward(PathRequest path, std::unique_ptr<tunnel::Incoming> incoming);
   // Whether this person may reach the node, and have one more path.
   Result<> allows(const PathRequest& path) const;
@@ -129,6 +131,7 @@ class Gateway {
   std::list<std::shared_ptr<User>> users_;
   // Whose link has ended since this gateway leaves, while spliced paths of theirs run.
   std::list<std::shared_ptr<User>> left_;
+  std::list<std::shared_ptr<Relay>> left_relays_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;
   std::list<std::shared_ptr<Relay>> retired_;  // relays' older links
   net::Event relay_linked_;

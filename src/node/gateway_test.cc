@@ -153,7 +153,9 @@ CO_TEST(Gateway, ANestedPathGoesOnWhileItLeaves) {
   way.gateway.leave();
   const bool heard = co_await Way::comes_true([&] { return way.user->mux->draining(); });
   EXPECT_TRUE(heard) << "the client is told";
-  EXPECT_FALSE(way.relay->mux->draining()) << "paths that run need the relay";
+  const bool told = co_await Way::comes_true([&] { return way.relay->mux->draining(); });
+  EXPECT_TRUE(told) << "the relay is told, too";
+  EXPECT_FALSE(way.relay->mux->ended()) << "paths that run need it";
   const auto refused = co_await way.open();
   CO_ASSERT_ERROR(refused, Code::kUnavailable);
   const auto there = co_await pass(**path, *way.streams.at(0), "still here");
@@ -208,8 +210,11 @@ CO_TEST(Gateway, ASplicedPathGoesOnWhileItLeavesUnlessItsOwnerIsDenied) {
   CO_ASSERT_TRUE(joined);
 
   way.gateway.leave();
-  const bool gone = co_await Way::comes_true([&] { return way.user->mux->ended() && way.gateway.user_links() == 0; });
-  EXPECT_TRUE(gone);
+  const bool gone = co_await Way::comes_true([&] {
+    return way.user->mux->ended() && way.gateway.user_links() == 0 && way.relay->mux->ended() &&
+           way.gateway.reverse_links() == 0;
+  });
+  EXPECT_TRUE(gone) << "neither link has anything that runs on it";
   way.gateway.end_denied();
   const auto there = co_await pass(**mine, **theirs, "still here");
   CO_ASSERT_OK(there);

@@ -20,6 +20,7 @@ constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(5);
 // Less than a gateway waits for it.
 constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::milliseconds(2500);
 constexpr std::size_t kDialsAtOnce = 256;
+constexpr std::string_view kStopping = "the gateway is stopping";
 
 tunnel::GatewayWaysOptions ways_of(const NodeOptions& options) {
   return {.memory = options.data.empty() ? std::filesystem::path() : options.data / "ways.json",
@@ -54,8 +55,13 @@ Uplinks::Gateway::Gateway(const net::Executor& executor, std::string its_id, std
       on_end(std::move(ended)),
       turned(executor),
       links([this](const Error& why) {
-        log::warn("link to gateway ended", {{"gateway", address}, {"why", why}});
-        reason = why.message;
+        if (why.reason == tunnel::kDrained) {
+          log::info("link to gateway ended, which is leaving", {{"gateway", address}});
+          reason = kStopping;
+        } else {
+          log::warn("link to gateway ended", {{"gateway", address}, {"why", why}});
+          reason = why.message;
+        }
         turned.set();
         on_end();
       }),
@@ -91,12 +97,20 @@ void Uplinks::follow(const api::NodeView& view) {
       lost_(id);
     });
     Gateway& kept = *gateway;
+    kept.links.on_draining([this, &kept] { leaves(kept); });
     gateways_[id] = std::move(gateway);
     kept.tasks.spawn("uplink " + address, keep(kept));
   }
   for (const api::PeerNode& node : peers)
     if (const auto known = gateways_.find(node.id); known != gateways_.end() && purpose_ == tunnel::Purpose::kReverse)
       (options_.web_links ? known->second->web_address : known->second->web_offer) = node.web_address;
+}
+
+// What runs on the link goes on. The others are there already, with links of their own; those who choose ways are told.
+void Uplinks::leaves(Gateway& gateway) {
+  log::info("a gateway is leaving", {{"gateway", gateway.address}});
+  gateway.reason = kStopping;
+  changed_();
 }
 
 net::Task<> Uplinks::keep(Gateway& gateway) {
@@ -172,7 +186,8 @@ net::Task<Result<>> Uplinks::renew_link(Gateway& gateway) {
 std::vector<api::NodeLink> Uplinks::health() const {
   std::vector<api::NodeLink> links;
   for (const auto& [id, gateway] : gateways_) {
-    const bool up = gateway->links.up();
+    // By one that leaves no path comes any more, whatever runs on its link.
+    const bool up = gateway->links.serves();
     api::NodeLink link{id, gateway->address, up ? "up" : "down", {}, {}};
     if (up && gateway->round_trip) link.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
     if (!up) link.reason = gateway->reason;

@@ -29,7 +29,7 @@ class Uplinks {
   void follow(const api::NodeView& view);
   // The identity has changed: newer links are made beside those that there are.
   void renewed();
-  // Called when a link has come or gone.
+  // Called when a link has come or gone, or its gateway leaves.
   void on_change(std::function<void()> listener) { changed_ = std::move(listener); }
   // Called, from the loop, when there is no link with this node any more.
   void on_lost(std::function<void(const std::string& node)> listener) { lost_ = std::move(listener); }
@@ -65,6 +65,7 @@ class Uplinks {
   net::Task<Result<>> stay(Gateway& gateway);
   net::Task<Result<>> renew_link(Gateway& gateway);
   void take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> incoming);
+  void leaves(Gateway& gateway);
   // The path is a connection to the gateway's own address, of which it has given the ticket.
   net::Task<> dial_back(std::string address, std::unique_ptr<tunnel::Incoming> incoming);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);
