@@ -86,6 +86,12 @@ class Gateway {
     std::optional<std::chrono::microseconds> round_trip = {};
   };
   static net::Task<> measure(std::weak_ptr<Relay> weak);
+  // The relay's link, while it has not ended; else null.
+  std::shared_ptr<Relay> linked(const std::string& node) const;
+  // Waits for what the relay says to the stream. Code::kTimeout with the reason kRelaySilent when its link gives no
+  // sign of life: it is given up then, unless one comes yet.
+  static net::Task<Result<>> answer_of(std::shared_ptr<Relay> relay, tunnel::MuxStream& stream,
+                                       std::chrono::milliseconds limit);
   net::Task<> tell_leaving();
   // Why a person's link here must end now, if it must.
   std::optional<Error> why_over(User& user) const;
@@ -105,6 +111,8 @@ class Gateway {
     tunnel::Hops hops = {};  // gateways from here on
   };
   net::Task<Result<Found>> find(PathRequest path);
+  // By the relay's own link.
+  net::Task<Result<Found>> find_here(PathRequest path);
   net::Task<Result<Found>> find_onward(PathRequest path);
   // Whether the relay's link is there, or comes within the limit.
   net::Task<bool> comes(std::string relay, std::chrono::milliseconds limit);

@@ -17,6 +17,10 @@ constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether
 // resources behind a relay waits for its links.
 constexpr std::chrono::milliseconds kSoon = std::chrono::milliseconds(400);
 constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(5);
+// Of silence on a link, and after that. Sooner than elsewhere: a router before a relay that forgets its links takes all
+// ways to it, and nobody else can make new ones.
+constexpr std::chrono::milliseconds kProbeAfter = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(3);
 // Less than a gateway waits for it.
 constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::milliseconds(2500);
 constexpr std::size_t kDialsAtOnce = 256;
@@ -216,7 +220,10 @@ Result<tunnel::GatewayWays::Make> Uplinks::maker(Gateway& gateway) {
     tunnel::Succession::OnIncoming take;
     if (purpose_ == tunnel::Purpose::kReverse)
       take = [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); };
-    return gateway.links.dial(std::move(path), tls, mine, purpose_, {.handshake_limit = limit}, std::move(take));
+    tunnel::LinkOptions options{.handshake_limit = limit};
+    options.mux.probe_after = kProbeAfter;
+    options.mux.probe_limit = kProbeLimit;
+    return gateway.links.dial(std::move(path), tls, mine, purpose_, std::move(options), std::move(take));
   };
 }
 
