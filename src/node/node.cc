@@ -392,6 +392,7 @@ std::vector<Metric> NodeImpl::metrics() const {
 
 void NodeImpl::fill_health(api::NodeHealth& health) const {
   if (leaving_) health.leaving = true;
+  if (!watch_->view() || (uplinks_ && !uplinks_->settled())) health.linking = true;
   health.load.sessions = leases_->sessions();
   health.load.audit_backlog_bytes = spool_->backlog();
   health.load.clients = egress_->links();

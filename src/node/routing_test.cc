@@ -268,8 +268,11 @@ CO_TEST(Routing, ARelayHearsThatAGatewayLeaves) {
   CO_ASSERT_TRUE(ready);
   auto path = co_await row.open();
   CO_ASSERT_OK(path);
-  row.at(1).gateway.leave();
   const auto link = [&](std::size_t number) { return row.uplinks.health().at(number - 1); };
+  const bool linked = co_await comes_true([&] { return link(1).state == "up" && link(2).state == "up"; });
+  CO_ASSERT_TRUE(linked);
+  EXPECT_TRUE(row.uplinks.settled());
+  row.at(1).gateway.leave();
   const bool heard = co_await comes_true([&] { return link(1).state == "down"; });
   CO_ASSERT_TRUE(heard);
   EXPECT_EQ(link(1).reason, "the gateway is stopping");

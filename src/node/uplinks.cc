@@ -1,5 +1,8 @@
 #include "node/uplinks.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.h"
 #include "directory/placement.h"
 #include "net/backoff.h"
@@ -108,6 +111,17 @@ void Uplinks::follow(const api::NodeView& view) {
   for (const api::PeerNode& node : peers)
     if (const auto known = gateways_.find(node.id); known != gateways_.end() && purpose_ == tunnel::Purpose::kReverse)
       (options_.web_links ? known->second->web_address : known->second->web_offer) = node.web_address;
+  settled_ = settled_ || all_tried();
+}
+
+bool Uplinks::all_tried() const {
+  return std::ranges::all_of(gateways_, [](const auto& entry) { return entry.second->tried; });
+}
+
+void Uplinks::note_tried(Gateway& gateway) {
+  if (std::exchange(gateway.tried, true)) return;
+  settled_ = settled_ || all_tried();
+  changed_();
 }
 
 // What runs on the link goes on. The others are there already, with links of their own; those who choose ways are told.
@@ -124,6 +138,7 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
     const auto linked = co_await link_once(gateway);
     if (linked) {
       log::info("linked to gateway", {{"gateway", gateway.address}});
+      note_tried(gateway);
       changed_();
       const BootTime began = now();
       const auto stayed = co_await stay(gateway);
@@ -137,6 +152,7 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
       if (gateway.web_offer)
         gateway.reason += "; it takes links by WebSocket on " + *gateway.web_offer + ", which --web-links allows";
       log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", gateway.reason}});
+      note_tried(gateway);
     }
     const auto slept = co_await net::sleep_for(backoff.next(now()));
     if (!slept) co_return;

@@ -41,6 +41,8 @@ class Uplinks {
   std::vector<api::NodeLink> health() const;
   std::size_t linked() const;
   std::size_t wanted() const { return gateways_.size(); }
+  // Whether each link of the first view has come about, or failed once.
+  bool settled() const { return settled_; }
   net::Task<> stop();
 
  private:
@@ -51,6 +53,7 @@ class Uplinks {
     std::optional<std::string> web_address = {};  // that may be used
     std::optional<std::string> web_offer = {};    // that may not, for want of NodeOptions::web_links
     std::string reason = "not tried yet";         // why it is down
+    bool tried = false;                           // once, to its end
     std::optional<std::chrono::microseconds> round_trip = {};
     std::function<void()> on_end;
     net::Event turned;
@@ -58,6 +61,8 @@ class Uplinks {
     net::TaskGroup tasks;
   };
   net::Task<> keep(Gateway& gateway);
+  void note_tried(Gateway& gateway);
+  bool all_tried() const;
   net::Task<Result<>> link_once(Gateway& gateway);
   // By the plain way, which has failed before. Fails with the task only.
   net::Task<Result<>> try_plain(Gateway& gateway);
@@ -78,6 +83,7 @@ class Uplinks {
   std::function<void(const std::string& node)> lost_ = [](const std::string&) {};
   tunnel::GatewayWays ways_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
+  bool settled_ = false;
   net::TaskGroup tasks_;
 };
 
