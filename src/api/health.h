@@ -45,13 +45,15 @@ struct NodeHealth {
   // Of what tasks may demand (must_understand); the first release does not say it, and understands none.
   std::optional<std::vector<std::string>> understands = {};
   std::optional<bool> leaving = {};  // it was told to stop, and takes nothing new
+  std::optional<bool> linking =
+      {};  // it has not tried each of its links yet since it began: those may come at any moment
   std::vector<NodeLink> links;
   NodeLoad load;
   std::vector<CheckResult> results;
   std::optional<std::vector<ResourceSeen>> seen = {};  // where it is not as the last check or session found it
 };
 BOOST_DESCRIBE_STRUCT(NodeHealth, (),
-                      (version, time, uptime_s, checks, understands, leaving, links, load, results, seen))
+                      (version, time, uptime_s, checks, understands, leaving, linking, links, load, results, seen))
 
 // One check to make now, with the credential for it: what docs/wire.md calls a check lease.
 struct CheckTask {

@@ -31,6 +31,7 @@ struct Options {
   std::string web_certificate;
   std::string web_key;
   std::string web_advertise;
+  bool web_links = false;
   std::string web_ca_file;
   std::string plain_retry = "10m";
   std::string health = "127.0.0.1:9090";
@@ -92,6 +93,8 @@ Result<node::NodeOptions> node_options(const Options& options) {
   if (!balancers) return wrong_usage("--proxy-protocol-from: " + balancers.error().message);
   node.proxy_protocol_from = std::move(*balancers);
   PL_TRY(node.web, web_listen(options));
+  if (options.web_links && !options.listen.empty()) return wrong_usage("--web-links is for relays");
+  node.web_links = options.web_links;
   node.web_ca_file = options.web_ca_file;
   PL_TRY(node.plain_retry, duration_setting("--plain-retry", options.plain_retry));
   PL_TRY(node.health, optional_endpoint("--health", options.health, 9090));
@@ -187,14 +190,19 @@ void add_node(CLI::App& root, Context& context) {
   settings.add("--web-certificate", options->web_certificate,
                "the operator's certificate chain for it, PEM; read again when it changes");
   settings.add("--web-key", options->web_key, "its key, PEM, which nobody else may read");
-  settings.add("--web-advertise", options->web_advertise,
-               "HOST:PORT at which clients and relays find it; the host of --advertise if it is not given");
+  settings.add(
+      "--web-advertise", options->web_advertise,
+      "HOST:PORT at which clients, and relays with --web-links, find it; the host of --advertise if it is not given");
+  settings.add_switch("--web-links", options->web_links,
+                      "for a relay: where a gateway's own port cannot be reached, it links over WebSocket with the "
+                      "web address of that gateway, if it has one; off, since a firewall that is set up by the ports "
+                      "guide lets a relay dial no such port");
   settings.add("--web-ca-file", options->web_ca_file,
-               "for a relay whose gateways are reached by WebSocket: certificates, PEM, of authorities to trust beside "
-               "the system's");
-  settings.add("--plain-retry", options->plain_retry,
-               "for a relay, while a gateway is reached by WebSocket: its own port is tried again after a minute, then "
-               "less often, at most after so long");
+               "for --web-links: certificates, PEM, of authorities to trust beside the system's");
+  settings.add(
+      "--plain-retry", options->plain_retry,
+      "for --web-links, while a gateway is reached by WebSocket: its own port is tried again after a minute, then "
+      "less often, at most after so long");
   settings.add("--health", options->health, "HOST:PORT of /liveness and /readiness, or none");
   settings.add("--metrics", options->metrics, "HOST:PORT of /metrics, or none");
   settings.add(

@@ -6,6 +6,7 @@
 #include "base/id.h"
 #include "base/log.h"
 #include "net/backoff.h"
+#include "net/link_backoff.h"
 
 namespace portolan::client {
 namespace {
@@ -15,6 +16,9 @@ constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::uint64_t kFirstMeasurements = 4;
 constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
+// Between attempts: where a good link has been lost lately, and otherwise, at most.
+constexpr std::chrono::milliseconds kSoon = std::chrono::seconds(1);
+constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(3);
 // After a change of the network. A link that is this slow is made anew; people wait.
 constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(1);
 
@@ -107,18 +111,20 @@ void Gateways::leaves(Gateway& gateway) {
 }
 
 net::Task<> Gateways::keep(Gateway& gateway) {
-  net::Backoff backoff(std::chrono::milliseconds(200), std::chrono::seconds(3));
+  net::LinkBackoff backoff(kSoon, kLongestRest);
+  const auto now = [] { return Clock::real().boot(); };
   for (;;) {
     gateway.trying = Clock::real().boot();
     const auto linked = co_await link_once(gateway);
     gateway.trying.reset();
     gateway.tried = true;
     if (linked) {
-      backoff.reset();
       log::info("linked to gateway", {{"gateway", gateway.what.name}, {"address", gateway.what.address}});
       changed_.set();
       changes_.note();
+      const BootTime began = now();
       co_await measure_until_end(gateway);
+      backoff.lost(now() - began, now());
       gateway.round_trip.reset();
       gateway.measurements = 0;
     } else if (linked.error().code == Code::kCancelled) {
@@ -128,12 +134,12 @@ net::Task<> Gateways::keep(Gateway& gateway) {
       changes_.note();
       log::warn("cannot link to gateway", {{"gateway", gateway.what.address}, {"why", linked.error()}});
     }
-    const auto woken = co_await gateway.turned.wait(backoff.next());
+    const auto woken = co_await gateway.turned.wait(backoff.next(now()));
     if (!woken && woken.error().code == Code::kCancelled) co_return;
     if (!woken) continue;
     // The link of one that was leaving has ended: from now on it may be back at any moment.
-    backoff.reset();
-    const auto slept = co_await net::sleep_for(backoff.next());
+    backoff.lost(net::LinkBackoff::kGood, now());
+    const auto slept = co_await net::sleep_for(backoff.next(now()));
     if (!slept) co_return;
   }
 }

@@ -130,7 +130,8 @@ class Paths {
   // Names of the gateways that serve, by id, in the order in which they are to be tried.
   std::vector<std::pair<std::string, std::string>> order_for(const std::string& egress,
                                                              const std::vector<Gateways::Linked>& gateways);
-  net::Task<Result<>> link_by_gateway(Wanted wanted, std::string gateway);
+  // `wait`: Ways.
+  net::Task<Result<>> link_by_gateway(Wanted wanted, std::string gateway, std::chrono::milliseconds wait);
   // `gateway`: the id of the one on the way; empty: the egress is dialled itself.
   net::Task<Result<>> link_over(Way way, Wanted wanted, std::string gateway);
   net::Task<Result<>> wait_for_pipe(std::shared_ptr<Channel> channel);

@@ -11,5 +11,7 @@ inline constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);
 // Of reconnecting: before the first attempt, and before later ones at most.
 inline constexpr std::chrono::milliseconds kFirstRest = std::chrono::milliseconds(40);
 inline constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(2);
+// When no gateway has a way to the egress node: for one of them to have it back.
+inline constexpr std::chrono::milliseconds kRelayWait = std::chrono::seconds(1);
 
 }  // namespace portolan::client

@@ -84,23 +84,33 @@ net::Task<Result<>> Paths::link_by_gateways(Wanted wanted) {
   if (const auto silent = std::ranges::find(order, silent_id, &std::pair<std::string, std::string>::first);
       silent != order.end())
     std::rotate(silent, std::next(silent), order.end());
+  // A gateway that is the egress itself is not waited for at another one: it is dialled again.
+  bool away = resumed != nullptr && !order.empty() && !gateways_.address_of(wanted.egress);
   for (const auto& [id, name] : order) {
     if (resumed && !resumed->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
-    result = co_await link_by_gateway(wanted, id);
+    result = co_await link_by_gateway(wanted, id, std::chrono::milliseconds(0));
     if (result && !silent_id.empty() && id != silent_id && gateways_.serves(silent_id)) choice_.doubt(silent_id);
     if (result || result.error().reason == tunnel::kPipeUnknown) break;
     if (result.error().code == Code::kTimeout) choice_.doubt(id);
+    away = away && result.error().reason == tunnel::kRelayAway;
     result = std::unexpected(std::move(result).error().within("gateway " + name));
   }
+  if (result || !away) co_return result;
+  if (!resumed->wants_link()) co_return fail(Code::kConflict, "the pipe has a link");
+  // All have lost the relay, or are new themselves: it is about to come back, if it is to come at all.
+  const auto& [id, name] = order.front();
+  result = co_await link_by_gateway(wanted, id, kRelayWait);
+  if (!result && result.error().reason != tunnel::kPipeUnknown)
+    result = std::unexpected(std::move(result).error().within("gateway " + name));
   co_return result;
 }
 
 // A spliced way through which nothing comes, since a balancer or a filter stands before the gateway, gives place to a
 // nested one.
-net::Task<Result<>> Paths::link_by_gateway(Wanted wanted, std::string gateway) {
+net::Task<Result<>> Paths::link_by_gateway(Wanted wanted, std::string gateway, std::chrono::milliseconds wait) {
   const std::string& egress = wanted.egress;
-  const auto limit = wanted.resumed ? kResumeLimit : kAnswerLimit;
-  auto way = co_await ways_.open(gateway, egress, limit);
+  const WayLimits limits{wanted.resumed ? kResumeLimit : kAnswerLimit, wait};
+  auto way = co_await ways_.open(gateway, egress, limits);
   if (!way) co_return tunnel::of_the_way(std::move(way).error());
   const bool spliced = way->spliced;
   auto linked = co_await link_over(std::move(*way), wanted, gateway);
@@ -108,7 +118,7 @@ net::Task<Result<>> Paths::link_by_gateway(Wanted wanted, std::string gateway) {
       linked.error().reason == tunnel::kPipeUnknown)
     co_return linked;
   const std::string why = std::move(linked).error().message;
-  auto nested = co_await ways_.open_nested(gateway, egress, limit, why);
+  auto nested = co_await ways_.open_nested(gateway, egress, limits, why);
   if (!nested) co_return tunnel::of_the_way(std::move(nested).error());
   linked = co_await link_over(std::move(*nested), wanted, gateway);
   if (linked) ways_.does_not_splice(gateway, egress, why);

@@ -74,11 +74,15 @@ net::Task<> Paths::reconnect(Wanted wanted) {
     const auto rested = co_await channel.hurry.wait(channel.rest.next());
     if (!rested && rested.error().code == Code::kCancelled) break;
     if (!pipe->wants_link()) break;
+    const BootTime began = clock_.boot();
     auto resumed = co_await make_link(wanted);
     // Not as an error says: a gateway's link that is closed here calls itself cancelled, too.
     const bool ended = co_await net::cancelled();
     if (ended) break;
     if (resumed) channel.reconnected = clock_.boot();
+    // A gateway has waited for the relay: that was the rest.
+    if (!resumed && resumed.error().reason == tunnel::kRelayAway && clock_.boot() - began >= kRelayWait)
+      channel.rest.reset();
     if (resumed || resumed.error().code == Code::kConflict) {
       channel.not_reconnected.reset();
     } else if (resumed.error().reason == tunnel::kPipeUnknown) {

@@ -26,6 +26,31 @@ CO_TEST(Paths, GoOnWithinASecondWhenTheGatewayIsReset) {
   co_await world.end();
 }
 
+net::Task<> comes_back(FakeGateway& gateway, std::chrono::milliseconds after) {
+  [[maybe_unused]] const auto slept = co_await net::sleep_for(after);
+  gateway.away = false;
+}
+
+// As when the gateways are killed one after the other, and the relay's link with the first of them is not back yet.
+CO_TEST(Paths, WaitAtAGatewayThatTheRelayHasNoLinkWithYet) {
+  World world(co_await net::this_executor());
+  const bool ready = co_await world.begin();
+  CO_ASSERT_TRUE(ready);
+  const auto opened = co_await world.open();
+  CO_ASSERT_OK(opened);
+  FakeGateway& used = world.used();
+  FakeGateway& other = &used == &world.one ? world.two : world.one;
+  other.away = true;
+  used.die();
+  other.tasks.spawn("comes-back", comes_back(other, 700ms));
+  const auto after = co_await answered(*opened->stream, "after");
+  EXPECT_GE(after, 600ms);
+  EXPECT_LT(after, 2s);
+  EXPECT_EQ(other.asked.size(), 2U) << "once, and once with leave to wait";
+  EXPECT_EQ(world.path().handshakes, 1U);
+  co_await world.end();
+}
+
 // The link to the gateway itself stands and answers: it is a gateway further on that is frozen.
 CO_TEST(Paths, GoOnWithinTheKeepAliveTimeWhenTheWayIsSilent) {
   World world(co_await net::this_executor());

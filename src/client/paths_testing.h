@@ -130,6 +130,13 @@ struct FakeGateway {
       unanswered.push_back(std::move(incoming));
       co_return;
     }
+    const auto until = std::chrono::steady_clock::now() + tunnel::read_wait(incoming->request().headers);
+    while (away && std::chrono::steady_clock::now() < until)
+      if (const auto slept = co_await net::sleep_for(5ms); !slept) co_return;
+    if (away) {
+      incoming->refuse(Error{Code::kUnavailable, "no relay", std::string(tunnel::kRelayAway), Hop::kGateway});
+      co_return;
+    }
     auto [near, far] = net::memory_pair(executor);
     egress.tasks.spawn("accept", egress.accept(std::move(far)));
     net::http::Headers answer;
@@ -164,6 +171,7 @@ struct FakeGateway {
   std::string id;
   std::string hops = {};  // that it names in its answers
   bool frozen = false;
+  bool away = false;  // the egress node has no link with it; it waits for that as long as it may
   std::vector<std::string> asked;
   std::shared_ptr<const net::TlsServer> tls;
   std::unique_ptr<net::Listener> listener;

@@ -31,37 +31,36 @@ tunnel::Hops hops_of(const net::http::Headers& answer) {
 
 }  // namespace
 
-net::Task<Result<Way>> Ways::open(std::string gateway, std::string egress, std::chrono::milliseconds limit) {
+net::Task<Result<Way>> Ways::open(std::string gateway, std::string egress, WayLimits limits) {
   // A ticket of one bridge worker would come to another, by the balancer before them.
   if (kinds_ == PathKinds::kNestedOnly || is_id(gateway, "c"))
-    co_return co_await ask(std::move(gateway), std::move(egress), false, limit);
+    co_return co_await ask(std::move(gateway), std::move(egress), false, limits);
   if (auto why = gateways_.links_only(gateway))
-    co_return co_await open_nested(std::move(gateway), std::move(egress), limit, std::move(*why));
+    co_return co_await open_nested(std::move(gateway), std::move(egress), limits, std::move(*why));
   const auto failed = failed_.find({gateway, egress});
   if (failed != failed_.end() && clock_.boot() < failed->second.until)
-    co_return co_await open_nested(std::move(gateway), std::move(egress), limit, failed->second.why);
-  auto way = co_await ask(gateway, egress, true, limit);
+    co_return co_await open_nested(std::move(gateway), std::move(egress), limits, failed->second.why);
+  auto way = co_await ask(gateway, egress, true, limits);
   if (way && !way->spliced) does_not_splice(gateway, egress, way->fallback);
   co_return way;
 }
 
-net::Task<Result<Way>> Ways::open_nested(std::string gateway, std::string egress, std::chrono::milliseconds limit,
-                                         std::string why) {
-  auto way = co_await ask(std::move(gateway), std::move(egress), false, limit);
+net::Task<Result<Way>> Ways::open_nested(std::string gateway, std::string egress, WayLimits limits, std::string why) {
+  auto way = co_await ask(std::move(gateway), std::move(egress), false, limits);
   if (way) way->fallback = std::move(why);
   co_return way;
 }
 
-net::Task<Result<Way>> Ways::ask(std::string gateway, std::string egress, bool spliced,
-                                 std::chrono::milliseconds limit) {
+net::Task<Result<Way>> Ways::ask(std::string gateway, std::string egress, bool spliced, WayLimits limits) {
   auto linked = co_await gateways_.linked(std::chrono::milliseconds(0));
   if (!linked) co_return std::unexpected(std::move(linked).error());
   const auto found = std::ranges::find(*linked, gateway, &Gateways::Linked::id);
   if (found == linked->end()) co_return fail(Code::kNotFound, "the link to the gateway has just ended");
   net::http::Headers headers;
   if (spliced) headers.emplace(tunnel::kPathHeader, tunnel::kPathSpliced);
+  if (limits.wait.count() > 0) headers.emplace(tunnel::kWaitHeader, std::to_string(limits.wait.count()));
   CO_TRY(auto stream, found->mux->open({egress, std::move(headers)}));
-  CO_CHECK(co_await stream->answered(limit));
+  CO_CHECK(co_await stream->answered(limits.answer));
   const auto ticket = stream->answer().find(tunnel::kTicketHeader);
   tunnel::Hops hops = hops_of(stream->answer());
   if (!spliced) co_return Way{std::move(stream), false, {}, std::move(hops)};
@@ -75,7 +74,7 @@ net::Task<Result<Way>> Ways::ask(std::string gateway, std::string egress, bool s
   if (plain) co_return Way{std::move(*plain), true, {}, std::move(hops)};
   if (plain.error().code == Code::kCancelled) co_return std::unexpected(std::move(plain).error());
   stream.reset();
-  auto nested = co_await ask(std::move(gateway), std::move(egress), false, limit);
+  auto nested = co_await ask(std::move(gateway), std::move(egress), false, limits);
   if (nested) nested->fallback = std::move(plain).error().message;
   co_return nested;
 }

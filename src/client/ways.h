@@ -22,15 +22,19 @@ struct Way {
   tunnel::Hops hops = {};     // gateways behind the first one, as that says
 };
 
+struct WayLimits {
+  std::chrono::milliseconds answer;   // of the gateway
+  std::chrono::milliseconds wait{0};  // of that, for its link with the egress node to come, where it has no way there
+};
+
 // One loop.
 class Ways {
  public:
   Ways(Gateways& gateways, const Clock& clock, PathKinds kinds) : gateways_(gateways), clock_(clock), kinds_(kinds) {}
   // By the gateway of this id. Code::kNotFound if it has no link; else what it says.
-  net::Task<Result<Way>> open(std::string gateway, std::string egress, std::chrono::milliseconds limit);
+  net::Task<Result<Way>> open(std::string gateway, std::string egress, WayLimits limits);
   // `why`: what became of a spliced one.
-  net::Task<Result<Way>> open_nested(std::string gateway, std::string egress, std::chrono::milliseconds limit,
-                                     std::string why);
+  net::Task<Result<Way>> open_nested(std::string gateway, std::string egress, WayLimits limits, std::string why);
   // A nested way serves where a spliced one did not: for ten minutes, or until forget(), ways by this gateway are
   // nested.
   void does_not_splice(const std::string& gateway, const std::string& egress, std::string why);
@@ -42,7 +46,7 @@ class Ways {
     BootTime until{};
     std::string why;
   };
-  net::Task<Result<Way>> ask(std::string gateway, std::string egress, bool spliced, std::chrono::milliseconds limit);
+  net::Task<Result<Way>> ask(std::string gateway, std::string egress, bool spliced, WayLimits limits);
 
   Gateways& gateways_;
   const Clock& clock_;

@@ -131,6 +131,7 @@ Answer Health::take_report(const Exchange& exchange) {
   presence_.set_version(node, plain_words(report.version, kNameLimit));
   presence_.set_sessions(node, report.load.sessions);
   presence_.set_leaving(node, report.leaving.value_or(false));
+  presence_.set_linking(node, report.linking.value_or(false));
   checks_.follow(lookup);
   checks_.node_can(node, report.checks, report.understands.value_or(std::vector<std::string>()));
   bool any = false;

@@ -29,6 +29,7 @@ class Presence {
     BootTime reported{};                    // the facts
     bool silent = false;                    // it has reported once, and no more
     bool leaving = false;                   // it was told to stop
+    bool linking = false;                   // it has begun just now: its links are on their way
     std::uint64_t sequence = 0;             // of the last change that is worth showing
     std::string trouble_shown{};            // what was wrong with it when it was last noted
   };
@@ -60,6 +61,7 @@ class Presence {
   void forget(const std::string& node) { states_.erase(node); }
   // It says that it leaves, or does not any more.
   void set_leaving(const std::string& node, bool leaving);
+  void set_linking(const std::string& node, bool linking) { states_[node].linking = linking; }
   bool up(const std::string& node) const;
   // Whether it is up and takes what is new.
   bool serves(const std::string& node) const;

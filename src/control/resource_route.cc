@@ -110,6 +110,8 @@ class Explainer {
     if (way && way->hops == 0) return {"ok", "it is the egress itself"};
     if (way) return {"ok", way->hops == 1 ? "it has a link with the egress" : "it goes by other gateways"};
     if (!routing_.known()) return {"unknown", "the nodes have not reported their links yet"};
+    if (!routing_.has_reported(egress.id))
+      return {"unknown", quoted(egress.name) + " has just begun, and its links are not known yet"};
     if (!peering_.may_link(gateway.id, egress.id))
       return {"peering_group", "its peering groups and those of " + quoted(egress.name) +
                                    " are no peers, and no gateway between them is a peer of both"};

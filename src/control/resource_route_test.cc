@@ -98,6 +98,44 @@ CO_TEST(Route, SaysWhichWayIsTakenAndWhyNotTheOthers) {
   for (auto* node : {&one, &two, &relay_fast, &relay_slow, &relay_cut, &relay_test}) co_await node->watch().end();
 }
 
+CO_TEST(Route, DoesNotKnowYetOfARelayThatHasJustBegun) {
+  FakeClock clock;
+  TestPlane test(co_await net::this_executor(), clock);
+  CO_ASSERT_OK(co_await test.set_up());
+  CO_ASSERT_OK(co_await test.give("admin@example.com", "billing"));
+  const auto gateway = co_await test.join("gateway", "gateway-1");
+  const auto joined = co_await test.join("relay", "relay-1");
+  CO_ASSERT_TRUE(gateway && joined);
+  LinkedNode one(test, *gateway);
+  LinkedNode relay(test, *joined);
+  CO_ASSERT_OK(co_await one.come());
+  CO_ASSERT_OK(co_await relay.come());
+  clock.advance(30s);  // what is not known by now is not waited for
+  CO_ASSERT_OK(co_await one.report());
+  clock.advance(2s);
+  relay.health.linking = true;
+  CO_ASSERT_OK(co_await relay.report());
+  auto view = co_await route(test);
+  CO_ASSERT_OK(view);
+  EXPECT_EQ(view->gateways.at(0).code, "unknown");
+  EXPECT_THAT(view->gateways.at(0).reason, HasSubstr("not known yet"));
+  EXPECT_EQ(code(*view, "relay-1"), "ok") << "nothing speaks against it";
+  clock.advance(2s);
+  CO_ASSERT_OK(co_await relay.dialled(one, 1000).report());
+  view = co_await route(test);
+  CO_ASSERT_OK(view);
+  EXPECT_EQ(view->gateways.at(0).code, "ok") << "a link that it has counts at once";
+  clock.advance(2s);
+  relay.health.linking.reset();
+  CO_ASSERT_OK(co_await relay.dialled(one, {}, false).report());
+  view = co_await route(test);
+  CO_ASSERT_OK(view);
+  EXPECT_EQ(view->gateways.at(0).code, "no_way");
+  EXPECT_EQ(code(*view, "relay-1"), "no_way");
+  co_await one.watch().end();
+  co_await relay.watch().end();
+}
+
 CO_TEST(Route, SaysWhyThereIsNone) {
   FakeClock clock;
   TestPlane test(co_await net::this_executor(), clock);

@@ -128,13 +128,14 @@ void Routing::take_nodes(const directory::Snapshot& snapshot) {
   for (const auto& [id, node] : snapshot.nodes) {
     if (node.revoked) continue;
     const auto* state = presence_.find(id);
-    topology_.nodes[id] = {node.kind == "gateway", presence_.serves(id), state && state->facts, node.name};
+    topology_.nodes[id] = {node.kind == "gateway", presence_.serves(id), state && state->facts && !state->linking,
+                           node.name};
   }
   // The word of who has dialled counts: a relay's, while it is there.
   for (const bool gateways : {false, true})
     for (const auto& [id, node] : topology_.nodes)
       if (const auto* state = presence_.find(id);
-          node.gateway == gateways && node.reported && (gateways || presence_.up(id)))
+          state && state->facts && node.gateway == gateways && (gateways || presence_.up(id)))
         take_links(id, *state);
 }
 

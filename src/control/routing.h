@@ -50,6 +50,8 @@ class Routing {
   std::optional<std::vector<api::EgressWay>> ways(const std::string& egress) const;
   // Whether no gateway has a way to it, though it has said which links it has.
   bool is_cut_off(const std::string& egress) const;
+  // Whether the node has said which links it has, after it has tried all of them.
+  bool has_reported(const std::string& node) const;
   // Its place among all egress nodes, the one that is reached fastest first.
   std::size_t place(const std::string& egress) const;
 
@@ -62,7 +64,6 @@ class Routing {
   void take_links(const std::string& id, const Presence::State& state);
   bool learn(BootTime now);
   void take_dials();
-  bool has_reported(const std::string& node) const;
 
   Core& core_;
   const Presence& presence_;

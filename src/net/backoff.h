@@ -18,9 +18,11 @@ class Backoff {
       : first_(first), longest_(longest), next_(first) {}
 
   // Between half and all of the next step.
-  std::chrono::milliseconds next() {
-    const auto step = next_;
-    next_ = std::min(next_ * 2, longest_);
+  std::chrono::milliseconds next() { return next(longest_); }
+  // The same, and no step is longer than `most`; those after it double from there.
+  std::chrono::milliseconds next(std::chrono::milliseconds most) {
+    const auto step = std::min(next_, most);
+    next_ = std::min(step * 2, std::min(most, longest_));
     std::array<std::byte, 4> random{};
     fill_random(random);
     std::uint32_t number = 0;

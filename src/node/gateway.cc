@@ -5,26 +5,20 @@
 #include "api/lease.h"
 #include "base/id.h"
 #include "base/log.h"
-#include "net/join.h"
 #include "net/loop.h"
+#include "node/gateway_refusal.h"
 
 namespace portolan::node {
 namespace {
 
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
-constexpr std::chrono::milliseconds kAnswerLimit = std::chrono::seconds(10);
-constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::seconds(3);
 constexpr std::chrono::milliseconds kLook = std::chrono::milliseconds(5);
 constexpr int kToldAtOnce = 32;
 constexpr std::chrono::milliseconds kToldEvery = std::chrono::milliseconds(20);
 // For other gateways to hear that this one is leaving, before their paths end and go on elsewhere.
 constexpr std::chrono::milliseconds kHeard = std::chrono::milliseconds(200);
 constexpr std::ptrdiff_t kLinksPerAccount = 256;  // each device of a person needs one
-
-Error refusal(Code code, std::string message, std::string reason) {
-  return {code, std::move(message), std::move(reason), Hop::kGateway};
-}
 
 }  // namespace
 
@@ -36,6 +30,7 @@ Gateway::Gateway(const net::Executor& executor, const ControlWatch& watch, const
       memory_(memory),
       beyond_(std::move(beyond)),
       splices_(executor, clock, {}),
+      relay_linked_(executor),
       transits_(executor, beyond_.self, watch, memory,
                 {[this](PathRequest path, std::unique_ptr<tunnel::Incoming> incoming) {
                    tasks_.spawn("forward", forward(std::move(path), std::move(incoming)));
@@ -72,7 +67,8 @@ void Gateway::serve_user(tunnel::AcceptedLink accepted) {
         const auto& request = incoming->request();
         const auto kind = request.headers.find(tunnel::kPathHeader);
         const bool spliced = kind != request.headers.end() && kind->second == tunnel::kPathSpliced;
-        tasks_.spawn("forward", forward({who, request.authority, {}, spliced}, std::move(incoming)));
+        tasks_.spawn("forward", forward({who, request.authority, {}, spliced, tunnel::read_wait(request.headers)},
+                                        std::move(incoming)));
       },
       [this, weak](const Error& why) {
         log::info("client link ended", {{"why", why}});
@@ -112,6 +108,8 @@ void Gateway::serve_reverse(tunnel::AcceptedLink accepted) {
                           });
                         });
   tasks_.spawn("measure relay", measure(relay));
+  if (leaving_) relay->link->mux->drain();
+  relay_linked_.set();
 }
 
 net::Task<> Gateway::measure(std::weak_ptr<Relay> weak) {
@@ -166,7 +164,8 @@ void Gateway::leave() {
   tasks_.spawn("leave", tell_leaving());
 }
 
-// Some at a time: each client makes its handshakes elsewhere then, and nothing of theirs is cut off meanwhile.
+// Some at a time: each client makes its handshakes elsewhere then, and nothing of theirs is cut off meanwhile. Relays
+// come last: until everybody has heard, somebody may still ask for a path.
 net::Task<> Gateway::tell_leaving() {
   transits_.drain();
   int told = 0;
@@ -176,6 +175,7 @@ net::Task<> Gateway::tell_leaving() {
     if (const auto slept = co_await net::sleep_for(kToldEvery); !slept) co_return;
   }
   if (const auto slept = co_await net::sleep_for(kHeard); !slept) co_return;
+  for (const auto& relay : all_relays()) relay->link->mux->drain();
   end_transits([](const auto&) { return true; },
                refusal(Code::kUnavailable, "the gateway is leaving", std::string(api::kNodeStopping)));
 }
@@ -184,7 +184,10 @@ void Gateway::remove(const std::shared_ptr<Relay>& relay) {
   const auto found = relays_.find(relay->node);
   if (found != relays_.end() && found->second == relay) relays_.erase(found);
   retired_.remove(relay);
-  if (std::ranges::none_of(all_relays(), [&](const auto& other) { return other->node == relay->node; }))
+  if (std::ranges::any_of(all_relays(), [&](const auto& other) { return other->node == relay->node; })) return;
+  if (leaving_)
+    left_relays_.push_back(relay);
+  else
     splices_.end_relay(relay->node);
 }
 
@@ -193,121 +196,6 @@ GatewayCounters Gateway::counters() const {
   all.streams += splices_.joined();
   all.bytes += splices_.bytes();
   return all;
-}
-
-Result<> Gateway::allows(const PathRequest& path) const {
-  if (!is_id(path.egress, "n"))
-    return std::unexpected(refusal(Code::kProtocol, "not a node: " + quoted(path.egress), "unknown_node"));
-  const IndexedView* view = watch_.view();
-  if (!view || !view->account_may_reach(path.user.account, path.egress))
-    return std::unexpected(
-        refusal(Code::kDenied, "this account may use nothing behind node " + quoted(path.egress), "no_grant"));
-  if (streams_.of(path.user.account) + splices_.of(path.user.account) >= streams_per_account_)
-    return std::unexpected(refusal(Code::kLimit, "too many streams of this account are open", "too_many_streams"));
-  return {};
-}
-
-// Looked up by name: a link may end while somebody waits.
-net::Task<Result<tunnel::Ticket>> Gateway::splice(PathRequest path) {
-  const auto relay = relays_.find(path.egress);
-  if (relay == relays_.end() || (relay->second->link->agreed.features & tunnel::kSplices) == 0)
-    co_return fail(Code::kUnavailable, "the relay is of a release that dials no path back");
-  CO_TRY(const auto tickets, splices_.issue({path.user, path.egress, path.from()}));
-  auto asked = relay->second->link->mux->open(
-      {path.egress, {{std::string(tunnel::kDialBackHeader), tunnel::to_text(tickets.relay)}}});
-  const auto answered =
-      asked ? co_await (*asked)->answered(kDialBackLimit) : Result<>(std::unexpected(std::move(asked).error()));
-  if (answered) co_return tickets.user;
-  splices_.withdraw(tickets);
-  co_return std::unexpected(answered.error());
-}
-
-net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> Gateway::nest(std::string node, std::string account) {
-  const auto relay = relays_.find(node);
-  if (relay == relays_.end())
-    co_return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
-  auto way = relay->second->link->mux->open({std::move(node), {}, memory_.of(account)});
-  if (!way) co_return std::unexpected(std::move(way).error().within("open a stream to the relay").at(Hop::kGateway));
-  auto answered = co_await (*way)->answered(kAnswerLimit);
-  if (!answered) co_return std::unexpected(std::move(answered).error().within("the relay").at(Hop::kGateway));
-  co_return std::move(*way);
-}
-
-net::Task<Result<Gateway::Found>> Gateway::find(PathRequest path) {
-  if (!relays_.contains(path.egress)) co_return co_await find_onward(std::move(path));
-  if (path.spliced) {
-    const auto ticket = co_await splice(path);
-    if (ticket) co_return Found{*ticket};
-    // Whoever has asked sees that the answer has no ticket: the path is nested.
-    log::debug("a path cannot be spliced", {{"relay", path.egress}, {"why", ticket.error()}});
-  }
-  CO_TRY(auto nested, co_await nest(path.egress, path.user.account));
-  co_return Found{{}, std::move(nested)};
-}
-
-net::Task<Result<Gateway::Found>> Gateway::find_onward(PathRequest path) {
-  if (beyond_.onward == nullptr)
-    co_return std::unexpected(refusal(Code::kUnavailable, "the relay is not connected to this gateway", "relay_away"));
-  CO_TRY(auto way, co_await beyond_.onward->open(path));
-  if (!way.plain) co_return Found{{}, std::move(way.nested), std::move(way.hops)};
-  const auto tickets = splices_.issue({path.user, way.hops.front(), path.from()});
-  if (tickets) {
-    splices_.take(std::move(way.plain), tickets->relay);
-    co_return Found{tickets->user, {}, std::move(way.hops)};
-  }
-  way.plain.reset();
-  path.spliced = false;
-  CO_TRY(way, co_await beyond_.onward->open(std::move(path)));
-  co_return Found{{}, std::move(way.nested), std::move(way.hops)};
-}
-
-net::Task<> Gateway::forward(PathRequest path, std::unique_ptr<tunnel::Incoming> incoming) {
-  if (const auto allowed = allows(path); !allowed) {
-    ++counters_.refused;
-    log::warn("stream refused", {{"account", path.user.account}, {"why", allowed.error()}});
-    incoming->refuse(allowed.error());
-    co_return;
-  }
-  const Counted counted(streams_, path.user.account);
-  if (path.egress == beyond_.self && beyond_.on_path) {
-    beyond_.on_path(incoming->accept());
-    co_return;
-  }
-  auto found = co_await find(path);
-  if (!found) {
-    ++counters_.refused;
-    incoming->refuse(found.error());
-    co_return;
-  }
-  net::http::Headers answer;
-  if (!found->hops.empty()) answer.emplace(tunnel::kHopsHeader, tunnel::to_text(found->hops));
-  if (found->ticket) {
-    answer.emplace(tunnel::kTicketHeader, tunnel::to_text(*found->ticket));
-    const auto told = incoming->accept(std::move(answer));
-    [[maybe_unused]] const auto finished = co_await net::finish(*told, kAnswerLimit);
-    co_return;
-  }
-  const auto stream = incoming->accept(std::move(answer));
-  incoming.reset();  // what was asked need not be kept while the stream goes on
-  co_await carry(path, *stream, *found->nested);
-}
-
-net::Task<> Gateway::carry(const PathRequest& path, net::Stream& from, net::Stream& to) {
-  ++counters_.streams;
-  std::shared_ptr<Transit> transit;
-  net::JoinOptions options;
-  if (!path.from().empty()) {
-    transit = running_.emplace_back(std::make_shared<Transit>(path.user));
-    options.stop = &transit->stop;
-  }
-  const net::Joined joined = co_await net::join(from, to, options);
-  counters_.bytes += joined.forward + joined.backward;
-  if (!transit) co_return;
-  running_.remove(transit);
-  log::info("forwarded path ended", {{"account", path.user.account},
-                                     {"gateway", path.from()},
-                                     {"egress", path.egress},
-                                     {"bytes", joined.forward + joined.backward}});
 }
 
 void Gateway::end_transits(const std::function<bool(const crypto::UserIdentity&)>& which, const Error& why) {
@@ -341,9 +229,14 @@ std::optional<Error> Gateway::why_over(User& user) const {
                  expired ? "sign_in_ended" : "revoked");
 }
 
-void Gateway::end_denied() {
+std::optional<Error> Gateway::why_over(const Relay& relay) const {
   const IndexedView* view = watch_.view();
-  const WallTime now = clock_.wall();
+  const bool expired = clock_.wall() >= relay.certificate.not_after();
+  if (!expired && !(view && view->denies_serial(relay.certificate.serial()))) return std::nullopt;
+  return refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked");
+}
+
+void Gateway::end_denied() {
   for (const auto& user : std::list(users_))
     if (const auto why = why_over(*user)) user->link->mux->close(*why);
   std::erase_if(left_, [&](const auto& user) {
@@ -351,13 +244,14 @@ void Gateway::end_denied() {
     if (over) splices_.end_user(user->identity);
     return over;
   });
-  for (const auto& relay : all_relays()) {
-    const bool expired = now >= relay->certificate.not_after();
-    if (expired || (view && view->denies_serial(relay->certificate.serial())))
-      relay->link->mux->close(
-          refusal(Code::kDenied, expired ? "the node's certificate has run out" : "the node was revoked", "revoked"));
-  }
-  transits_.end_denied(now);
+  for (const auto& relay : all_relays())
+    if (const auto why = why_over(*relay)) relay->link->mux->close(*why);
+  std::erase_if(left_relays_, [&](const auto& relay) {
+    const bool over = why_over(*relay).has_value();
+    if (over) splices_.end_relay(relay->node);
+    return over;
+  });
+  transits_.end_denied(clock_.wall());
   end_denied_transits();
 }
 
@@ -369,6 +263,8 @@ void Gateway::end_untrusted(const tunnel::LinkIdentity& trust) {
     if (!tunnel::issued_by_any(user->certificate, trust.user_trust)) splices_.end_user(user->identity);
   for (const auto& relay : all_relays())
     if (!tunnel::issued_by_any(relay->certificate, trust.node_trust)) relay->link->mux->close(why);
+  for (const auto& relay : left_relays_)
+    if (!tunnel::issued_by_any(relay->certificate, trust.node_trust)) splices_.end_relay(relay->node);
   transits_.end_untrusted(trust, why);
 }
 
@@ -392,6 +288,7 @@ net::Task<> Gateway::stop(Error why) {
   co_await splices_.stop();
   users_.clear();
   left_.clear();
+  left_relays_.clear();
   relays_.clear();
   retired_.clear();
 }

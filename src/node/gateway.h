@@ -9,6 +9,7 @@
 #include <string>
 
 #include "api/node_facts.h"
+#include "net/event.h"
 #include "node/control_watch.h"
 #include "node/counted.h"
 #include "node/onward.h"
@@ -51,9 +52,9 @@ class Gateway {
   void end_denied();
   // Ends links by certificates of authorities that are not trusted any more.
   void end_untrusted(const tunnel::LinkIdentity& trust);
-  // Tells clients and gateways that it takes no more paths, so that they go by other gateways (GOAWAY with NO_ERROR).
-  // Clients' paths that run go on: streams() says how many there are. Those of gateways, whose clients hear nothing of
-  // it, end soon, and go on by others.
+  // Tells clients and gateways that it takes no more paths, so that they go by other gateways (GOAWAY with NO_ERROR),
+  // and then relays, that no path will come to them by it any more. Clients' paths that run go on: streams() says how
+  // many there are. Those of gateways, whose clients hear nothing of it, end soon, and go on by others.
   void leave();
   // A plain connection that came with a ticket.
   void serve_plain(std::unique_ptr<net::TcpStream> stream, const tunnel::Ticket& ticket) {
@@ -85,6 +86,12 @@ class Gateway {
     std::optional<std::chrono::microseconds> round_trip = {};
   };
   static net::Task<> measure(std::weak_ptr<Relay> weak);
+  // The relay's link, while it has not ended; else null.
+  std::shared_ptr<Relay> linked(const std::string& node) const;
+  // Waits for what the relay says to the stream. Code::kTimeout with the reason kRelaySilent when its link gives no
+  // sign of life: it is given up then, unless one comes yet.
+  static net::Task<Result<>> answer_of(std::shared_ptr<Relay> relay, tunnel::MuxStream& stream,
+                                       std::chrono::milliseconds limit);
   net::Task<> tell_leaving();
   // Why a person's link here must end now, if it must.
   std::optional<Error> why_over(User& user) const;
@@ -92,6 +99,8 @@ class Gateway {
   void remove(const std::shared_ptr<Relay>& relay);
   std::list<std::shared_ptr<Relay>> all_relays() const;
   void remove(const std::shared_ptr<User>& user);
+  // Why a relay's link here must end now, if it must.
+  std::optional<Error> why_over(const Relay& relay) const;
   net::Task<> forward(PathRequest path, std::unique_ptr<tunnel::Incoming> incoming);
   // Whether this person may reach the node, and have one more path.
   Result<> allows(const PathRequest& path) const;
@@ -102,7 +111,11 @@ class Gateway {
     tunnel::Hops hops = {};  // gateways from here on
   };
   net::Task<Result<Found>> find(PathRequest path);
+  // By the relay's own link.
+  net::Task<Result<Found>> find_here(PathRequest path);
   net::Task<Result<Found>> find_onward(PathRequest path);
+  // Whether the relay's link is there, or comes within the limit.
+  net::Task<bool> comes(std::string relay, std::chrono::milliseconds limit);
   net::Task<Result<tunnel::Ticket>> splice(PathRequest path);
   net::Task<Result<std::unique_ptr<tunnel::MuxStream>>> nest(std::string node, std::string account);
   // A nested path that another gateway has forwarded.
@@ -126,8 +139,10 @@ class Gateway {
   std::list<std::shared_ptr<User>> users_;
   // Whose link has ended since this gateway leaves, while spliced paths of theirs run.
   std::list<std::shared_ptr<User>> left_;
+  std::list<std::shared_ptr<Relay>> left_relays_;
   std::map<std::string, std::shared_ptr<Relay>> relays_;
   std::list<std::shared_ptr<Relay>> retired_;  // relays' older links
+  net::Event relay_linked_;
   Transits transits_;
   std::list<std::shared_ptr<Transit>> running_;
   // By account and device, of whom paths run here: when they end, since they are denied.

@@ -2,11 +2,13 @@
 #include "node/gateway.h"
 
 #include <csignal>
+#include <list>
 
 #include <gtest/gtest.h>
 
 #include "base/json.h"
 #include "net/co_test.h"
+#include "net/join.h"
 #include "net/memory_stream.h"
 #include "node/egress_testing.h"
 
@@ -24,7 +26,8 @@ struct Way {
         watch(on, control, clock, {}, {[] {}, [] {}, [](const auto&, const auto&, const auto&) {}}),
         memory(kLinkShares),
         gateway(on, watch, clock, 100, memory),
-        tasks(on) {
+        tasks(on),
+        lines(on) {
     std::signal(SIGPIPE, SIG_IGN);
     api::NodeView view;
     view.accounts = {{kAnn.account, {kNode.node}}};
@@ -39,6 +42,12 @@ struct Way {
             {nodes.certificate()},
             {users.certificate()}};
   }
+  // A line that can fall silent without either end hearing of it.
+  static net::Task<> carry(std::unique_ptr<net::Stream> one, std::unique_ptr<net::Stream> other, net::StopSignal& cut) {
+    [[maybe_unused]] const auto joined = co_await net::join(*one, *other, {.stop = &cut});
+    while (cut.stopped())
+      if (const auto slept = co_await net::sleep_for(10ms); !slept) co_return;
+  }
   net::Task<Result<>> link(tunnel::Purpose purpose, std::unique_ptr<tunnel::Link>& link) {
     const bool is_user = purpose == tunnel::Purpose::kUser;
     const auto own = is_user ? identity(users, crypto::Profile::kUser, crypto::to_uri(kAnn))
@@ -46,7 +55,9 @@ struct Way {
     CO_TRY(auto server, tunnel::make_link_server(identity(nodes, crypto::Profile::kNode, crypto::to_uri(kGateway)),
                                                  {purpose}, nullptr));
     CO_TRY(auto client, tunnel::make_link_client(own, purpose, crypto::to_uri(kGateway)));
-    auto [near, far] = net::memory_pair(executor);
+    auto [near, middle] = net::memory_pair(executor);
+    auto [other, far] = net::memory_pair(executor);
+    lines.spawn("line", carry(std::move(middle), std::move(other), cuts.emplace_back()));
     tasks.spawn("accept", accept(std::move(far), std::move(server)));
     CO_TRY(link,
            co_await tunnel::dial_link(
@@ -91,6 +102,8 @@ struct Way {
     co_await gateway.stop(Error{Code::kUnavailable, "test over"});
     tasks.cancel();
     co_await tasks.join();
+    lines.cancel();
+    co_await lines.join();
   }
 
   net::Executor executor;
@@ -106,13 +119,67 @@ struct Way {
   std::unique_ptr<tunnel::Link> relay, user;
   tunnel::OpenRequest asked;
   std::vector<std::unique_ptr<tunnel::MuxStream>> streams;
+  std::list<net::StopSignal> cuts;  // of the lines, in the order in which they were made
   net::TaskGroup tasks;
+  net::TaskGroup lines;
 };
 
 net::Task<Result<std::string>> pass(net::Stream& from, net::Stream& to, std::string_view text) {
   CO_CHECK(co_await net::write(from, as_bytes(text)));
   CO_TRY(const auto heard, co_await net::with_timeout(net::read(to), 5s));
   co_return std::string(as_text(heard.data()));
+}
+
+CO_TEST(Gateway, WaitsForARelayThatComesBackIfItMay) {
+  Way way(co_await net::this_executor());
+  CO_ASSERT_OK(co_await way.begin());
+  way.relay.reset();
+  const bool lost = co_await Way::comes_true([&] { return way.gateway.reverse_links() == 0; });
+  CO_ASSERT_TRUE(lost);
+  const auto at_once = co_await way.open();
+  CO_ASSERT_ERROR(at_once, Code::kUnavailable);
+  EXPECT_EQ(at_once.error().reason, tunnel::kRelayAway);
+  const auto began = std::chrono::steady_clock::now();
+  const auto in_vain = co_await way.open({{std::string(tunnel::kWaitHeader), "60"}});
+  CO_ASSERT_ERROR(in_vain, Code::kUnavailable);
+  EXPECT_EQ(in_vain.error().reason, tunnel::kRelayAway);
+  EXPECT_GE(std::chrono::steady_clock::now() - began, 60ms);
+
+  auto asked = way.user->mux->open({kNode.node, {{std::string(tunnel::kWaitHeader), "2000"}}});
+  CO_ASSERT_OK(asked);
+  CO_ASSERT_OK(co_await way.link(tunnel::Purpose::kReverse, way.relay));
+  const auto answered = co_await (*asked)->answered(5s);
+  CO_ASSERT_OK(answered);
+  CO_ASSERT_EQ(way.streams.size(), 1U);
+  const auto there = co_await pass(**asked, *way.streams.at(0), "here it is");
+  CO_ASSERT_OK(there);
+  EXPECT_EQ(*there, "here it is");
+  asked->reset();
+  way.streams.clear();
+  co_await way.end();
+}
+
+// As when the router before the relay forgets its connections.
+CO_TEST(Gateway, ARelayWhoseLinkIsDeadIsNotWaitedForAgainAndAgain) {
+  Way way(co_await net::this_executor());
+  CO_ASSERT_OK(co_await way.begin());
+  way.cuts.front().stop(Error{Code::kUnavailable, "cut"});
+  const auto began = std::chrono::steady_clock::now();
+  const auto silent = co_await way.open({{std::string(tunnel::kPathHeader), std::string(tunnel::kPathSpliced)}});
+  CO_ASSERT_ERROR(silent, Code::kTimeout);
+  EXPECT_EQ(silent.error().reason, "relay_silent");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 2500ms) << "less than the limit of a dial-back";
+  const bool given_up = co_await Way::comes_true([&] { return way.gateway.reverse_links() == 0; });
+  CO_ASSERT_TRUE(given_up);
+  const auto away = co_await way.open();
+  CO_ASSERT_ERROR(away, Code::kUnavailable);
+  EXPECT_EQ(away.error().reason, tunnel::kRelayAway);
+  EXPECT_FALSE(way.user->mux->ended());
+
+  CO_ASSERT_OK(co_await way.link(tunnel::Purpose::kReverse, way.relay));
+  const auto again = co_await way.open();
+  CO_ASSERT_OK(again);
+  co_await way.end();
 }
 
 CO_TEST(Gateway, ANestedPathGoesOnWhileItLeaves) {
@@ -124,7 +191,9 @@ CO_TEST(Gateway, ANestedPathGoesOnWhileItLeaves) {
   way.gateway.leave();
   const bool heard = co_await Way::comes_true([&] { return way.user->mux->draining(); });
   EXPECT_TRUE(heard) << "the client is told";
-  EXPECT_FALSE(way.relay->mux->draining()) << "paths that run need the relay";
+  const bool told = co_await Way::comes_true([&] { return way.relay->mux->draining(); });
+  EXPECT_TRUE(told) << "the relay is told, too";
+  EXPECT_FALSE(way.relay->mux->ended()) << "paths that run need it";
   const auto refused = co_await way.open();
   CO_ASSERT_ERROR(refused, Code::kUnavailable);
   const auto there = co_await pass(**path, *way.streams.at(0), "still here");
@@ -179,8 +248,11 @@ CO_TEST(Gateway, ASplicedPathGoesOnWhileItLeavesUnlessItsOwnerIsDenied) {
   CO_ASSERT_TRUE(joined);
 
   way.gateway.leave();
-  const bool gone = co_await Way::comes_true([&] { return way.user->mux->ended() && way.gateway.user_links() == 0; });
-  EXPECT_TRUE(gone);
+  const bool gone = co_await Way::comes_true([&] {
+    return way.user->mux->ended() && way.gateway.user_links() == 0 && way.relay->mux->ended() &&
+           way.gateway.reverse_links() == 0;
+  });
+  EXPECT_TRUE(gone) << "neither link has anything that runs on it";
   way.gateway.end_denied();
   const auto there = co_await pass(**mine, **theirs, "still here");
   CO_ASSERT_OK(there);

@@ -144,6 +144,7 @@ std::map<std::string, std::string> NodeImpl::facts() const {
 net::Task<Result<>> NodeImpl::begin() {
   CO_TRY(identity_, co_await load_or_join(options_, advertised()));
   CO_TRY(placement_, placement_of(identity_->kind, options_.listen.has_value()));
+  CO_CHECK(check_web(identity_->kind, options_));
   audit::SpoolOptions spool_options;
   spool_options.folder = options_.data / "audit";
   spool_options.key_file = options_.audit_key_file;
@@ -391,6 +392,7 @@ std::vector<Metric> NodeImpl::metrics() const {
 
 void NodeImpl::fill_health(api::NodeHealth& health) const {
   if (leaving_) health.leaving = true;
+  if (!watch_->view() || (uplinks_ && !uplinks_->settled())) health.linking = true;
   health.load.sessions = leases_->sessions();
   health.load.audit_backlog_bytes = spool_->backlog();
   health.load.clients = egress_->links();

@@ -37,7 +37,8 @@ struct NodeOptions {
   // Balancers before the port, whose connections begin with a PROXY header; others' do not.
   std::vector<net::AddressRange> proxy_protocol_from = {};
   std::optional<WebListen> web = {};       // a gateway's
-  std::filesystem::path web_ca_file = {};  // of a relay that dials so: authorities to trust beside the system's, PEM
+  bool web_links = false;                  // of a relay: it goes by a gateway's web address where TCP fails
+  std::filesystem::path web_ca_file = {};  // then: authorities to trust beside the system's, PEM
   std::chrono::milliseconds plain_retry = std::chrono::minutes(10);  // then it tries TCP again, at the latest
   std::optional<net::Endpoint> health = net::Endpoint{"127.0.0.1", 9090};
   std::optional<net::Endpoint> metrics = net::Endpoint{"127.0.0.1", 9999};

@@ -54,7 +54,8 @@ std::vector<std::string> Onward::order(const PathRequest& path) const {
 }
 
 Error Onward::no_way(const PathRequest& path) const {
-  Error error{Code::kUnavailable, "the relay is not connected to this gateway", "relay_away", Hop::kGateway};
+  Error error{Code::kUnavailable, "the relay is not connected to this gateway", std::string(tunnel::kRelayAway),
+              Hop::kGateway};
   const IndexedView* view = watch_.view();
   const auto via = view ? view->via(path.egress) : std::vector<std::string>{};
   if (via.empty()) return error;

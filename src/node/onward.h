@@ -19,10 +19,11 @@ namespace portolan::node {
 
 // A path that somebody asks this gateway for.
 struct PathRequest {
-  crypto::UserIdentity user;  // proven on their own link; or as the gateway before this one says
-  std::string egress;         // n-…
-  tunnel::Hops hops = {};     // gateways that it has passed, not this one
-  bool spliced = false;       // if that can be had
+  crypto::UserIdentity user;          // proven on their own link; or as the gateway before this one says
+  std::string egress;                 // n-…
+  tunnel::Hops hops = {};             // gateways that it has passed, not this one
+  bool spliced = false;               // if that can be had
+  std::chrono::milliseconds wait{0};  // for a link with the egress node, if there is no way there; here, not further on
   // The gateway that asks; empty: the user.
   std::string from() const { return hops.empty() ? "" : hops.back(); }
 };

@@ -24,6 +24,16 @@ Result<Placement> placement_of(const std::string& kind, bool listens) {
                                   (listens ? ", which listens on nothing: leave --listen out" : ": give it --listen"));
 }
 
+Result<> check_web(const std::string& kind, const NodeOptions& options) {
+  if (options.web && kind != "gateway")
+    return fail(Code::kInvalid, "this node has joined as a " + kind +
+                                    ", and only gateways take links over WebSocket: leave --web-listen out");
+  if (options.web_links && kind != "relay")
+    return fail(Code::kInvalid, "this node has joined as a " + kind +
+                                    ", and only relays dial gateways over WebSocket: leave --web-links out");
+  return {};
+}
+
 Result<> check_neighbour(const Identity& identity, const crypto::Certificate& leaf) {
   const auto uris = leaf.uris();
   PL_TRY(const auto names, crypto::parse_node_names(uris));

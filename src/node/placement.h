@@ -21,6 +21,10 @@ struct Placement {
 // round.
 Result<Placement> placement_of(const std::string& kind, bool listens);
 
+// The ports guide has links over WebSocket for gateways alone; relays are to be allowed to dial them. Code::kInvalid,
+// with the remedy, for another kind.
+Result<> check_web(const std::string& kind, const NodeOptions& options);
+
 // Whether another node may come in: gateways and relays have to do with each other, workers with those of their own
 // cluster only.
 Result<> check_neighbour(const Identity& identity, const crypto::Certificate& leaf);

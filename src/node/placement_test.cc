@@ -30,6 +30,17 @@ TEST(Placement, FollowsFromTheKind) {
   EXPECT_FALSE(placement_of("satellite", true));
 }
 
+TEST(Placement, OnlyGatewaysAreReachedByWebSocketAndOnlyRelaysThatMayDialThem) {
+  NodeOptions takes, dials;
+  takes.web = WebListen{};
+  dials.web_links = true;
+  for (const std::string kind : {"gateway", "relay", "worker", "bridge-worker", "bridged-worker"}) {
+    EXPECT_EQ(check_web(kind, takes).has_value(), kind == "gateway") << kind;
+    EXPECT_EQ(check_web(kind, dials).has_value(), kind == "relay") << kind;
+    EXPECT_TRUE(check_web(kind, {})) << kind;
+  }
+}
+
 TEST(Placement, WorkersKnowTheirOwnClusterOnly) {
   const auto now = Clock::real().wall();
   const auto ca = crypto::Authority::create("nodes", crypto::Profile::kNode, now, 1h);

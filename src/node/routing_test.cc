@@ -262,6 +262,30 @@ CO_TEST(Routing, IfOneNextHopFailsTheNextIsTried) {
   co_await row.end();
 }
 
+CO_TEST(Routing, ARelayHearsThatAGatewayLeaves) {
+  Row row(co_await net::this_executor(), 2);
+  const bool ready = co_await row.begin({1, 2});
+  CO_ASSERT_TRUE(ready);
+  auto path = co_await row.open();
+  CO_ASSERT_OK(path);
+  const auto link = [&](std::size_t number) { return row.uplinks.health().at(number - 1); };
+  const bool linked = co_await comes_true([&] { return link(1).state == "up" && link(2).state == "up"; });
+  CO_ASSERT_TRUE(linked);
+  EXPECT_TRUE(row.uplinks.settled());
+  row.at(1).gateway.leave();
+  const bool heard = co_await comes_true([&] { return link(1).state == "down"; });
+  CO_ASSERT_TRUE(heard);
+  EXPECT_EQ(link(1).reason, "the gateway is stopping");
+  EXPECT_EQ(link(2).state, "up");
+  EXPECT_EQ(row.uplinks.linked(), 2U) << "what runs on it needs it";
+  EXPECT_EQ(row.at(1).gateway.reverse_links(), 1U);
+  path->reset();
+  row.arrived.clear();
+  const bool gone = co_await comes_true([&] { return row.at(1).gateway.reverse_links() == 0; });
+  EXPECT_TRUE(gone) << "nothing runs on it any more";
+  co_await row.end();
+}
+
 // A gateway that takes links and says nothing: it must not cost everybody a wait each time.
 CO_TEST(Routing, ASilentGatewayIsGivenUpSoonAndTriedLastThen) {
   const auto executor = co_await net::this_executor();

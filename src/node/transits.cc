@@ -4,16 +4,13 @@
 
 #include "base/log.h"
 #include "net/loop.h"
+#include "node/gateway_refusal.h"
 #include "tunnel/ticket.h"
 
 namespace portolan::node {
 namespace {
 
 constexpr std::ptrdiff_t kLinksPerGateway = 8;  // one, and those that it has replaced
-
-Error refusal(Code code, std::string message, std::string_view reason) {
-  return {code, std::move(message), std::string(reason), Hop::kGateway};
-}
 
 }  // namespace
 

@@ -1,9 +1,13 @@
 #include "node/uplinks.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "base/log.h"
 #include "directory/placement.h"
 #include "net/backoff.h"
 #include "net/event.h"
+#include "net/link_backoff.h"
 #include "tunnel/ticket.h"
 
 namespace portolan::node {
@@ -12,9 +16,18 @@ namespace {
 constexpr std::chrono::milliseconds kMeasureEvery = std::chrono::seconds(15);
 constexpr std::chrono::milliseconds kPingLimit = std::chrono::seconds(10);
 constexpr std::chrono::milliseconds kLook = std::chrono::seconds(1);  // whether a link must be made anew
+// Between attempts: where a good link has been lost lately, and otherwise, at most. Nodes are few, and whoever uses the
+// resources behind a relay waits for its links.
+constexpr std::chrono::milliseconds kSoon = std::chrono::milliseconds(400);
+constexpr std::chrono::milliseconds kLongestRest = std::chrono::seconds(5);
+// Of silence on a link, and after that. Sooner than elsewhere: a router before a relay that forgets its links takes all
+// ways to it, and nobody else can make new ones.
+constexpr std::chrono::milliseconds kProbeAfter = std::chrono::seconds(5);
+constexpr std::chrono::milliseconds kProbeLimit = std::chrono::seconds(3);
 // Less than a gateway waits for it.
 constexpr std::chrono::milliseconds kDialBackLimit = std::chrono::milliseconds(2500);
 constexpr std::size_t kDialsAtOnce = 256;
+constexpr std::string_view kStopping = "the gateway is stopping";
 
 tunnel::GatewayWaysOptions ways_of(const NodeOptions& options) {
   return {.memory = options.data.empty() ? std::filesystem::path() : options.data / "ways.json",
@@ -49,8 +62,13 @@ Uplinks::Gateway::Gateway(const net::Executor& executor, std::string its_id, std
       on_end(std::move(ended)),
       turned(executor),
       links([this](const Error& why) {
-        log::warn("link to gateway ended", {{"gateway", address}, {"why", why}});
-        reason = why.message;
+        if (why.reason == tunnel::kDrained) {
+          log::info("link to gateway ended, which is leaving", {{"gateway", address}});
+          reason = kStopping;
+        } else {
+          log::warn("link to gateway ended", {{"gateway", address}, {"why", why}});
+          reason = why.message;
+        }
         turned.set();
         on_end();
       }),
@@ -86,34 +104,57 @@ void Uplinks::follow(const api::NodeView& view) {
       lost_(id);
     });
     Gateway& kept = *gateway;
+    kept.links.on_draining([this, &kept] { leaves(kept); });
     gateways_[id] = std::move(gateway);
     kept.tasks.spawn("uplink " + address, keep(kept));
   }
   for (const api::PeerNode& node : peers)
-    if (const auto known = gateways_.find(node.id); known != gateways_.end())
-      known->second->web_address = node.web_address;
+    if (const auto known = gateways_.find(node.id); known != gateways_.end() && purpose_ == tunnel::Purpose::kReverse)
+      (options_.web_links ? known->second->web_address : known->second->web_offer) = node.web_address;
+  settled_ = settled_ || all_tried();
+}
+
+bool Uplinks::all_tried() const {
+  return std::ranges::all_of(gateways_, [](const auto& entry) { return entry.second->tried; });
+}
+
+void Uplinks::note_tried(Gateway& gateway) {
+  if (std::exchange(gateway.tried, true)) return;
+  settled_ = settled_ || all_tried();
+  changed_();
+}
+
+// What runs on the link goes on. The others are there already, with links of their own; those who choose ways are told.
+void Uplinks::leaves(Gateway& gateway) {
+  log::info("a gateway is leaving", {{"gateway", gateway.address}});
+  gateway.reason = kStopping;
+  changed_();
 }
 
 net::Task<> Uplinks::keep(Gateway& gateway) {
-  net::Backoff backoff;
+  net::LinkBackoff backoff(kSoon, kLongestRest);
+  const auto now = [] { return Clock::real().boot(); };
   for (;;) {
     const auto linked = co_await link_once(gateway);
     if (linked) {
       log::info("linked to gateway", {{"gateway", gateway.address}});
+      note_tried(gateway);
       changed_();
-      const auto began = std::chrono::steady_clock::now();
+      const BootTime began = now();
       const auto stayed = co_await stay(gateway);
       if (!stayed) co_return;
-      // One that lets us in and then ends the link has handshakes no oftener than one that does not.
-      if (std::chrono::steady_clock::now() - began >= kLook) backoff.reset();
+      backoff.lost(now() - began, now());
       gateway.round_trip.reset();
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
     } else {
       gateway.reason = linked.error().message;
-      log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", linked.error()}});
+      if (gateway.web_offer)
+        gateway.reason += "; it takes links by WebSocket on " + *gateway.web_offer + ", which --web-links allows";
+      log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", gateway.reason}});
+      note_tried(gateway);
     }
-    const auto slept = co_await net::sleep_for(backoff.next());
+    const auto slept = co_await net::sleep_for(backoff.next(now()));
     if (!slept) co_return;
   }
 }
@@ -165,7 +206,8 @@ net::Task<Result<>> Uplinks::renew_link(Gateway& gateway) {
 std::vector<api::NodeLink> Uplinks::health() const {
   std::vector<api::NodeLink> links;
   for (const auto& [id, gateway] : gateways_) {
-    const bool up = gateway->links.up();
+    // By one that leaves no path comes any more, whatever runs on its link.
+    const bool up = gateway->links.serves();
     api::NodeLink link{id, gateway->address, up ? "up" : "down", {}, {}};
     if (up && gateway->round_trip) link.round_trip_us = static_cast<std::uint64_t>(gateway->round_trip->count());
     if (!up) link.reason = gateway->reason;
@@ -194,7 +236,10 @@ Result<tunnel::GatewayWays::Make> Uplinks::maker(Gateway& gateway) {
     tunnel::Succession::OnIncoming take;
     if (purpose_ == tunnel::Purpose::kReverse)
       take = [this, &gateway](std::unique_ptr<tunnel::Incoming> incoming) { take_path(gateway, std::move(incoming)); };
-    return gateway.links.dial(std::move(path), tls, mine, purpose_, {.handshake_limit = limit}, std::move(take));
+    tunnel::LinkOptions options{.handshake_limit = limit};
+    options.mux.probe_after = kProbeAfter;
+    options.mux.probe_limit = kProbeLimit;
+    return gateway.links.dial(std::move(path), tls, mine, purpose_, std::move(options), std::move(take));
   };
 }
 

@@ -29,7 +29,7 @@ class Uplinks {
   void follow(const api::NodeView& view);
   // The identity has changed: newer links are made beside those that there are.
   void renewed();
-  // Called when a link has come or gone.
+  // Called when a link has come or gone, or its gateway leaves.
   void on_change(std::function<void()> listener) { changed_ = std::move(listener); }
   // Called, from the loop, when there is no link with this node any more.
   void on_lost(std::function<void(const std::string& node)> listener) { lost_ = std::move(listener); }
@@ -41,6 +41,8 @@ class Uplinks {
   std::vector<api::NodeLink> health() const;
   std::size_t linked() const;
   std::size_t wanted() const { return gateways_.size(); }
+  // Whether each link of the first view has come about, or failed once.
+  bool settled() const { return settled_; }
   net::Task<> stop();
 
  private:
@@ -48,8 +50,10 @@ class Uplinks {
     Gateway(const net::Executor& executor, std::string its_id, std::string its_address, std::function<void()> ended);
     std::string id;
     std::string address;
-    std::optional<std::string> web_address = {};
-    std::string reason = "not tried yet";  // why it is down
+    std::optional<std::string> web_address = {};  // that may be used
+    std::optional<std::string> web_offer = {};    // that may not, for want of NodeOptions::web_links
+    std::string reason = "not tried yet";         // why it is down
+    bool tried = false;                           // once, to its end
     std::optional<std::chrono::microseconds> round_trip = {};
     std::function<void()> on_end;
     net::Event turned;
@@ -57,6 +61,8 @@ class Uplinks {
     net::TaskGroup tasks;
   };
   net::Task<> keep(Gateway& gateway);
+  void note_tried(Gateway& gateway);
+  bool all_tried() const;
   net::Task<Result<>> link_once(Gateway& gateway);
   // By the plain way, which has failed before. Fails with the task only.
   net::Task<Result<>> try_plain(Gateway& gateway);
@@ -64,6 +70,7 @@ class Uplinks {
   net::Task<Result<>> stay(Gateway& gateway);
   net::Task<Result<>> renew_link(Gateway& gateway);
   void take_path(Gateway& gateway, std::unique_ptr<tunnel::Incoming> incoming);
+  void leaves(Gateway& gateway);
   // The path is a connection to the gateway's own address, of which it has given the ticket.
   net::Task<> dial_back(std::string address, std::unique_ptr<tunnel::Incoming> incoming);
   net::Task<> drop(std::unique_ptr<Gateway> gateway);
@@ -76,6 +83,7 @@ class Uplinks {
   std::function<void(const std::string& node)> lost_ = [](const std::string&) {};
   tunnel::GatewayWays ways_;
   std::map<std::string, std::unique_ptr<Gateway>> gateways_;
+  bool settled_ = false;
   net::TaskGroup tasks_;
 };
 

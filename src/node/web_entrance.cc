@@ -1,9 +1,12 @@
 #include "node/web_entrance.h"
 
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "base/file.h"
 #include "base/log.h"
+#include "net/address_range.h"
 #include "net/http/websocket.h"
 #include "tunnel/web_dial.h"
 
@@ -12,7 +15,13 @@ namespace {
 
 constexpr std::chrono::milliseconds kLook = std::chrono::seconds(2);  // whether the files are others by now
 
-bool is_loopback(const std::string& host) { return host.starts_with("127.") || host == "::1" || host == "localhost"; }
+// An address of this machine's loopback, or the name of it. A name that only begins like one may be anywhere.
+bool is_loopback(const std::string& host) {
+  static constexpr std::array<std::string_view, 2> kLoopback = {"127.0.0.0/8", "::1"};
+  return host == "localhost" || std::ranges::any_of(kLoopback, [&](std::string_view range) {
+           return net::AddressRange::parse(range)->contains({host, 0});
+         });
+}
 
 Result<std::shared_ptr<const net::TlsServer>> make_tls(const WebListen& web) {
   PL_TRY(const auto certificates, read_file(web.certificate_file));

@@ -101,10 +101,19 @@ CO_TEST(WebEntrance, WhatItCannotBe) {
   const auto executor = co_await net::this_executor();
   Entrance made;
   auto options = made.options(false);
-  options.web->at.host = "0.0.0.0";
-  auto entrance = WebEntrance::start(executor, options, nullptr);
-  CO_ASSERT_ERROR(entrance, Code::kInvalid);
-  entrance = WebEntrance::start(executor, made.options(true), nullptr);
+  for (const std::string elsewhere :
+       {"0.0.0.0", "", "127.0.0.1.example", "127.example", "127.1", "::", "localhost.example"}) {
+    options.web->at.host = elsewhere;
+    const auto refused = WebEntrance::start(executor, options, nullptr);
+    EXPECT_TRUE(!refused && refused.error().code == Code::kInvalid) << elsewhere;
+  }
+  for (const std::string here : {"127.0.0.1", "127.9.8.7", "localhost"}) {
+    options.web->at.host = here;
+    const auto taken = WebEntrance::start(executor, options, nullptr);
+    CO_ASSERT_OK(taken);
+    co_await (*taken)->stop();
+  }
+  auto entrance = WebEntrance::start(executor, made.options(true), nullptr);
   CO_ASSERT_ERROR(entrance, Code::kNotFound);
 }
 

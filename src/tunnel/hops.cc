@@ -1,6 +1,7 @@
 #include "tunnel/hops.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/id.h"
 
@@ -55,6 +56,14 @@ Result<Forwarded> read_forwarded(const net::http::Headers& headers) {
   if (!is_id(forwarded.account, "a") || !is_id(forwarded.device, "d"))
     return fail(Code::kProtocol, "a forwarded path that does not say whose it is", "bad_hops");
   return forwarded;
+}
+
+std::chrono::milliseconds read_wait(const net::http::Headers& headers) {
+  const std::string_view text = find(headers, kWaitHeader);
+  std::uint32_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) return std::chrono::milliseconds(0);
+  return std::min(std::chrono::milliseconds(number), kLongestWait);
 }
 
 }  // namespace portolan::tunnel

@@ -41,5 +41,17 @@ TEST(Hops, AForwardedPathSaysWhereItWasAndWhoseItIs) {
   }
 }
 
+TEST(Hops, AGatewayWaitsNoLongerThanItMay) {
+  EXPECT_EQ(read_wait({}), std::chrono::milliseconds(0));
+  const std::vector<std::pair<std::string, int>> cases = {
+      {"0", 0}, {"1000", 1000}, {"2000", 2000}, {"2001", 2000}, {"4294967295", 2000}, {"4294967296", 0}, {"-1", 0},
+      {"", 0},  {"1000 ", 0},   {"1e3", 0},     {"x", 0}};
+  for (const auto& [text, wait] : cases) {
+    net::http::Headers headers;
+    headers.emplace(kWaitHeader, text);
+    EXPECT_EQ(read_wait(headers), std::chrono::milliseconds(wait)) << quoted(text);
+  }
+}
+
 }  // namespace
 }  // namespace portolan::tunnel

@@ -106,6 +106,7 @@ class MuxHandle final : public Mux {
   bool ended() const override { return core_->ended(); }
   std::size_t open_streams() const override { return core_->open_streams(); }
   std::size_t buffered() const override { return core_->buffered(); }
+  void probe(std::chrono::milliseconds limit) override { core_->ask(limit); }
   net::Task<Result<std::chrono::microseconds>> ping(std::chrono::milliseconds limit) override {
     return wait_for_pong(core_, limit);
   }

@@ -104,6 +104,9 @@ class Mux {
   virtual std::size_t open_streams() const = 0;
   // Received and not yet taken, of all streams.
   virtual std::size_t buffered() const = 0;
+  // The peer has been asked something, and is late: unless anything comes from it within `limit`, the link ends with
+  // Code::kTimeout. No effect where there are no probes (MuxOptions::probe_after).
+  virtual void probe(std::chrono::milliseconds limit) = 0;
   // One PING's round trip.
   virtual net::Task<Result<std::chrono::microseconds>> ping(std::chrono::milliseconds limit) = 0;
 };

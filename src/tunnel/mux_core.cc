@@ -258,11 +258,21 @@ void MuxCore::probe() {
     timer_.schedule(options_.probe_after - silence, [this] { probe(); });
     return;
   }
-  constexpr std::array<std::uint8_t, 8> kProbe{};
-  nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kProbe.data());
-  probed_at_ = now();
-  timer_.schedule(options_.probe_limit, [this] { probe(); });
-  schedule_flush();
+  ask(options_.probe_limit);
+}
+
+void MuxCore::ask(std::chrono::milliseconds limit) {
+  if (phase_ != Phase::kOpen || options_.probe_after.count() == 0) return;
+  const bool asked = probed_at_ && last_heard_ < *probed_at_;
+  if (asked && probe_due_ <= now() + limit) return;
+  if (!asked) {
+    constexpr std::array<std::uint8_t, 8> kProbe{};
+    nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, kProbe.data());
+    probed_at_ = now();
+    schedule_flush();
+  }
+  probe_due_ = now() + limit;
+  timer_.schedule(limit, [this] { probe(); });
 }
 
 // ---- the end ----

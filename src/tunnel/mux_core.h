@@ -50,7 +50,8 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   bool draining() const { return drain_heard_; }
   void on_draining(std::function<void()> heard);
   void close(Error why);
-  void abandon();  // the Mux has been destroyed
+  void abandon();                             // the Mux has been destroyed
+  void ask(std::chrono::milliseconds limit);  // Mux::probe()
   std::shared_ptr<PingWait> ping();
   void forget(const PingWait& ping) { pings_.erase(ping.id); }
   bool ended() const { return phase_ != Phase::kOpen; }
@@ -180,6 +181,7 @@ class MuxCore : public std::enable_shared_from_this<MuxCore> {
   bool in_turn_ = false, flush_posted_ = false, dispatch_posted_ = false, write_armed_ = false;
   BootTime last_heard_{};
   std::optional<BootTime> probed_at_;
+  BootTime probe_due_{};  // the answer to it
   ResetPace pace_;
   std::deque<StreamPtr> held_;  // given up before their answer; may not be reset yet
   net::Timer pace_timer_;

@@ -8,6 +8,7 @@
 
 #include <nghttp2/nghttp2.h>
 
+#include "net/http/http2_frame_testing.h"
 #include "tunnel/fields.h"
 #include "tunnel/mux.h"
 #include "tunnel/mux_testing.h"
@@ -16,16 +17,7 @@ namespace portolan::tunnel {
 
 inline constexpr std::string_view kMagic = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-inline Bytes frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, ByteView payload = {}) {
-  ByteWriter out;
-  out.u8(static_cast<std::uint8_t>(payload.size() >> 16));
-  out.u16(static_cast<std::uint16_t>(payload.size()));
-  out.u8(type);
-  out.u8(flags);
-  out.u32(stream);
-  out.bytes(payload);
-  return out.take();
-}
+using net::http::testing::frame;
 
 // An HTTP/2 client that sends what it is told, and writes down the answers.
 struct RawClient {

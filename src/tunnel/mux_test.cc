@@ -142,6 +142,29 @@ CO_TEST(Mux, NoticesADeadPeer) {
   co_await tasks.join();
 }
 
+CO_TEST(Mux, NoticesADeadPeerSoonerWhenItIsLateWithAnAnswer) {
+  const net::Executor executor = co_await net::this_executor();
+  auto [near, far] = net::memory_pair(executor);
+  net::TaskGroup tasks(executor);
+  tasks.spawn("swallow", swallow(std::move(far)));
+  MuxEnd opener(executor);
+  const auto start = std::chrono::steady_clock::now();
+  opener.start(std::move(near), Mux::Role::kOpener, MuxOptions{.probe_after = 1h, .probe_limit = 1h});
+  opener.mux->probe(30ms);
+  opener.mux->probe(1h);  // does not put off what was asked before
+  const Error end = co_await opener.ended();
+  EXPECT_EQ(end.code, Code::kTimeout);
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 30ms);
+  tasks.cancel();
+  co_await tasks.join();
+
+  MuxPair pair(executor);
+  pair.opener.mux->probe(300ms);
+  const auto slept = co_await net::sleep_for(400ms);
+  CO_ASSERT_OK(slept);
+  EXPECT_FALSE(pair.opener.mux->ended());
+}
+
 CO_TEST(Mux, ProbesKeepALivingLink) {
   const net::Executor executor = co_await net::this_executor();
   MuxPair pair(executor, MuxOptions{.probe_after = 5ms, .probe_limit = 200ms},

@@ -25,6 +25,7 @@ class Deployment:
     address through `web`; the resource through the relay."""
 
     web_name, subject = HOST, "IP:127.0.0.1"
+    relay_options = ("--web-links",)
 
     def __init__(self, postgres):
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="portolan-web-"))
@@ -109,7 +110,7 @@ class Deployment:
                 "--metrics", "none", "--web-ca-file", self.folder / "trusted.pem", "--plain-retry", "1s"]
 
     def start_relay(self, **more):
-        self.start("relay", *self.node("relay"), **more)
+        self.start("relay", *self.node("relay"), *self.relay_options, **more)
 
     def start_agent(self, *options, **more):
         self.start("agent", "agent", "--connect-all", "--no-status-port", "--web-ca-file", self.folder / "trusted.pem", *(options or ("--plain-retry", "1s")), **more)
@@ -221,6 +222,23 @@ def test_the_next_start_does_not_wait(plain):
     plain.stop("agent")
     plain.start_relay()
     plain.start_agent()
+    wait_until(plain.answers, 30, "the database is reached")
+
+
+def test_a_relay_dials_no_web_port_that_it_is_not_allowed(plain):
+    plain.stop("relay")
+    before = len(plain.log("relay"))
+    plain.plain.set("close")
+    try:
+        plain.relay_options = ()
+        plain.start_relay()
+        wait_until(lambda: "which --web-links allows" in plain.log("relay")[before:], FEW, "it says what would help")
+        assert not plain.answers()
+        assert "is reached by WebSocket" not in plain.log("relay")[before:]
+        plain.stop("relay")
+    finally:
+        del plain.relay_options
+    plain.start_relay()
     wait_until(plain.answers, 30, "the database is reached")
 
 

@@ -27,7 +27,7 @@ def test_the_client_changes_networks_while_it_copies(world, loads, into):
 
 
 # Until silence on a link between relay and gateway is noticed: docs/wire.md, "Timers".
-KEEP_ALIVE = 15 + 10
+KEEP_ALIVE = 5 + 3
 
 
 @pytest.mark.parametrize("silent", [False, True], ids=["and says so", "and nobody is told"])

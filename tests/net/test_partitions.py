@@ -9,7 +9,7 @@ WAYS = {"both ways": (True, True), "there": (True, False), "back": (False, True)
 SECONDS = 3
 GRACE = 60  # of a pipe without a link
 UNUSED = 15 + 10  # until the silence of a path that nobody uses is noticed, and it is given up: docs/wire-pipe.md, "Timers"
-DEAD_WAY = 3  # a gateway that answers, but whose link with the relay is dead, is waited for so long
+DEAD_WAY = 2  # a gateway that answers, but whose link with the relay is dead, is waited for so long
 
 
 @pytest.mark.parametrize("host", ["client", "r1"])

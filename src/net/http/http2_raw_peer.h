@@ -8,22 +8,12 @@
 #include <string>
 #include <utility>
 
+#include "net/http/http2_frame_testing.h"
 #include "net/http/http2_peer.h"
 
 namespace portolan::net::http::testing {
 
 inline constexpr std::string_view kPreface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-inline Bytes frame(std::uint8_t type, std::uint8_t flags, std::uint32_t stream, ByteView payload = {}) {
-  ByteWriter out;
-  out.u8(static_cast<std::uint8_t>(payload.size() >> 16));
-  out.u16(static_cast<std::uint16_t>(payload.size()));
-  out.u8(type);
-  out.u8(flags);
-  out.u32(stream);
-  out.bytes(payload);
-  return out.take();
-}
 
 inline Bytes operator+(Bytes a, const Bytes& b) {
   a.insert(a.end(), b.begin(), b.end());
