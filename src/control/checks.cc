@@ -356,7 +356,9 @@ void Checks::apply(const Key& key, Health health, std::string code, std::string 
   }
   plan.failures = health == Health::kUnhealthy ? plan.failures + 1 : 0;
   if (health != Health::kUnknown) settle(key, plan, state, health);
-  schedule(key, plan, rules_.interval.count() > 0 ? clock_.boot() + pause(plan, state) : BootTime::max());
+  // Who asks for a check waits for it, whatever sessions tell meanwhile.
+  if (!plan.asked)
+    schedule(key, plan, rules_.interval.count() > 0 ? clock_.boot() + pause(plan, state) : BootTime::max());
   if (other_health || other_words) changed(key, plan);
 }
 

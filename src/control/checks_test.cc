@@ -305,6 +305,19 @@ TEST(Checks, AskedForItIsDoneAtOnceAndNotTooOften) {
   EXPECT_TRUE(book.checks.ask("rs-1", {"n-1"}));
 }
 
+TEST(Checks, AskedForItIsDoneAlthoughASessionIsLetInBefore) {
+  One book;
+  book.next_after(false);
+  ASSERT_TRUE(book.checks.ask("rs-1", {"n-1"}));
+  EXPECT_TRUE(book.checks.seen("n-1", {"rs-1", true}));
+  const auto tasks = book.take();
+  ASSERT_EQ(tasks.size(), 1U);
+  EXPECT_TRUE(book.checks.is_asked({"rs-1", "n-1"}));
+  EXPECT_TRUE(book.answer(tasks[0], false));
+  EXPECT_FALSE(book.checks.is_asked({"rs-1", "n-1"}));
+  EXPECT_TRUE(book.take().empty());
+}
+
 TEST(Checks, AHostileReasonIsPlainAndShort) {
   One book;
   const auto task = book.take().at(0);

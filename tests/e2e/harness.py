@@ -193,7 +193,14 @@ class Dev:
         return next(resource for resource in self.ready["resources"] if resource["name"] == name)
 
     def port(self, name):
-        return int(self.resource(name)["address"].rsplit(":", 1)[1])
+        return int(self.resource(name)["address"].rstrip("/").rsplit(":", 1)[1])
+
+    def url(self, name, path="/"):
+        """Of a web resource, as a browser is given it."""
+        address = self.resource(name)["address"]
+        if not address.startswith("http://"):
+            address = f"http://{name}.localhost:{self.port(name)}"
+        return address.rstrip("/") + path
 
     def processes(self, part=None):
         return [process for process in self.ready.get("processes", []) if part in (None, process["part"])]

@@ -109,6 +109,7 @@ struct Http2Client::Impl {
   Exchange x;
   std::optional<Error> broken;  // of the connection
   std::size_t idle_frames = 0;
+  std::size_t idle_bytes = 0;  // also of frames that nghttp2 passes over
   bool pumping = false;
   std::string words;  // nghttp2's last explanation
   Done reader, sender;
@@ -142,10 +143,14 @@ void Http2Client::Impl::make_session() {
 
 ssize_t Http2Client::Impl::read_source(nghttp2_session* s, std::int32_t id, std::uint8_t* into, std::size_t room,
                                        std::uint32_t* flags, nghttp2_data_source*, void* user) {
-  Exchange& x = of(user).x;
+  Impl& c = of(user);
+  Exchange& x = c.x;
   if (id != x.id) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
   const std::size_t n = std::min(room, x.offered.size());
-  if (n > 0) std::memcpy(into, x.offered.data(), n);
+  if (n > 0) {
+    std::memcpy(into, x.offered.data(), n);
+    c.idle_frames = c.idle_bytes = 0;
+  }
   x.offered.remove_prefix(n);
   if (!x.ends || !x.offered.empty()) return n > 0 ? static_cast<ssize_t>(n) : NGHTTP2_ERR_DEFERRED;
   *flags |= NGHTTP2_DATA_FLAG_EOF;
@@ -165,6 +170,7 @@ int Http2Client::Impl::begin_frame(nghttp2_session*, const nghttp2_frame_hd* hea
   const bool brings = head->type == NGHTTP2_HEADERS || (head->type == NGHTTP2_DATA && head->length > 0);
   // An upload asks for as many WINDOW_UPDATEs as the server likes: what it has sent of it lets the count begin anew.
   c.idle_frames = brings ? 0 : c.idle_frames + 1;
+  if (brings) c.idle_bytes = 0;
   if (c.idle_frames > kIdleFramesLimit && !c.broken) c.broken = fault("the server sends too many frames for nothing");
   return 0;
 }
@@ -186,7 +192,7 @@ int Http2Client::Impl::header(nghttp2_session*, const nghttp2_frame* frame, cons
   return 0;
 }
 
-// nghttp2 would pass over it.
+// nghttp2 would pass over it, and give the rest as a head.
 int Http2Client::Impl::invalid_header(nghttp2_session*, const nghttp2_frame*, const std::uint8_t*, std::size_t,
                                       const std::uint8_t*, std::size_t, std::uint8_t, void* user) {
   Impl& c = of(user);
@@ -283,6 +289,8 @@ void Http2Client::Impl::read_some() {
     if (chunk->kind == Chunk::Kind::kEnd)
       return fail_all({Code::kEof, "the server has closed the connection", {}, Hop::kUnknown});
     const ByteView bytes = chunk->buffer.data();
+    idle_bytes += bytes.size();
+    if (idle_bytes > limits.idle_bytes) return fail_all(fault("the server sends too much for nothing"));
     const ssize_t n =
         nghttp2_session_mem_recv(session, reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size());
     if (n < 0) return fail_all(broken_by(static_cast<int>(n)));
@@ -371,7 +379,6 @@ Result<> Http2Client::request(const FieldPairs& fields, Body body) {
 Task<Result<>> Http2Client::send(std::string_view piece) {
   Impl& c = *impl_;
   c.x.offered = piece;
-  c.idle_frames = 0;
   nghttp2_session_resume_data(c.session, c.x.id);
   c.pump();
   Result<> waited;

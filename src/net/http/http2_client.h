@@ -20,6 +20,7 @@ struct Http2ClientLimits {
   std::size_t header_bytes = 64 * 1024;  // of a head or of trailers, counted as RFC 9113 §6.5.2 does
   std::size_t window = 512 * 1024;       // of an answer's body, received and not yet taken
   std::size_t interim = 16;              // heads below 200 before the answer
+  std::size_t idle_bytes = 1024 * 1024;  // that bring nothing, since the last that did
 };
 
 class Http2Client {

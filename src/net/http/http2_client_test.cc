@@ -169,6 +169,8 @@ CO_TEST(Http2Client, ServersThatBreakTheRules) {
       {"a second head", settings + ok + head_frame({{":status", "200"}}, kEnds)},
       {"trailers that do not end", settings + ok + head_frame({{"x", "y"}})},
       {"a name in capitals", settings + head_frame({{":status", "200"}, {"X-Y", "z"}}, kEnds)},
+      {"a name with a colon", settings + head_frame({{":status", "200"}, {"x:y", "z"}}, kEnds)},
+      {"a malformed trailer", settings + ok + data_frame("x") + head_frame({{"x", "a\nb"}}, kEnds)},
       {"a line break in a value", settings + head_frame({{":status", "200"}, {"x", "a\r\nb"}}, kEnds)},
       {"a field of the connection",
        settings + head_frame({{":status", "200"}, {"transfer-encoding", "chunked"}}, kEnds)},
@@ -190,6 +192,18 @@ CO_TEST(Http2Client, ServersThatBreakTheRules) {
     EXPECT_EQ(code, Code::kProtocol) << what;
     EXPECT_FALSE(raw.client->usable()) << what;
   }
+}
+
+CO_TEST(Http2Client, FramesOfNoKnownKindAreLimited) {
+  Raw raw(co_await this_executor(), {.idle_bytes = 10'000});
+  CO_ASSERT_OK(raw.client->request(asked(), net::http::Http2Client::Body::kNone));
+  Bytes many = frame(NGHTTP2_SETTINGS, 0, 0);
+  for (int i = 0; i < 200; ++i)
+    many = many + frame(0xfa, 0, 1, as_bytes(std::string_view("nobody knows what this is meant to be")));
+  co_await raw.say(many + many + many);
+  const auto head = co_await raw.client->head();
+  CO_ASSERT_ERROR(head, Code::kProtocol);
+  EXPECT_FALSE(raw.client->usable());
 }
 
 CO_TEST(Http2Client, HeadsAreLimited) {

@@ -282,6 +282,21 @@ CO_TEST(HttpDriver, AnApplicationThatDoesNotAnswer) {
   EXPECT_EQ(setup.session.queries_.size(), 1U);
 }
 
+CO_TEST(HttpDriver, NobodyIsLetInWhileTheCredentialIsRefused) {
+  Setup setup(co_await net::this_executor(), {{"auth", "basic"}});
+  setup.session.granted_.username = "app";
+  setup.session.granted_.password = Secret("wrong");
+  setup.begin();
+  std::string seen = co_await setup.exchange(get(), "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n");
+  std::string answer = co_await setup.client->head();
+  EXPECT_TRUE(answer.starts_with("HTTP/1.1 401")) << answer;
+  EXPECT_EQ(setup.session.let_in_, 0);
+  seen = co_await setup.exchange(get(), kOk);
+  answer = co_await setup.client->until("ok");
+  EXPECT_EQ(setup.session.let_in_, 1);
+  co_await setup.leave();
+}
+
 CO_TEST(HttpDriver, WhatTheResourceDoesNotAllow) {
   const auto executor = co_await net::this_executor();
   const std::tuple<Settings, std::string, std::string> cases[] = {

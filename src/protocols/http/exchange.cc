@@ -20,6 +20,11 @@ constexpr std::chrono::milliseconds kReachLimit = std::chrono::seconds(60);
 constexpr std::array<std::string_view, 8> kRepeatable = {"GET",    "HEAD",     "OPTIONS", "PUT",
                                                          "DELETE", "PROPFIND", "REPORT",  "SEARCH"};
 
+// As the checks of its health judge: not while the application refuses the resource's credential, or is out of order.
+bool lets_in(int status, const Options& options) {
+  return status < 500 && (options.auth == Auth::kNone || (status != 401 && status != 407));
+}
+
 }  // namespace
 
 Result<Serving::Request> Serving::prepare(RequestHead head) {
@@ -84,7 +89,6 @@ net::Task<Result<ResponseHead>> Serving::ask(const Request& request, const Outgo
       allow(kReachLimit);
       const auto purpose = request.websocket ? Application::For::kWebSocket : Application::For::kRequests;
       CO_TRY(connection_, co_await application_->connect(host, purpose));
-      session_.let_in();
     }
     allow(options_.answer_timeout);
     auto sent = co_await connection_->send(out, first, whole);
@@ -95,6 +99,7 @@ net::Task<Result<ResponseHead>> Serving::ask(const Request& request, const Outgo
     const bool heard = sent || sent.error().code == Code::kIo || sent.error().code == Code::kEof;
     Result<ResponseHead> head = std::unexpected(heard ? Error{} : sent.error());
     if (heard) head = co_await next_head(request);
+    if (head && lets_in(head->status, options_)) session_.let_in();
     if (head) co_return head;
     const bool broke = head.error().code == Code::kEof || head.error().code == Code::kIo;
     const bool refused = head.error().reason == "refused_stream";
@@ -168,7 +173,10 @@ net::Task<Result<>> Serving::send_rest() {
     more = taken->used == 0;
     if (!taken->body.empty()) {
       recorded_.sent(taken->body);
-      CO_CHECK(co_await connection_->send_body(taken->body));
+      offering_ = true;
+      auto taken_over = co_await connection_->send_body(taken->body);
+      offering_ = false;
+      if (!taken_over) co_return taken_over;
     }
     input_->consume(taken->used);
     progress();

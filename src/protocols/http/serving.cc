@@ -185,6 +185,9 @@ Error Serving::too_late() const {
   if (phase_ == Phase::kIdle) return {Code::kTimeout, "no request for " + after, std::string(kIdle), Hop::kEgress};
   if (phase_ == Phase::kAnswering)
     return {Code::kTimeout, "nothing of the answer has moved for " + after, "answer_timeout", Hop::kResource};
+  if (offering_)
+    return {Code::kTimeout, "the application has taken nothing of the request for " + after, "answer_timeout",
+            Hop::kResource};
   // Before there is a connection it is the application that keeps everybody waiting.
   if (!recorded_.open() || (!uploaded_ && connection_))
     return {Code::kTimeout, "nothing of the request has moved for " + after, "request_timeout", Hop::kEgress};

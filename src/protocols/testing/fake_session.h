@@ -44,6 +44,7 @@ class FakeSession final : public Session {
     kept_ = queries_.size();
     for (auto& waiter : std::exchange(waiters_, {})) waiter(outcome);
   }
+  void let_in() override { ++let_in_; }
   void describe_client(std::string client, std::string database) override {
     client_ = std::move(client);
     database_ = std::move(database);
@@ -74,6 +75,7 @@ class FakeSession final : public Session {
   std::unique_ptr<net::Stream> resource_;
   Dial dial_;
   int dials_ = 0;
+  int let_in_ = 0;
   std::vector<audit::Query> queries_;
   std::optional<Error> record_fails_;
   audit::Mode mode_ = audit::Mode::kDurable;
