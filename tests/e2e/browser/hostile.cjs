@@ -136,9 +136,12 @@ async function sendForm(context, { from, to }) {
   return shown(page, answer);
 }
 
-async function look(context, { at }) {
+// As a person who types the address sees it, once `selector` is there to be seen.
+async function look(context, { at, selector }) {
   const page = await context.newPage();
-  return shown(page, await page.goto(at));
+  const answer = await page.goto(at);
+  if (selector) await page.waitForSelector(selector);
+  return shown(page, answer);
 }
 
 module.exports = { attack, readPaths, followLink, sendForm, look };
