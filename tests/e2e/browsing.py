@@ -4,10 +4,11 @@ import functools
 import json
 import os
 import pathlib
-import select
+import queue
 import shutil
 import signal
 import subprocess
+import threading
 
 import harness
 import pytest
@@ -42,26 +43,37 @@ class Browser:
         environment = {**os.environ, "NODE_PATH": str(node_modules())}
         self.process = subprocess.Popen(["node", SOURCE / "driver.cjs", json.dumps({"args": words, **launch})], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         env=environment, text=True, start_new_session=True)
+        self.lines = queue.Queue()
+        threading.Thread(target=self._read, daemon=True).start()
         try:
             self.version = self._answer(30)
         except BaseException:
             self.destroy()
             raise
 
-    def _answer(self, limit):
-        if not select.select([self.process.stdout], [], [], limit)[0]:
-            raise AssertionError(f"the browser's driver says nothing within {limit} s")
-        line = self.process.stdout.readline()
-        assert line, "the browser's driver has ended"
-        answer = json.loads(line)
-        assert "error" not in answer, answer["error"]
-        return answer.get("value")
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.put(line)
+        self.lines.put("")
 
-    def play(self, scenario, limit=60, **options):
-        """What a scenario found, in a profile that nothing else has used."""
+    def _answer(self, limit, on_event=None):
+        while True:
+            try:
+                line = self.lines.get(timeout=limit)
+            except queue.Empty:
+                raise AssertionError(f"the browser's driver says nothing within {limit} s") from None
+            assert line, "the browser's driver has ended"
+            answer = json.loads(line)
+            assert "error" not in answer, answer["error"]
+            if "event" not in answer:
+                return answer.get("value")
+            on_event(answer["event"])
+
+    def play(self, scenario, limit=60, on_event=None, **options):
+        """What a scenario found, in a profile that nothing else has used; `on_event` is called with what it tells on the way."""
         self.process.stdin.write(json.dumps({"scenario": scenario, "options": options}) + "\n")
         self.process.stdin.flush()
-        return self._answer(limit)
+        return self._answer(limit, on_event)
 
     def destroy(self):
         with contextlib.suppress(BrokenPipeError):

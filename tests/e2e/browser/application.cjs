@@ -175,4 +175,4 @@ async function headers(context, { at }) {
   return JSON.parse(await page.innerText("#headers"));
 }
 
-module.exports = { walk, twoApplications, webSockets, news, upload, download, alias, readLinks, headers, signIn };
+module.exports = { walk, twoApplications, webSockets, news, upload, download, alias, readLinks, headers, click, signIn };
