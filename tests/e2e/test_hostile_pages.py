@@ -14,11 +14,11 @@ import browsing
 import harness
 import pytest
 from browsing import address
+from harness import wait_until
 from web_app.app import WebApp
 
 PATIENCE = 3000  # ms, for a technique that tells nothing; most tell at once
 LOOPBACK_2 = "127.0.0.2"
-# What the browser asks for by itself as soon as it shows a refusal's page is none of the page's doing.
 REFUSALS = {400, 401, 403, 404, 405, 421}
 
 
@@ -142,7 +142,7 @@ def test_without_portolan_every_technique_works(browser, evil, shop, host):
     """What the tests below rest upon."""
     here = f"http://{host}:{evil.port}"
     found = browser.play("attack", **{"from": f"{here}/attack/page"}, target=f"http://shop.localhost:{shop.port}", mark=f"bare-{host}", redirector=here, patience=PATIENCE)
-    assert techniques_seen(shop, f"bare-{host}") == set(found["learnt"])
+    wait_until(lambda: techniques_seen(shop, f"bare-{host}") == set(found["learnt"]), 10, f"all of {set(found['learnt'])}")
     assert {name for name, learnt in found["learnt"].items() if "secret" in learnt} >= {"fetch", "post-json", "put", "script.js", "sandboxed", "events.events", "socket"}
 
 
@@ -159,7 +159,7 @@ def test_an_application_s_own_page_does(dev, browser, shop):
     at = address(dev, "shop")
     found = browser.play("attack", **{"from": f"{at}/attack/page"}, target=at, mark="own", redirector=at, patience=PATIENCE)
     # A frame without an origin is nobody's.
-    assert techniques_seen(shop, "own") == set(found["learnt"]) - {"sandboxed"}
+    wait_until(lambda: techniques_seen(shop, "own") == set(found["learnt"]) - {"sandboxed"}, 10, f"all of {set(found['learnt'])} but one")
     assert "secret" in found["learnt"]["fetch"] and "secret" in found["learnt"]["socket"]
 
 

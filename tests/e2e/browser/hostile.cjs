@@ -84,9 +84,23 @@ async function techniques({ target, mark, redirector, patience }) {
   return Object.fromEntries(await Promise.all(outcomes));
 }
 
+// Resolves when the browser waits for nothing any more: some techniques do not tell their page when they are over.
+function quietness(context) {
+  const open = new Set();
+  let look = () => {};
+  context.on("request", (request) => open.add(request));
+  for (const end of ["requestfinished", "requestfailed"]) context.on(end, (request) => { open.delete(request); look(); });
+  return (limit) => new Promise((resolve) => {
+    const give = setTimeout(resolve, limit);
+    look = () => { if (open.size === 0) { clearTimeout(give); resolve(); } };
+    look();
+  });
+}
+
 // The page at `from` tries everything on `target`; `statuses` are the answers that the browser got, whatever it let the page know of them.
 async function attack(context, { from, target, mark, redirector, patience }) {
   const page = await context.newPage();
+  const quiet = quietness(context);
   const statuses = {};
   context.on("response", (response) => {
     const asked = new URL(response.url());
@@ -94,6 +108,7 @@ async function attack(context, { from, target, mark, redirector, patience }) {
   });
   await page.goto(from);
   const learnt = await page.evaluate(techniques, { target, mark, redirector, patience });
+  await quiet(patience);
   return { learnt, statuses };
 }
 
