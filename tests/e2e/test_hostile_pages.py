@@ -200,6 +200,16 @@ def test_rebinding_gets_nowhere(dev, browser, shop, evil, port):
     assert techniques_seen(shop, "rebound") == set()
 
 
+def test_there_is_no_other_way_in(dev):
+    """A port of its own, where nobody looks at who asks, a web resource does not have."""
+    base = urllib.parse.urlsplit(own_page(dev)).port - 3
+    open_ports = []
+    for port in range(base + 10, base + 90):
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=5):
+            open_ports.append(port)
+    assert open_ports == []
+
+
 @pytest.mark.parametrize("place", ["address", "name", "localhost", "application"])
 def test_a_link_from_elsewhere_opens_the_application(dev, browser, places, place):
     shown = browser.play("followLink", **{"from": f"{places[place]}/attack/page"}, to=f"{address(dev, 'shop')}/orders/2")

@@ -36,7 +36,8 @@ def own_page(dev, host="localhost"):
 
 def test_it_lists_finds_and_opens(dev, browser):
     found = browser.play("ownPage", at=own_page(dev), search="WI", open="wiki", landed="/login")
-    assert found["all"] == ["shop", "wiki"] and found["states"] == ["Ready", "Ready"]  # what is no web application has no place here
+    assert found["all"] == ["shop", "wiki"]  # what is no web application has no place here
+    assert set(found["states"]) <= {"Ready", "Not checked"}
     assert [link.rstrip("/") for link in found["links"]] == [address(dev, "shop"), address(dev, "wiki")]
     assert found["found"] == ["wiki"] and found["nothing"]["names"] == [] and "Nothing is found" in found["nothing"]["text"]
     assert found["opened"] == f"{address(dev, 'wiki')}/login?next=/orders/1"
