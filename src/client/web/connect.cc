@@ -53,6 +53,7 @@ net::Task<Tunnel> refuse(Error why) { co_return std::unexpected(std::move(why));
 // Not a coroutine: `ca` may be replaced while hands are shaken.
 net::Task<Result<std::unique_ptr<net::Stream>>> accept_tls(std::unique_ptr<net::Stream> browser, std::string host,
                                                            const LocalCa& ca, std::chrono::milliseconds limit) {
+  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
   auto server = server_for(host, ca);
   if (!server) return refuse(std::move(server).error());
   return shake_hands(std::move(*server), std::move(browser), std::move(host), limit);

@@ -13,7 +13,7 @@ namespace portolan::client::web {
 
 // Takes the tunnel, whose 200 has been sent and of which nothing has been read behind the CONNECT's head (what has is
 // put back with net::prepend), and is a TLS server of `host` on it: TLS 1.2 and 1.3, HTTP/1.1 by ALPN or without any.
-// `host` is that of the CONNECT: lower case, an address without brackets. A client that asks for another name (SNI), or
+// `host` is that of the CONNECT, in lower case. A client that asks for another name (SNI), or
 // for h2 alone, is refused before it is shown anything.
 //
 // `ca` is used within the call alone, before the task runs. Code::kDenied for a host that it is not for, Code::kInvalid

@@ -87,7 +87,7 @@ Result<net::TlsIdentity> LocalCa::identity(const std::string& host) const {
   auto key = std::make_shared<const crypto::PrivateKey>(crypto::PrivateKey::generate());
   PL_TRY(auto leaf, authority_.issue(host, key->public_key(), now, kLocalLeafLife));
   net::TlsIdentity made{{std::move(leaf), authority_.issuer()}, std::move(key)};
-  // An address has several spellings; hosts are not.
+  // Bounded, though an IPv6 address has many spellings.
   if (leaves_.size() < hosts().size()) leaves_.emplace(host, made);
   return made;
 }

@@ -2,7 +2,7 @@
 
 namespace portolan::client::web {
 
-const std::string_view kHomeStyle = R"css(:root {
+constinit const std::string_view kHomeStyle = R"css(:root {
   color-scheme: light dark;
   --ground: #f4f6f8; --sheet: #ffffff; --ink: #17212b; --soft: #566573; --line: #dbe1e7;
   --accent: #0b6285; --accent-ink: #ffffff; --shade: 0 1px 2px rgb(20 40 60 / .06), 0 6px 18px rgb(20 40 60 / .05);
@@ -110,7 +110,7 @@ h1 { margin: 0; font-size: 1.6rem; line-height: 1.2; font-weight: 650; letter-sp
 )css";
 
 // Everything of the status goes into the page as text, never as markup.
-const std::string_view kHomeScript = R"js("use strict";
+constinit const std::string_view kHomeScript = R"js("use strict";
 (() => {
   const kEvery = 5000, kPatience = 4000;
   const byId = (id) => document.getElementById(id);
@@ -268,7 +268,7 @@ const std::string_view kHomeScript = R"js("use strict";
 )js";
 
 // A compass rose.
-const std::string_view kHomeIcon =
+constinit const std::string_view kHomeIcon =
     R"svg(<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><rect width="64" height="64" rx="15" fill="#0b6285"/><circle cx="32" cy="32" r="21" fill="none" stroke="#9ad4e9" stroke-width="2"/><path d="M32 6l5.500 20.500L58 32l-20.500 5.500L32 58l-5.500-20.500L6 32l20.500-5.500z" fill="#ffffff"/><path d="M32 6v26h26l-20.500 5.500L32 58V32H6l20.500-5.500z" fill="#bfe3f0"/></svg>
 )svg";
 
