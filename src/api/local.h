@@ -114,7 +114,8 @@ BOOST_DESCRIBE_STRUCT(AgentStatus, (),
                        control_reason, gateways, paths, resources, status_port, endings, web_proxy))
 
 // One thing that is not as it was. `subject`: "sign-in", "control", "gateway", "path", "resource", "sessions" (how many
-// a resource has), "ending" (a session that was ended), "status-port", "port-holder" (who else holds a port of ours).
+// a resource has), "ending" (a session that was ended), "status-port", "web-proxy",
+// "port-holder" (who else holds a port of ours).
 struct LocalChange {
   std::string subject;
   std::string name;  // which gateway, resource…

@@ -40,6 +40,14 @@ bool opens_a_page(const http::RequestHead& head) {
          head.fields.first("sec-fetch-dest") == "document";
 }
 
+// Where browsers say nothing of where a request comes from: whether it may be from where it may.
+bool may_be_kin(const http::Fields& fields, const Asked& asked) {
+  const bool told_nothing = asked.kind == Asked::Kind::kReal && asked.origin.scheme == "http" && !fields.has("origin");
+  if (!told_nothing || !fields.first("user-agent").contains("Mozilla/")) return true;
+  if (fields.has("referer")) return is_kin(asked, fields.first("referer"));
+  return fields.first("upgrade-insecure-requests") == "1";
+}
+
 }  // namespace
 
 Result<> check_sender(const http::RequestHead& head, const Asked& asked) {
@@ -55,7 +63,10 @@ Result<> check_sender(const http::RequestHead& head, const Asked& asked) {
   const bool kin = has_origin && is_kin(asked, origin);
   if (has_origin && !kin && !(origin == "null" && (reads || site == "same-origin"))) return foreign(origin, asked);
 
-  if (!fields.has("sec-fetch-site")) return {};
+  if (!fields.has("sec-fetch-site")) {
+    if (may_be_kin(fields, asked)) return {};
+    return cross_site(fields, asked);
+  }
   if (fields.has("upgrade") && !has_origin) return cross_site(fields, asked);
   if (site == "same-origin" || site == "none") return {};
   const bool from_kin = has_origin ? kin : is_kin(asked, fields.first("referer"));

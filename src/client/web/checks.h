@@ -9,6 +9,10 @@
 //                    a whole page, in a window of its own. To a browser other applications of ours may be the same
 //                    site, or may not, so that same-site counts for nothing by itself.
 //   WebSocket        never without an Origin where there is Sec-Fetch, since no preflight protects it.
+//   without those    a browser tells Sec-Fetch-… only to addresses that it holds for safe: not to an application
+//   without
+//                    TLS under its own name. There a browser's reading request must come from a page of the
+//                    application (Referer), or from nowhere and be for a whole page (Upgrade-Insecure-Requests).
 #pragma once
 #include "client/web/names.h"
 

@@ -12,7 +12,7 @@ api::AgentResource web_resource(std::string name, std::vector<api::AgentWebHost>
 const Names& names() {
   static const Names some(
       {web_resource("wiki", {{"", "https://wiki.corp.example"}, {"cdn", "https://cdn.other.example"}}),
-       web_resource("crm", {{"", "https://crm.corp.example"}})},
+       web_resource("crm", {{"", "https://crm.corp.example"}}), web_resource("old", {{"", "http://old.corp.example"}})},
       {"wiki", "crm"}, {});
   return some;
 }
@@ -136,6 +136,25 @@ TEST(WebChecks, RealNames) {
   EXPECT_EQ(verdict(real("POST", "Origin: https://crm.corp.example\r\n" + fetch("same-site", "cors", "empty"))),
             "foreign_origin");
   EXPECT_EQ(verdict(real("GET", "Referer: https://crm.corp.example/\r\n" + fetch("same-site"))), "cross_site");
+}
+
+// To an application without TLS a browser says nothing but what it always says.
+TEST(WebChecks, RealNamesWithoutTls) {
+  const std::string browser = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n";
+  const auto real = [&](const std::string& method, const std::string& more) {
+    return method + " http://old.corp.example/ HTTP/1.1\r\nHost: old.corp.example\r\n" + more;
+  };
+  EXPECT_EQ(verdict(real("GET", "User-Agent: curl/8\r\n")), "");
+  EXPECT_EQ(verdict(real("GET", browser + "Referer: http://old.corp.example/page\r\n")), "");
+  EXPECT_EQ(verdict(real("GET", browser + "Upgrade-Insecure-Requests: 1\r\n")), "");
+  EXPECT_EQ(verdict(real("POST", browser + "Origin: http://old.corp.example\r\n")), "");
+  EXPECT_EQ(verdict(real("GET", browser)), "cross_site");
+  EXPECT_EQ(verdict(real("GET", browser + "Referer: http://evil.example/\r\n")), "cross_site");
+  EXPECT_EQ(verdict(real("GET", browser + "Referer: http://evil.example/\r\nUpgrade-Insecure-Requests: 1\r\n")),
+            "cross_site");
+  EXPECT_EQ(verdict(real("POST", browser + kEvil)), "foreign_origin");
+  // Everywhere else they do say it.
+  EXPECT_EQ(verdict(request("GET", browser)), "");
 }
 
 TEST(WebChecks, TheRefusalIsForPeople) {

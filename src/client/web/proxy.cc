@@ -9,7 +9,6 @@
 #include "client/ports.h"
 #include "client/web/checks.h"
 #include "client/web/connect.h"
-#include "client/web/local_ca.h"
 #include "client/web/own_page.h"
 #include "protocols/driver.h"
 
@@ -45,19 +44,29 @@ net::Task<> explain(Browser& browser, Error why, http::Asker asker) {
       co_await net::with_timeout(say_and_close(browser.stream(), page), http::kGoodbyeTime);
 }
 
-std::unexpected<Error> no_local_ca(const Origin& to) {
-  return std::unexpected(Error{Code::kDenied,
-                               to_text(to) +
-                                   " can be served under its own name only with a certificate authority of this "
-                                   "machine, and there is none; portolan web-ca --help says what it is and how to make "
-                                   "one. Under its local name the application needs none: see http://localhost",
-                               "no_local_ca", Hop::kAgent});
+Result<> may_show(const LocalCa* ca, const Origin& to) {
+  const auto refuse = [&](std::string why, std::string reason) {
+    return std::unexpected(Error{Code::kDenied, to_text(to) + why, std::move(reason), Hop::kAgent});
+  };
+  if (ca == nullptr)
+    return refuse(
+        " can be served under its own name only with a certificate authority of this machine, and there is none; "
+        "portolan web-ca --help says what it is. Under its local name it needs none: see http://localhost",
+        "no_local_ca");
+  if (!ca->covers(to.authority.host))
+    return refuse(
+        " is none of the hosts that this machine's certificate authority was made for; see: portolan web-ca show",
+        "not_in_local_ca");
+  if (ca->ended())
+    return refuse(": this machine's certificate authority has ended; see: portolan web-ca show", "local_ca_ended");
+  return {};
 }
 
 }  // namespace
 
 Proxy::Proxy(const net::Executor& executor, ProxyOptions options, Applications& applications, Changes& changes)
     : options_(std::move(options)),
+      ca_(options_.home),
       applications_(applications),
       changes_(changes),
       state_{net::to_text(options_.at), "failed", {}, {}},
@@ -237,10 +246,10 @@ net::Task<> Proxy::serve_tunnel(Browser& browser, http::Authority to) {
 }
 
 net::Task<Result<std::unique_ptr<net::Stream>>> Proxy::open_tunnel(Browser& browser, Origin to) {
-  std::optional<LocalCa> ca;
+  std::shared_ptr<const LocalCa> ca;
   if (to.scheme == "https") {
-    CO_TRY(ca, LocalCa::load(options_.home));
-    if (!ca) co_return no_local_ca(to);
+    CO_TRY(ca, ca_.get());
+    CO_CHECK(may_show(ca.get(), to));
   }
   constexpr std::string_view kOpen = "HTTP/1.1 200 Connection established\r\n\r\n";
   std::unique_ptr<net::Stream> stream = browser.take_stream();

@@ -15,6 +15,7 @@
 #include "client/changes.h"
 #include "client/home.h"
 #include "client/web/browser.h"
+#include "client/web/local_ca.h"
 #include "client/web/names.h"
 #include "net/admission.h"
 #include "net/tcp.h"
@@ -79,6 +80,7 @@ class Proxy {
   Judge judge(std::optional<Origin> tunnel) const;
 
   ProxyOptions options_;
+  LocalCaOnDisk ca_;
   Applications& applications_;
   Changes& changes_;
   api::LocalPort state_;
