@@ -53,7 +53,6 @@ class Raw:
     def __init__(self, dev, name, timeout=15):
         self.host = urllib.parse.urlsplit(dev.url(name)).netloc
         self.socket = socket.create_connection(("127.0.0.1", dev.port(name)), timeout=timeout)
-        self.reset = False
         self._read = b""
 
     def __enter__(self):
@@ -75,7 +74,6 @@ class Raw:
         try:
             piece = self.socket.recv(65536)
         except ConnectionResetError:
-            self.reset = True
             piece = b""
         self._read += piece
         return bool(piece)

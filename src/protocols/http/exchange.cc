@@ -91,7 +91,9 @@ net::Task<Result<ResponseHead>> Serving::ask(const Request& request, const Outgo
       CO_TRY(connection_, co_await application_->connect(host, purpose));
     }
     allow(options_.answer_timeout);
+    offering_ = true;
     auto sent = co_await connection_->send(out, first, whole);
+    offering_ = false;
     if (sent && whole) uploaded_ = true;
     if (sent && !whole) uploads_.spawn("upload", upload());
     if (whole) watch_client();

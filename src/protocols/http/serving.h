@@ -105,7 +105,7 @@ class Serving {
   Asker asker_;                     // for pages
   std::optional<BodyReader> body_;  // of the request
   bool uploaded_ = true;            // all of it has gone to the application
-  bool offering_ = false;           // a piece of it waits until the application takes it
+  bool offering_ = false;           // a piece of it waits for the application to take it
   Result<> outcome_;
   std::optional<Error> cut_;
 
