@@ -124,7 +124,8 @@ struct ServerHealth {
   std::string status = "ok";
   std::string version;
   std::string organization;
+  std::optional<WallTime> time = {};  // its clock
 };
-BOOST_DESCRIBE_STRUCT(ServerHealth, (), (status, version, organization))
+BOOST_DESCRIBE_STRUCT(ServerHealth, (), (status, version, organization, time))
 
 }  // namespace portolan::api

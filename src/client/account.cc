@@ -8,7 +8,9 @@
 #include "base/id.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "client/clocks.h"
 #include "net/backoff.h"
+#include "net/wait.h"
 
 namespace portolan::client {
 namespace {
@@ -120,7 +122,17 @@ net::Task<> SignedInAccount::follow(std::uint64_t generation) {
     control_down_ = ended ? "the control plane ended the watch" : ended.error().message;
     // A certificate that has ended while the machine slept is renewed by the sign-in's token.
     const bool slept_long = Clock::real().wall() >= credentials_.certificate.not_after();
-    if (!ended && refuses_us(ended.error()) && !slept_long)
+    const bool refused = !ended && refuses_us(ended.error()) && !slept_long;
+    std::optional<std::string> clocks;
+    if (refused && ended.error().reason == net::kCertificateRefused) {
+      if (auto address = control_address(credentials_))
+        clocks = co_await ask_for_clocks(std::move(*address), credentials_.certificate);
+      const bool cancelled = co_await net::cancelled();
+      if (cancelled || generation != newest_watch_) co_return;
+    }
+    if (clocks)
+      control_down_ = std::move(*clocks);
+    else if (refused)
       ended_ = end_of_sign_in(ended.error().code == Code::kDenied ? ended.error().message : "the sign-in has ended",
                               ended.error().reason);
     log::warn("control plane is away", {{"why", *control_down_}});

@@ -125,14 +125,17 @@ net::Task<> Gateways::keep(Gateway& gateway) {
       const BootTime began = now();
       co_await measure_until_end(gateway);
       backoff.lost(now() - began, now());
+      if (!gateway.links.up() && gateway.ended_by && gateway.ended_by->code == Code::kTimeout) ways_.fell_silent();
       gateway.round_trip.reset();
       gateway.measurements = 0;
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
     } else {
-      gateway.reason = linked.error().message;
+      const std::string& why = linked.error().message;
+      // Said once, and not for each of many attempts.
+      const auto say = std::exchange(gateway.reason, why) == why ? &log::debug : &log::warn;
+      say("cannot link to gateway", {{"gateway", gateway.what.address}, {"why", why}});
       changes_.note();
-      log::warn("cannot link to gateway", {{"gateway", gateway.what.address}, {"why", linked.error()}});
     }
     const auto woken = co_await gateway.turned.wait(backoff.next(now()));
     if (!woken && woken.error().code == Code::kCancelled) co_return;
@@ -176,6 +179,12 @@ net::Task<Result<std::unique_ptr<net::Stream>>> Gateways::dial(std::string id, s
   }
   if (known() == gateways_.end()) co_return fail(Code::kNotFound, "the gateway was taken out of use");
   co_return co_await ways_.dial(place_of(known()->second->what), limit);
+}
+
+net::Task<Result<std::unique_ptr<net::TcpStream>>> Gateways::dial_plain(std::string id,
+                                                                        std::chrono::milliseconds limit) {
+  CO_TRY(const auto endpoint, net::parse_endpoint(address_of(id).value_or(""), 5000));
+  co_return co_await ways_.dial_plain(endpoint, limit);
 }
 
 std::optional<std::string> Gateways::links_only(const std::string& id) const {

@@ -48,6 +48,10 @@ class Gateways {
   std::string name_of(const std::string& id) const;
   // A connection to a gateway, by the way of its link: plain, or a WebSocket.
   net::Task<Result<std::unique_ptr<net::Stream>>> dial(std::string id, std::chrono::milliseconds limit);
+  // A plain connection to its address, beside its link.
+  net::Task<Result<std::unique_ptr<net::TcpStream>>> dial_plain(std::string id, std::chrono::milliseconds limit);
+  // A path by a gateway, or the beginning of one, has fallen silent: perhaps long packets vanish in this network.
+  void fell_silent() { ways_.fell_silent(); }
   // Why nothing but links can be made to it, in words for people; none: something can.
   std::optional<std::string> links_only(const std::string& id) const;
   // Why none of these egress nodes can be reached from here, whatever the control plane says: the gateways on all ways

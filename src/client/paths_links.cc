@@ -117,6 +117,7 @@ net::Task<Result<>> Paths::link_by_gateway(Wanted wanted, std::string gateway, s
   if (linked || !spliced || linked.error().code == Code::kCancelled || linked.error().code == Code::kConflict ||
       linked.error().reason == tunnel::kPipeUnknown)
     co_return linked;
+  if (linked.error().code == Code::kTimeout) gateways_.fell_silent();
   const std::string why = std::move(linked).error().message;
   auto nested = co_await ways_.open_nested(gateway, egress, limits, why);
   if (!nested) co_return tunnel::of_the_way(std::move(nested).error());

@@ -68,7 +68,10 @@ net::Task<> Paths::reconnect(Wanted wanted) {
   log::info(pipe->attached() ? "an end-to-end link is silent, or its gateway is leaving; trying another way"
                              : "an end-to-end link has broken; reconnecting",
             {{"egress", egress}, {"gateway", channel.gateway}});
-  if (silent(channel)) path_to(egress).channels.fell_silent();
+  if (silent(channel)) {
+    path_to(egress).channels.fell_silent();
+    gateways_.fell_silent();
+  }
   if (clock_.boot() - channel.reconnected >= kLasting) channel.rest.reset();
   while (pipe->wants_link()) {
     const auto rested = co_await channel.hurry.wait(channel.rest.next());

@@ -14,10 +14,10 @@ constexpr std::chrono::milliseconds kForgetAfter = std::chrono::minutes(10);
 constexpr std::chrono::milliseconds kDialLimit = std::chrono::seconds(2);
 
 // The plain connection, with its preface sent.
-net::Task<Result<std::unique_ptr<net::Stream>>> dial_plain(std::string address, std::string ticket_text) {
+net::Task<Result<std::unique_ptr<net::Stream>>> dial_plain(Gateways& gateways, std::string gateway,
+                                                           std::string ticket_text) {
   CO_TRY(const auto ticket, tunnel::parse_ticket(ticket_text));
-  CO_TRY(const auto endpoint, net::parse_endpoint(address, 5000));
-  CO_TRY(auto stream, co_await net::dial_tcp(endpoint, kDialLimit));
+  CO_TRY(auto stream, co_await gateways.dial_plain(std::move(gateway), kDialLimit));
   const auto preface = tunnel::encode_preface(ticket);
   CO_CHECK(co_await net::write(*stream, preface));
   co_return std::unique_ptr<net::Stream>(std::move(stream));
@@ -70,7 +70,7 @@ net::Task<Result<Way>> Ways::ask(std::string gateway, std::string egress, bool s
         "gateway " + gateways_.name_of(gateway) + ", another one on the way or the relay offers no spliced path",
         std::move(hops)};
   [[maybe_unused]] const auto closed = stream->shutdown_send();
-  auto plain = co_await dial_plain(gateways_.address_of(gateway).value_or(""), ticket->second);
+  auto plain = co_await dial_plain(gateways_, gateway, ticket->second);
   if (plain) co_return Way{std::move(*plain), true, {}, std::move(hops)};
   if (plain.error().code == Code::kCancelled) co_return std::unexpected(std::move(plain).error());
   stream.reset();

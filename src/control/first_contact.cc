@@ -37,7 +37,8 @@ net::http::Response page() {
 void add_first_contact(Routes& routes, Core& core) {
   routes.add_at_once("GET /", [](const Exchange&) -> Answer { return page(); });
   routes.add_at_once("GET /v1/health", [&core](const Exchange&) -> Answer {
-    return ok(api::ServerHealth{.version = PORTOLAN_VERSION, .organization = core.authorities.organization});
+    return ok(api::ServerHealth{
+        .version = PORTOLAN_VERSION, .organization = core.authorities.organization, .time = core.now()});
   });
   routes.add_at_once("GET /.well-known/jwks.json", [&core](const Exchange&) -> Answer {
     auto response = net::http::json_response(200, core.authorities.identity.jwks());

@@ -1,10 +1,13 @@
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <cerrno>
 
 #include <boost/asio/this_coro.hpp>
 
 #include "base/clock.h"
 #include "net/resolve.h"
+#include "net/segments.h"
 #include "net/socket_stream.h"
 #include "net/system_error.h"
 #include "net/tcp.h"
@@ -19,19 +22,22 @@ using Connected = Result<std::unique_ptr<SocketStream>>;
 
 constexpr Milliseconds kBacklogPause{20};
 
-Result<UniqueFd> open_socket(int family) {
+// `segment`: the longest; 0: no limit.
+Result<UniqueFd> open_socket(int family, int segment = 0) {
   UniqueFd fd(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!fd) return connect_error(errno);
   if (family != AF_UNIX) set_tcp_options(fd.get());
+  if (segment > 0 && ::setsockopt(fd.get(), IPPROTO_TCP, TCP_MAXSEG, &segment, sizeof segment) != 0)
+    return connect_error(errno);
   return fd;
 }
 
 // A socket that dials a free port in the ephemeral range of its own machine may meet itself.
 bool is_connected_to_itself(const SocketStream& stream) { return stream.local() == stream.peer(); }
 
-Task<Connected> connect_tcp(SocketAddress address, std::string name, Milliseconds limit) {
+Task<Connected> connect_tcp(SocketAddress address, std::string name, Milliseconds limit, int segment) {
   const Executor executor = co_await boost::asio::this_coro::executor;
-  CO_TRY(auto fd, open_socket(address.family()));
+  CO_TRY(auto fd, open_socket(address.family(), segment));
   const int started = ::connect(fd.get(), address.raw(), address.size);
   if (started != 0 && errno != EINPROGRESS) co_return connect_error(errno);
   auto stream = std::make_unique<SocketStream>(executor, std::move(fd), std::move(name));
@@ -47,14 +53,14 @@ Task<Connected> connect_tcp(SocketAddress address, std::string name, Millisecond
 
 // Tries the addresses in turn; each gets its share of the time that is left, so that a dead one leaves some for the
 // next.
-Task<Connected> connect_any(Endpoint to, Clock::time_point deadline) {
+Task<Connected> connect_any(Endpoint to, Clock::time_point deadline, int segment) {
   CO_TRY(const auto addresses, co_await resolve(to));
   Error last{Code::kNotFound, "look up " + quoted(to.host, 253) + ": no address"};
   for (std::size_t i = 0; i < addresses.size(); ++i) {
     const auto left = std::chrono::ceil<Milliseconds>(deadline - Clock::now());
     const auto share = left / static_cast<int>(addresses.size() - i);
     const auto at = to_endpoint(addresses[i]);
-    auto connected = co_await connect_tcp(addresses[i], to_text(to), std::max(share, Milliseconds(1)));
+    auto connected = co_await connect_tcp(addresses[i], to_text(to), std::max(share, Milliseconds(1)), segment);
     if (connected) co_return connected;
     last = std::move(connected).error();
     if (last.code == Code::kCancelled) break;
@@ -89,7 +95,12 @@ Result<std::unique_ptr<T>> name_errors(Connected connected, const std::string& t
 }  // namespace
 
 Task<Result<std::unique_ptr<TcpStream>>> dial_tcp(Endpoint to, std::chrono::milliseconds limit) {
-  auto connected = co_await with_timeout(connect_any(to, Clock::now() + limit), limit);
+  return dial_tcp_in_segments(std::move(to), limit, 0);
+}
+
+Task<Result<std::unique_ptr<TcpStream>>> dial_tcp_in_segments(Endpoint to, std::chrono::milliseconds limit,
+                                                              int longest) {
+  auto connected = co_await with_timeout(connect_any(to, Clock::now() + limit, longest), limit);
   co_return name_errors<TcpStream>(std::move(connected), to_text(to), limit);
 }
 

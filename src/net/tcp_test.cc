@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 
 #include "net/co_test.h"
 #include "net/join.h"
+#include "net/segments.h"
 #include "net/socket_stream.h"
 #include "net/test_bytes.h"
 
@@ -238,6 +240,26 @@ CO_TEST(Dial, RefusedNamesTheEndpoint) {
   auto dialled = co_await dial_tcp({"127.0.0.1", static_cast<std::uint16_t>(std::stoi(port))}, 1s);
   CO_ASSERT_ERROR(dialled, Code::kUnavailable);
   EXPECT_EQ(dialled.error().message, "connect to 127.0.0.1:" + port + ": connection refused");
+}
+
+CO_TEST(Dial, KeepsSegmentsShortBothWays) {
+  const Executor on = co_await executor;
+  std::unique_ptr<TcpStream> accepted;
+  auto listener =
+      listen_tcp(on, {"127.0.0.1", 0}, [&](std::unique_ptr<TcpStream> stream) { accepted = std::move(stream); });
+  CO_ASSERT_OK(listener);
+  auto dialled = co_await dial_tcp_in_segments((*listener)->local(), 1s, 536);
+  CO_ASSERT_OK(dialled);
+  for (int i = 0; i < 200 && !accepted; ++i)
+    if (const auto slept = co_await sleep_for(5ms); !slept) break;
+  CO_ASSERT_TRUE(accepted != nullptr);
+  for (TcpStream* stream : {dialled->get(), accepted.get()}) {
+    int longest = 0;
+    socklen_t size = sizeof longest;
+    ::getsockopt(static_cast<SocketStream&>(*stream).fd(), IPPROTO_TCP, TCP_MAXSEG, &longest, &size);
+    EXPECT_GT(longest, 0);
+    EXPECT_LE(longest, 536);
+  }
 }
 
 CO_TEST(Dial, TimeoutNamesTheEndpoint) {

@@ -148,10 +148,12 @@ net::Task<> Uplinks::keep(Gateway& gateway) {
     } else if (linked.error().code == Code::kCancelled) {
       co_return;
     } else {
-      gateway.reason = linked.error().message;
+      std::string why = linked.error().message;
       if (gateway.web_offer)
-        gateway.reason += "; it takes links by WebSocket on " + *gateway.web_offer + ", which --web-links allows";
-      log::warn("cannot link to gateway", {{"gateway", gateway.address}, {"why", gateway.reason}});
+        why += "; it takes links by WebSocket on " + *gateway.web_offer + ", which --web-links allows";
+      // Said once, and not for each of many attempts.
+      const auto say = std::exchange(gateway.reason, why) == why ? &log::debug : &log::warn;
+      say("cannot link to gateway", {{"gateway", gateway.address}, {"why", why}});
       note_tried(gateway);
     }
     const auto slept = co_await net::sleep_for(backoff.next(now()));
@@ -278,7 +280,7 @@ net::Task<> Uplinks::dial_back(std::string address, std::unique_ptr<tunnel::Inco
     incoming->refuse(Error{Code::kProtocol, "a ticket that cannot be read", {}, Hop::kEgress});
     co_return;
   }
-  auto path = co_await net::dial_tcp(*endpoint, kDialBackLimit);
+  auto path = co_await ways_.dial_plain(*endpoint, kDialBackLimit);
   const auto preface = tunnel::encode_preface(*ticket);
   const auto sent = path ? co_await net::write(**path, preface) : Result<>(std::unexpected(path.error()));
   if (!sent) {

@@ -5,7 +5,9 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "net/address_range.h"
 #include "net/network_name.h"
+#include "net/segments.h"
 #include "net/tls.h"
 
 namespace portolan::tunnel {
@@ -38,6 +40,12 @@ std::vector<RememberedWay> load(const std::filesystem::path& file) {
 
 bool is_of_certificate(const Error& error) {
   return error.reason == net::kUnknownAuthority || error.reason == "tls_name" || error.reason == "tls_expired";
+}
+
+// Within this machine no packet is too long.
+bool is_here(const net::Endpoint& endpoint) {
+  const auto loopback = net::parse_address_ranges("127.0.0.0/8,::1");
+  return loopback && net::any_contains(*loopback, endpoint);
 }
 
 }  // namespace
@@ -102,20 +110,26 @@ net::Task<Result<>> GatewayWays::link_plainly(GatewayPlace to, Make make) {
 net::Task<StreamResult> GatewayWays::dial(GatewayPlace to, Milliseconds limit) {
   if (by_web(to.id) && to.web_address) co_return co_await dial_websocket(to, limit);
   CO_TRY(const auto endpoint, net::parse_endpoint(to.address, kDefaultPort));
-  auto path = co_await net::dial_tcp(endpoint, limit);
+  auto path = co_await dial_plain(endpoint, limit);
   if (!path) co_return std::unexpected(std::move(path).error());
   co_return StreamResult(std::move(*path));
 }
 
+net::Task<Result<std::unique_ptr<net::TcpStream>>> GatewayWays::dial_plain(net::Endpoint to, Milliseconds limit) {
+  const int longest = is_here(to) ? 0 : segments_.longest(network());
+  return net::dial_tcp_in_segments(std::move(to), limit, longest);
+}
+
 net::Task<Result<>> GatewayWays::by_plain(const GatewayPlace& to, const Make& make, Limits limits, std::string& why) {
   CO_TRY(const auto endpoint, net::parse_endpoint(to.address, kDefaultPort));
-  auto path = co_await net::dial_tcp(endpoint, limits.dial);
+  auto path = co_await dial_plain(endpoint, limits.dial);
   if (!path) {
     why = why_not_plain(path.error(), false);
     co_return std::unexpected(std::move(path).error());
   }
   auto made = co_await make(std::move(*path), limits.handshake);
   if (!made) why = why_not_plain(made.error(), true);
+  if (!made && made.error().code == Code::kTimeout) fell_silent();
   co_return made;
 }
 

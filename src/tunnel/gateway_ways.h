@@ -15,6 +15,8 @@
 #include <boost/describe.hpp>
 
 #include "base/clock.h"
+#include "net/tcp.h"
+#include "tunnel/segment_limits.h"
 #include "tunnel/web_dial.h"
 
 namespace portolan::tunnel {
@@ -60,6 +62,11 @@ class GatewayWays {
   // One more connection to a gateway, by the way of its link.
   net::Task<Result<std::unique_ptr<net::Stream>>> dial(GatewayPlace to, std::chrono::milliseconds limit);
 
+  // A plain connection of one's own to an address, with segments as this network takes them.
+  net::Task<Result<std::unique_ptr<net::TcpStream>>> dial_plain(net::Endpoint to, std::chrono::milliseconds limit);
+  // A connection to a gateway has fallen silent, though something was sent on it: long packets may vanish here.
+  void fell_silent() { segments_.fell_silent(network()); }
+
   // Whether the newest link was made by WebSocket; then why, in words for people.
   bool by_web(const std::string& id) const { return by_web_.contains(id); }
   std::optional<std::string> why_web(const std::string& id) const;
@@ -90,6 +97,7 @@ class GatewayWays {
 
   const GatewayWaysOptions options_;
   const Clock& clock_;
+  SegmentLimits segments_{clock_};
   std::map<std::string, ByWeb> by_web_;    // by gateway
   std::vector<RememberedWay> remembered_;  // oldest first
 };

@@ -48,6 +48,23 @@ def clocked(request, world):
     restart(usual)
 
 
+@pytest.mark.parametrize("clocked", ["control"], indirect=True)
+def test_a_control_plane_whose_clock_is_wrong_is_no_end_of_the_sign_in(world, clocked):
+    _, clock = clocked
+    try:
+        clock.step("-3600")
+        time.sleep(STEPPED)
+        for cable in (world.topology.unplug, world.topology.plug):  # so the agent asks anew
+            cable("client")
+        told = wait_until(lambda: (now := world.status())["control_state"] == "down" and "clock" in now.get("control_reason", "") and now["control_reason"],
+                          BACK, "the clock is named")
+        assert "the clock of the control plane is wrong" in told and "login" not in told, told
+        assert world.works("db-r1"), world.refused
+    finally:
+        clock.step("+0")
+    wait_until(lambda: world.status()["control_state"] == "up", BACK, "all is well when it is right")
+
+
 def test_a_clock_is_set(world, clocked, loads):
     part, clock = clocked
     handshakes = world.path("r1")["handshakes"]

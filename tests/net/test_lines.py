@@ -37,6 +37,29 @@ def test_long_packets_vanish_on_the_way_to_the_gateway_in_use(world, loads):
     assert max(longest, pause) <= LONGEST
 
 
+@pytest.mark.parametrize("into", [False, True], ids=["from the database", "into it"])
+def test_long_packets_vanish_on_the_clients_own_cable(world, loads, into):
+    """All gateways are behind it: shorter packets are sent, and long ones are not tried again there."""
+    copy, pgbench = loads.copy(2_000_000, into=into), loads.pgbench(clients=2)
+    try:
+        with world.topology.black_hole("client", 1300):
+            before = copy.bytes
+            wait_until(lambda: copy.bytes > before + 4_000_000, 2 * LONGEST, "the copy goes on")
+            world.new_session("db-r1")
+            world.new_session("db-r2")
+            began, before = time.monotonic(), copy.bytes
+            wait_until(lambda: copy.bytes > before + 8_000_000, 2 * LONGEST, "and on")
+            assert time.monotonic() - began < 4 + LONGEST, "it falls silent again and again"
+        copied = copy.finish()
+        count, longest = pgbench.finish()
+    finally:
+        # Another network, of which nothing is remembered.
+        world.topology.unplug("client")
+        world.topology.plug("client")
+    print(f"a black hole at the client: {copied} bytes copied; {count} transactions, 0 failed, the longest took {longest:.3f} s")
+    assert "shorter packets are sent" in world.parts["agent"].text()
+
+
 @pytest.fixture(scope="module")
 def long_line(deployment):
     """The client's cable is a delay line."""
