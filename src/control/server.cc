@@ -32,11 +32,16 @@ bool is_address(const std::string& host) {
 }
 
 std::vector<std::string> public_names(const ServerOptions& options) {
-  if (!options.public_names.empty()) return options.public_names;
-  std::vector<std::string> names = {"localhost", "127.0.0.1", "::1"};
-  const std::string& host = options.listen.host;
-  const bool all = host.empty() || host == "0.0.0.0" || host == "::";
-  if (!all && std::ranges::find(names, host) == names.end()) names.push_back(host);
+  std::vector<std::string> names = options.public_names;
+  if (names.empty()) {
+    names = {"localhost", "127.0.0.1", "::1"};
+    const std::string& host = options.listen.host;
+    const bool all = host.empty() || host == "0.0.0.0" || host == "::";
+    if (!all && std::ranges::find(names, host) == names.end()) names.push_back(host);
+  }
+  for (const net::http::Site& site : options.beside)
+    for (const std::string& host : site.hosts)
+      if (std::ranges::find(names, host) == names.end()) names.push_back(host);
   return names;
 }
 
