@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "base/file.h"
 #include "base/id.h"
@@ -11,6 +12,7 @@
 #include "cli/secrets.h"
 #include "cli/server_part.h"
 #include "cli/service_options.h"
+#include "cli/services_part.h"
 #include "control/reseal.h"
 #include "control/server.h"
 
@@ -23,7 +25,7 @@ struct Options {
   LogOptions log;
   std::string data;
   std::string listen = "0.0.0.0:443";
-  std::vector<std::string> serve = {"app"};
+  ServeOptions serve;
   std::string organization;
   std::vector<std::string> public_names;
   std::string public_url;
@@ -72,15 +74,7 @@ Result<control::SealingSource> sealing_source(const Options& options) {
   return control::SealingPassphrase{std::move(passphrase)};
 }
 
-Result<> check_services(const Options& options) {
-  for (const std::string& service : options.serve)
-    if (service != "app")
-      return wrong_usage("--serve " + quoted(service) + ": this release has only app, the control plane itself");
-  return {};
-}
-
 Result<control::ServerOptions> server_options(const Options& options) {
-  PL_CHECK(check_services(options));
   if (options.data.empty()) return wrong_usage("no data folder; give --data DIR");
   control::ServerOptions server;
   server.data = options.data;
@@ -193,6 +187,31 @@ Result<> hand_over_password(const Output& out, const Options& options, const Fir
   return {};
 }
 
+struct Listening {
+  std::string listen;
+  std::vector<std::string> services;
+};
+BOOST_DESCRIBE_STRUCT(Listening, (), (listen, services))
+
+// Services with no control plane beside them, which need a certificate of the operator's.
+Result<> run_services(const Output& out, const Options& options, services::Options chosen) {
+  ServicesPartOptions part{{}, std::move(chosen)};
+  PL_TRY(part.server.listen, endpoint_setting("--listen", options.listen, 443));
+  if (options.certificate.empty() || options.key.empty())
+    return wrong_usage("without app there is no server CA; give --cert FILE and --key FILE");
+  part.server.certificate_file = options.certificate;
+  part.server.key_file = options.key;
+  prepare_process();
+  return run_part([part](net::Loop& loop) { return ServicesPart::start(loop, part); },
+                  [&](Result<Part*> started) {
+                    if (!started) return;
+                    Listening now{net::to_text(static_cast<const ServicesPart&>(**started).server().local()), {}};
+                    for (const auto kind : part.services.kinds) now.services.emplace_back(services::name_of(kind));
+                    if (out.json) return out.object(now);
+                    out.note(fmt::format("{} on {}.", fmt::join(now.services, ", "), now.listen));
+                  });
+}
+
 Result<> run(Context& context, Options& options) {
   PL_CHECK(options.settings.load());
   if (options.settings.asked_to_print()) {
@@ -200,12 +219,14 @@ Result<> run(Context& context, Options& options) {
     return {};
   }
   PL_CHECK(configure_log(options.log, context.out, "server"));
+  PL_TRY(auto chosen, served(options.serve));
+  if (!chosen.app) return run_services(context.out, options, std::move(chosen.services));
   PL_TRY(auto server_settings, server_options(options));
   PL_TRY(const auto next, next_sealing_source(options));
   if (next) return reseal(context.out, server_settings, *next);
   bool show = false;
   PL_TRY(const auto admin, first_admin(options, context.out, show));
-  ServerPartOptions part{std::move(server_settings), admin, {}};
+  ServerPartOptions part{std::move(server_settings), admin, {}, std::move(chosen.services)};
   if (!options.ca_out.empty()) part.ca_out = options.ca_out;
   prepare_process();
   Result<> handed;
@@ -231,7 +252,7 @@ void add_server(CLI::App& root, Context& context) {
   Settings& settings = options->settings;
   settings.add("--data", options->data, "the folder with its state; made at the first start");
   settings.add("--listen", options->listen, "HOST:PORT");
-  settings.add("--serve", options->serve, "the services to give; this release has only app");
+  add_serve_options(settings, options->serve);
   settings.add("--organization", options->organization,
                "goes into identities, fixed by the first start; \"portolan\" if it is not given");
   settings.add("--public-name", options->public_names,

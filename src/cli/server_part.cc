@@ -5,10 +5,14 @@
 
 namespace portolan::cli {
 
-ServerPart::ServerPart(std::unique_ptr<control::Server> server) : server_(std::move(server)) {}
+ServerPart::ServerPart(std::unique_ptr<control::Server> server, std::vector<services::Hosted> beside)
+    : beside_(std::move(beside)), server_(std::move(server)) {}
 ServerPart::~ServerPart() = default;
 
-net::Task<> ServerPart::stop() { return server_->stop(); }
+net::Task<> ServerPart::stop() {
+  co_await server_->stop();
+  for (const auto& hosted : beside_) co_await hosted.service->stop();
+}
 
 namespace {
 
@@ -29,8 +33,10 @@ net::Task<Result<bool>> finish_start(control::Server& server, const ServerPartOp
 
 net::Task<Result<std::unique_ptr<Part>>> ServerPart::start(net::Loop& loop, ServerPartOptions options) {
   options.server.ca_out = options.ca_out;
+  CO_TRY(auto beside, services::make_services(loop.executor(), options.beside));
+  options.server.beside = services::sites_of(beside);
   CO_TRY(auto server, co_await control::Server::start(loop, options.server));
-  auto part = std::make_unique<ServerPart>(std::move(server));
+  auto part = std::make_unique<ServerPart>(std::move(server), std::move(beside));
   auto finished = co_await finish_start(*part->server_, options);
   if (!finished) {
     co_await part->stop();

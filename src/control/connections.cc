@@ -45,7 +45,9 @@ net::Task<> Connections::serve(std::uint64_t id, std::unique_ptr<net::TcpStream>
                                      .server_name = (*secured)->server_name(),
                                      .alpn = (*secured)->alpn()};
     const auto& http = connection.certificate ? served_.internal_http : served_.public_http;
-    co_await net::http::serve_connection(std::move(*secured), std::move(connection), *served_.router, http);
+    const auto* beside = connection.certificate ? nullptr : net::http::find_site(beside_, connection.server_name);
+    co_await net::http::serve_connection(std::move(*secured), std::move(connection),
+                                         beside ? *beside->router : *served_.router, beside ? beside->http : http);
   } else {
     log::debug("handshake failed", {{"peer", address}, {"error", secured.error()}});
   }

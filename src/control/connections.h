@@ -7,9 +7,10 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "control/options.h"
-#include "net/http/server.h"
+#include "net/http/sites.h"
 #include "net/tcp.h"
 #include "net/tls.h"
 
@@ -24,8 +25,9 @@ class Connections {
     net::http::ServerOptions internal_http;  // for callers who have shown a certificate: larger bodies
   };
   Connections(net::Executor executor, const ServerOptions& options, Served served)
-      : executor_(std::move(executor)), options_(options), served_(std::move(served)) {
+      : executor_(std::move(executor)), options_(options), served_(std::move(served)), beside_(options.beside) {
     served_.public_http.draining = served_.internal_http.draining = &draining_;
+    for (auto& site : beside_) site.http.draining = &draining_;
   }
 
   // When too many shake hands, in all or from one address, the one that has been at it longest makes room: an honest
@@ -55,6 +57,7 @@ class Connections {
   const net::Executor executor_;
   const ServerOptions& options_;
   Served served_;
+  std::vector<net::http::Site> beside_;  // on the public name only
   net::http::Draining draining_;
   std::map<std::uint64_t, std::unique_ptr<Entry>> entries_;
   std::map<std::uint64_t, Entry*> shaking_;  // by age

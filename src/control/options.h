@@ -11,6 +11,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 #include "control/check_rules.h"
+#include "net/http/sites.h"
 #include "net/tcp.h"
 
 namespace portolan::control {
@@ -58,6 +59,8 @@ struct ServerOptions {
   // The operator's certificate chain and key for the public name, PEM; both or none. Read again every hour.
   std::optional<std::filesystem::path> certificate_file = {};
   std::optional<std::filesystem::path> key_file = {};
+  // Other services on the same port, by the public host names that they list. They outlive the server.
+  std::vector<net::http::Site> beside = {};
   // Where the server CA is written as PEM when it changes.
   std::optional<std::filesystem::path> ca_out = {};
   SealingSource sealing = SealingFile{};

@@ -32,6 +32,15 @@ bool is_address(const std::string& host) {
          (host.find_first_not_of("0123456789.") == std::string::npos && !host.empty());
 }
 
+// Of the control plane, and of the services that share its port.
+std::vector<std::string> certificate_names(const ServerOptions& options) {
+  std::vector<std::string> names = public_names(options);
+  for (const net::http::Site& site : options.beside)
+    for (const std::string& host : site.hosts)
+      if (std::ranges::find(names, host) == names.end()) names.push_back(host);
+  return names;
+}
+
 Result<net::TlsIdentity> own_identity(const Core& core, const crypto::Authority& authority,
                                       const std::vector<std::string>& names) {
   auto key = std::make_shared<const crypto::PrivateKey>(crypto::PrivateKey::generate());
@@ -77,7 +86,7 @@ Result<> show_public(const Core& core, net::TlsServerPurpose& purpose) {
   const auto& options = core.options;
   if (options.certificate_file.has_value() != options.key_file.has_value())
     return fail(Code::kInvalid, "a certificate file needs its key file, and the other way round");
-  PL_CHECK(show_own(core, public_names(options), purpose));
+  PL_CHECK(show_own(core, certificate_names(options), purpose));
   if (options.certificate_file) {
     PL_TRY(purpose.identity, operator_identity(*options.certificate_file, *options.key_file));
   }
