@@ -90,5 +90,18 @@ TEST(Endings, TheEgressKnowsBetterThanTheAgent) {
   EXPECT_EQ(endings.list()[0].trace, "99");
 }
 
+TEST(StatusChanges, OwnPorts) {
+  api::AgentStatus before;
+  before.web_proxy = api::LocalPort{"127.0.0.1:65230", "failed", "port 65230 is held by somebody", {}};
+  api::AgentStatus after = before;
+  EXPECT_TRUE(changes_between(before, after).empty());
+  after.web_proxy = api::LocalPort{"127.0.0.1:65230", "listening", {}, {}};
+  const auto changes = changes_between(before, after);
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].subject, "web-proxy");
+  EXPECT_EQ(changes[0].was, "failed");
+  EXPECT_EQ(changes[0].now, "listening");
+}
+
 }  // namespace
 }  // namespace portolan::client

@@ -40,10 +40,12 @@ bool opens_a_page(const http::RequestHead& head) {
          head.fields.first("sec-fetch-dest") == "document";
 }
 
-// Where browsers say nothing of where a request comes from: whether it may be from where it may.
+// Where browsers say nothing of where a request comes from: whether it may be from where it may. An Origin that has
+// come so far is of the application, or "null".
 bool may_be_kin(const http::Fields& fields, const Asked& asked) {
-  const bool told_nothing = asked.kind == Asked::Kind::kReal && asked.origin.scheme == "http" && !fields.has("origin");
+  const bool told_nothing = asked.kind == Asked::Kind::kReal && asked.origin.scheme == "http";
   if (!told_nothing || !fields.first("user-agent").contains("Mozilla/")) return true;
+  if (fields.has("origin")) return fields.first("origin") != "null";
   if (fields.has("referer")) return is_kin(asked, fields.first("referer"));
   return fields.first("upgrade-insecure-requests") == "1";
 }

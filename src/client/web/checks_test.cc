@@ -149,6 +149,7 @@ TEST(WebChecks, RealNamesWithoutTls) {
   EXPECT_EQ(verdict(real("GET", browser + "Upgrade-Insecure-Requests: 1\r\n")), "");
   EXPECT_EQ(verdict(real("POST", browser + "Origin: http://old.corp.example\r\n")), "");
   EXPECT_EQ(verdict(real("GET", browser)), "cross_site");
+  EXPECT_EQ(verdict(real("GET", browser + kNull)), "cross_site");
   EXPECT_EQ(verdict(real("GET", browser + "Referer: http://evil.example/\r\n")), "cross_site");
   EXPECT_EQ(verdict(real("GET", browser + "Referer: http://evil.example/\r\nUpgrade-Insecure-Requests: 1\r\n")),
             "cross_site");
