@@ -7,36 +7,61 @@ import jwt
 import pytest
 from api import Api
 from cryptography.hazmat.primitives.asymmetric import ec
-from web_application import Application, ask
+from webapps import App, Handler, fields_named, resource
+from webclients import curl
+from webservers import Authority, Nginx
 
 HEADER = "X-Identity"
 
 
+class GuardedHandler(Handler):
+    """Wants a credential of everybody, also of those who look whether it is well."""
+
+    def answer(self):
+        if self.headers.get("Authorization") != self.server.wanted:
+            return self.say(401, b"who are you?\n")
+        return super().answer()
+
+    do_GET = answer
+
+
 @pytest.fixture(scope="module")
 def application():
-    with harness.running(Application()) as application:
-        yield application
-
-
-@pytest.fixture(scope="module")
-def secure():
-    with harness.running(Application(tls=True)) as application:
-        yield application
+    with harness.running(App({"/missing": lambda request: request.say(404, b"nothing here\n")})) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def guarded():
-    with harness.running(Application(password="Basic c3ZjOmh1bnRlcjI=")) as application:  # svc:hunter2
-        yield application
+    with harness.running(App({})) as server:
+        server.wanted = "Basic c3ZjOmh1bnRlcjI="  # svc:hunter2
+        server.RequestHandlerClass = GuardedHandler
+        yield server
 
 
 @pytest.fixture(scope="module")
-def web(application, secure, guarded):
+def authority(tmp_path_factory):
+    return Authority(tmp_path_factory.mktemp("ca"))
+
+
+@pytest.fixture(scope="module")
+def secure(authority):
+    certificate, key = authority.issue("own", "DNS:localhost")
+
+    def servers(server):
+        return f"""server {{ listen 127.0.0.1:{server.port} ssl; ssl_certificate '{certificate}'; ssl_certificate_key '{key}'; location / {{ return 200 "well\\n"; }} }}"""
+
+    with harness.running(Nginx(servers)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def web(application, secure, guarded, authority):
     resources = {
-        "wiki": application.url(jwt_header=HEADER),
-        "plain": application.url(mask_query="token"),
-        "secure": secure.url(host="localhost", tls_ca_file=secure.ca),
-        "guarded": guarded.url(user="svc:hunter2@"),
+        "wiki": resource(application.port, jwt_header=HEADER),
+        "plain": resource(application.port, mask_query="token"),
+        "secure": f"https://localhost:{secure.port}?tls_ca_file={authority.file}".replace(" ", "%20"),
+        "guarded": resource(guarded.port, "svc", "hunter2"),
     }
     with harness.running(harness.Dev(resources)) as deployment:
         yield deployment
@@ -63,7 +88,7 @@ def verify(dev, token, checks=None, **more):
 
 
 def token_of(dev):
-    (token,) = ask(dev, "wiki").seen(HEADER)
+    [token] = fields_named(curl(dev.url("wiki", "/echo")).json(), HEADER)
     return token
 
 
@@ -79,16 +104,15 @@ def test_an_application_learns_who_its_user_is(web):
 
 def test_what_a_client_sends_under_the_name_goes_first(web):
     for name in (HEADER, HEADER.lower(), HEADER.replace("-", "_")):
-        answer = ask(web, "wiki", headers={name: "eyJ.forged.x"})
-        assert answer.status == 200
-        assert "forged" not in answer.body.decode()
-        (token,) = answer.seen(HEADER)
+        told = curl(web.url("wiki", "/echo"), "-H", f"{name}: eyJ.forged.x").json()
+        assert "forged" not in json.dumps(told)
+        [token] = fields_named(told, HEADER)
         verify(web, token)
 
 
 def test_a_resource_that_does_not_ask_gets_none(web):
-    answer = ask(web, "plain")
-    assert answer.seen(HEADER) == [] and "eyJ" not in answer.body.decode()
+    told = curl(web.url("plain", "/echo")).json()
+    assert fields_named(told, HEADER) == [] and "eyJ" not in json.dumps(told)
 
 
 def test_what_is_altered_forged_over_or_for_another_is_refused(web):
@@ -120,17 +144,17 @@ def test_tokens_are_nowhere_on_record_or_in_the_log(web):
 
 
 def test_requests_are_on_record_and_shown(web):
-    assert ask(web, "plain", "/a/b?x=1&token=secret", method="POST", body=b"12345").status == 200
-    assert ask(web, "plain", "/missing", headers={"X-Status": "404"}).status == 404
-    found = harness.wait_until(lambda: len(records := web.queries(resource="plain", text="/a/b")) == 1 and records, 20, "the request is on record")
+    assert curl(web.url("plain", "/echo?x=1&token=secret"), "-d", "12345").status == 200
+    assert curl(web.url("plain", "/missing")).status == 404
+    found = harness.wait_until(lambda: len(records := web.queries(resource="plain", text="/echo?x=1")) == 1 and records, 20, "the request is on record")
     http = found[0]["http"]
-    assert (http["method"], http["path"], http["query"], http["status"]) == ("POST", "/a/b", "x=1&token=***", 200)
+    assert (http["method"], http["path"], http["query"], http["status"]) == ("POST", "/echo", "x=1&token=***", 200)
     assert http["bytes_in"] == 5 and http["bytes_out"] > 0 and found[0]["duration_us"] > 0
     assert found[0]["email"] == web.ready["email"]
     missing = harness.wait_until(lambda: web.queries(resource="plain", text="/MISSING"), 20, "the other one is")
     assert missing[0]["http"]["status"] == 404
     table = web.run("audit", "queries", "--resource", "plain", "--limit", "1000").stdout
-    assert "200 POST http://127.0.0.1" in table and "/a/b?x=1&token=***" in table and "5 bytes in" in table
+    assert "200 POST http://127.0.0.1" in table and "/echo?x=1&token=***" in table and "5 bytes in" in table
     assert "404 GET" in table and "secret" not in table
     sessions = web.json_lines("audit", "sessions", "--resource", "plain")
     assert sum(session["queries"] for session in sessions) >= 2 and all(session["type"] == "http" for session in sessions)
@@ -143,17 +167,17 @@ def check(dev, name):
 def test_checks_are_the_nodes_own(web, guarded):
     for name in ("wiki", "plain", "secure", "guarded"):
         assert check(web, name)["state"] == "healthy", name
-    guarded.server.password = "Basic other"
+    guarded.wanted = "Basic other"
     try:
         assert check(web, "guarded")["code"] == "bad_credential"
     finally:
-        guarded.server.password = "Basic c3ZjOmh1bnRlcjI="
+        guarded.wanted = "Basic c3ZjOmh1bnRlcjI="
 
 
-def test_a_certificate_that_is_not_to_be_trusted_is_told(web, secure):
+def test_a_certificate_that_is_not_to_be_trusted_is_told(web, secure, authority):
     # Without the application's own authority, and under a name that its certificate has not.
-    web.run("admin", "resources", "create", "distrusted", "--url", secure.url(host="localhost"))
-    web.run("admin", "resources", "create", "misnamed", "--url", secure.url(), "--setting-file", f"tls_ca={secure.ca}")
+    web.run("admin", "resources", "create", "distrusted", "--url", f"https://localhost:{secure.port}")
+    web.run("admin", "resources", "create", "misnamed", "--url", f"https://127.0.0.1:{secure.port}", "--setting-file", f"tls_ca={authority.file}")
     assert check(web, "distrusted")["code"] == "tls_untrusted"
     assert check(web, "misnamed")["code"] == "tls_name"
 
@@ -203,7 +227,7 @@ def test_a_file_makes_them(web, tmp_path):
 
 
 def test_the_key_outlives_a_restart_and_is_replaced(application):
-    with harness.running(harness.Dev({"wiki": application.url(jwt_header=HEADER)})) as dev:
+    with harness.running(harness.Dev({"wiki": resource(application.port, jwt_header=HEADER)})) as dev:
         first = token_of(dev)
         old = jwt.get_unverified_header(first)["kid"]
         dev.stop()
