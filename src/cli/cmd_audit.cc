@@ -12,6 +12,7 @@
 #include "cli/calls.h"
 #include "cli/command.h"
 #include "cli/exit.h"
+#include "cli/request_words.h"
 #include "cli/row_printer.h"
 #include "net/backoff.h"
 
@@ -24,12 +25,14 @@ struct Options {
   std::string account;
   std::string resource;
   std::string session;
+  std::string text;
   std::size_t limit = 100;
   bool follow = false;
 };
 
 constexpr std::size_t kMostEntries = 1000;
-constexpr std::size_t kShownColumns = 160;  // of texts in tables; --json has all that is on record
+constexpr std::chrono::hours kSearched(24);  // for a text, unless somebody says from when on
+constexpr std::size_t kShownColumns = 160;   // of texts in tables; --json has all that is on record
 
 Result<Query> query_of(const Options& options) {
   Query query;
@@ -42,6 +45,10 @@ Result<Query> query_of(const Options& options) {
   if (!options.account.empty()) query["account"] = options.account;
   if (!options.resource.empty()) query["resource"] = options.resource;
   if (!options.session.empty()) query["session"] = options.session;
+  if (!options.text.empty()) {
+    query["text"] = options.text;
+    query.try_emplace("from", to_rfc3339(now - kSearched));
+  }
   if (options.limit == 0 || options.limit > kMostEntries)
     return wrong_usage(fmt::format("--limit: must be 1 to {}; narrow the rest with --from and --to", kMostEntries));
   query["limit"] = std::to_string(options.limit);
@@ -103,14 +110,22 @@ struct View<api::AuditRecord> {
             r.resource_name.value_or(r.resource.value_or("")),
             duration_text(r.duration_us),
             r.rows ? std::to_string(*r.rows) : "",
-            r.copied_bytes ? std::to_string(*r.copied_bytes) : "",
-            cut(failed + place_of(r) + fit_for_terminal(r.text.value_or("") + parameters_text(r)), kShownColumns)};
+            copied_text(r),
+            cut(failed + place_of(r) + fit_for_terminal(asked_text(r)), kShownColumns)};
   }
 
  private:
   // Of the statements in one text, the second and later ones.
   static std::string place_of(const api::AuditRecord& r) {
     return r.statement ? fmt::format("[statement {}] ", *r.statement) : "";
+  }
+  static std::string copied_text(const api::AuditRecord& r) {
+    if (r.http) return std::to_string(r.http->bytes_in + r.http->bytes_out);
+    return r.copied_bytes ? std::to_string(*r.copied_bytes) : "";
+  }
+  static std::string asked_text(const api::AuditRecord& r) {
+    const std::string text = r.text.value_or("");
+    return r.http ? request_in_words(text, *r.http) : text + parameters_text(r);
   }
   static std::string parameters_text(const api::AuditRecord& r) {
     std::string out;
@@ -280,6 +295,9 @@ void add_audit(CLI::App& root, Context& context) {
   auto queries = std::make_shared<Options>();
   CLI::App& query_list = add_list(group, context, "queries", "what was asked", queries);
   query_list.add_option("--session", queries->session, "of this session");
+  query_list.add_option("--text", queries->text,
+                        "whose text has this in it, letters in either case: part of a statement, or of a web request "
+                        "like GET https://wiki.example/; within the last 24 hours, unless --from says else");
   on_chosen(query_list, context, queries, run<api::AuditRecord>);
   auto activities = std::make_shared<Options>();
   on_chosen(add_list(group, context, "activities", "who changed the directory", activities), context, activities,

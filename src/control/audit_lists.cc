@@ -28,12 +28,23 @@ Result<std::optional<WallTime>> time_parameter(const net::http::Request& request
   return std::optional(*time);
 }
 
-Result<AuditRequest> audit_request(const net::http::Request& request, bool with_session) {
-  if (with_session) {
-    PL_CHECK(check_parameters(request, {"limit", "cursor", "watch", "account", "resource", "session", "from", "to"}));
-  } else {
-    PL_CHECK(check_parameters(request, {"limit", "cursor", "watch", "account", "resource", "from", "to"}));
+enum class Extra { kNone, kSession, kSessionAndText };
+
+Result<> check_extra(const net::http::Request& request, Extra extra) {
+  switch (extra) {
+    case Extra::kNone:
+      return check_parameters(request, {"limit", "cursor", "watch", "account", "resource", "from", "to"});
+    case Extra::kSession:
+      return check_parameters(request, {"limit", "cursor", "watch", "account", "resource", "session", "from", "to"});
+    case Extra::kSessionAndText:
+      return check_parameters(request,
+                              {"limit", "cursor", "watch", "account", "resource", "session", "from", "to", "text"});
   }
+  return {};
+}
+
+Result<AuditRequest> audit_request(const net::http::Request& request, Extra extra) {
+  PL_CHECK(check_extra(request, extra));
   AuditRequest out;
   PL_TRY(out.part.limit, list_limit(request));
   if (const auto cursor = request.parameter("cursor")) {
@@ -48,6 +59,10 @@ Result<AuditRequest> audit_request(const net::http::Request& request, bool with_
   out.filter.session = request.parameter("session").value_or("");
   PL_TRY(out.filter.from, time_parameter(request, "from"));
   PL_TRY(out.filter.to, time_parameter(request, "to"));
+  out.filter.words = request.parameter("text").value_or("");
+  // Each record of that time is read for it.
+  if (!out.filter.words.empty() && !out.filter.from)
+    return fail(Code::kInvalid, "text: say from when on (from), so that not the whole record is searched");
   return out;
 }
 
@@ -134,7 +149,7 @@ template <class View>
 struct Source {
   net::BlockingPool& pool;
   std::function<Result<store::Listed<View>>(const AuditRequest&)> list;
-  bool with_session = true;
+  Extra extra = Extra::kSession;
   bool live = false;  // first only what goes on; a follower is then told each beginning and end
   std::function<bool(const View&)> shown = {};
 };
@@ -178,7 +193,7 @@ void resolve(AuditRequest& request, const Lookup& lookup) {
 
 template <class View>
 net::Task<Answer> list_once(const Source<View>& source, Exchange exchange) {
-  CO_TRY(auto request, audit_request(exchange.call.request, source.with_session));
+  CO_TRY(auto request, audit_request(exchange.call.request, source.extra));
   resolve(request, *exchange.lookup);
   request.filter.live = source.live;
   const bool first_page = !request.part.after;
@@ -195,7 +210,7 @@ net::Task<Answer> list_once(const Source<View>& source, Exchange exchange) {
 template <class View>
 net::Task<Result<>> follow(Core& core, const Source<View>& source, Exchange exchange, Watch& watch,
                            net::http::Sink& sink) {
-  CO_TRY(auto request, audit_request(exchange.call.request, source.with_session));
+  CO_TRY(auto request, audit_request(exchange.call.request, source.extra));
   resolve(request, *exchange.lookup);
   request.filter.live = source.live;
   LineSender lines(sink, core.options.clock, core.options.heartbeat);
@@ -248,7 +263,8 @@ void AuditLists::add_to(Routes& routes) {
                                  .shown = [this](const api::SessionEntry& entry) { return presence_.up(entry.node); }});
   add_source<api::AuditRecord>(
       routes, core_, "GET /v1/audit/queries", Topic::kAudit,
-      {core_.audit_pool, [audit](const AuditRequest& r) { return audit->queries(r.filter, r.part); }});
+      {core_.audit_pool, [audit](const AuditRequest& r) { return audit->queries(r.filter, r.part); },
+       Extra::kSessionAndText});
   add_source<api::ActivityView>(routes, core_, "GET /v1/audit/activities", Topic::kDirectory,
                                 {core_.store_pool,
                                  [directory](const AuditRequest& r) {
@@ -259,7 +275,7 @@ void AuditLists::add_to(Routes& routes) {
                                                       r.filter.to},
                                                      r.part);
                                  },
-                                 false});
+                                 Extra::kNone});
 }
 
 }  // namespace portolan::control

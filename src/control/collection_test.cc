@@ -93,7 +93,7 @@ CO_TEST(Collection, ValuesAndNamesThatThereAreNotAreRefused) {
       {"join-tokens", {{"kind", "gatewy"}}, 400, "must be gateway or relay"},
       {"grants", {{"state", "activ"}}, 400, "must be active, scheduled or ended"},
       {"resources", {{"type", "postgress"}}, 400, "postgres"},
-      {"keys", {{"purpose", "people"}}, 400, "must be user, node, server or sealing"},
+      {"keys", {{"purpose", "people"}}, 400, "must be user, node, server, identity or sealing"},
       {"keys", {{"state", "old"}}, 400, "announced"},
       {"health/resources", {{"state", "ill"}}, 400, "must be healthy, unhealthy or unknown"},
       {"grants", {{"resource", "bilnig"}}, 404, "there is no resource \\\"bilnig\\\""},

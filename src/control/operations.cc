@@ -291,7 +291,9 @@ std::vector<Operation> of_audit() {
       show<api::SessionEntry>("GET /v1/sessions/{session}", "one session, ended or not"),
       remove("DELETE /v1/sessions/{session}", "end it at its node"),
       audit_list<api::SessionEntry>("GET /v1/audit/sessions", "sessions", {{"session", "an id"}}),
-      audit_list<api::AuditRecord>("GET /v1/audit/queries", "queries", {{"session", "an id"}}),
+      audit_list<api::AuditRecord>(
+          "GET /v1/audit/queries", "queries, and requests to web resources",
+          {{"session", "an id"}, {"text", "what their text has in it, ASCII letters in either case; needs from"}}),
       {.route = "GET /v1/audit/chains",
        .summary = "the chains that nodes' records form, and the keys that sign them",
        .answer = schema_of<api::Page<api::ChainView>>,

@@ -55,6 +55,11 @@ class Conditions {
     if (filter.live) add("s.ended IS NULL", {});
     if (filter.from) add(timed + " >= :from_time", {to_cell(*filter.from)});
     if (filter.to) add(timed + " < :to_time", {to_cell(*filter.to)});
+    // Last, since it reads each record that the others leave. One that is no JSON must not hide the others.
+    if (!filter.words.empty())
+      add("instr(lower(json_extract(CASE WHEN json_valid(r.record) THEN r.record ELSE '{}' END, '$.text')),"
+          " lower(:words)) > 0",
+          {text(filter.words)});
     limit_ = std::min(part.limit, kMostEntries);
     tail_ = " ORDER BY " + numbered + (part.after ? " ASC" : " DESC") + " LIMIT :row_limit";
   }

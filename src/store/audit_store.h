@@ -32,6 +32,7 @@ struct AuditFilter {
   bool live = false;                  // sessions only: those whose end is not on record
   std::optional<WallTime> from = {};  // sessions started, or queries run, at this time or later
   std::optional<WallTime> to = {};    // and before this one
+  std::string words = {};             // queries only: their text has this in it, ASCII letters in either case
 };
 
 // A record as it came: with its place in its node's chain, if the node knows chains.

@@ -510,5 +510,19 @@ TEST_F(AuditStoreTest, OnlyAQueryTakesThePlaceOfOneUnderWay) {
   EXPECT_THAT(queries(), ElementsAre("s-1/2"));
 }
 
+TEST_F(AuditStoreTest, QueriesAreFoundByTheirText) {
+  append({started("s-1", "ann", "wiki"), query("s-1", 2, 1, "GET https://wiki.example/a?q=50%_off"),
+          query("s-1", 3, 2, "select 'J\u00f6rg \"x\"' from people"), query("s-1", 4, 3, "")});
+  AuditRecord without = record("query", "s-1", 5, 4);
+  append({without});
+  EXPECT_THAT(queries({.words = "get HTTPS://wiki"}), ElementsAre("s-1/2"));
+  EXPECT_THAT(queries({.words = "50%_off"}), ElementsAre("s-1/2")) << "no patterns";
+  EXPECT_THAT(queries({.words = "50%off"}), IsEmpty());
+  EXPECT_THAT(queries({.words = "\u00f6rg \"x\""}), ElementsAre("s-1/3"));
+  EXPECT_THAT(queries({.words = "s-1"}), IsEmpty()) << "the text alone";
+  EXPECT_THAT(queries({.account = "bob@example.com", .words = "select"}), IsEmpty());
+  EXPECT_THAT(queries({.from = at(2), .words = "e"}), ElementsAre("s-1/3"));
+}
+
 }  // namespace
 }  // namespace portolan::store

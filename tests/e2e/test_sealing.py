@@ -59,7 +59,7 @@ def test_every_source_and_every_change(tmp_path):
 
     done = server.run(*by_file, "--reseal-with-passphrase-file", phrase)
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["values"] == 3
+    assert json.loads(done.stdout)["values"] == 4
     assert server.serves(*by_phrase) == authority
     refused = server.run(*by_file)
     assert refused.returncode != 0 and "wrong sealing key" in refused.stderr
