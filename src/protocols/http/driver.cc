@@ -45,21 +45,27 @@ class HttpDriver final : public Driver {
   explicit HttpDriver(Session& session) : session_(session) {}
 
   net::Task<Result<>> serve(std::unique_ptr<net::Stream> client) override {
-    auto options = parse_options(session_.granted().settings);
-    auto hosts = options ? hosts_of_application(*options, session_.granted().hosts)
-                         : Result<std::vector<Host>>(std::unexpected(options.error()));
-    if (!hosts) {
-      Error why = std::move(hosts).error().at(Hop::kEgress);
-      co_await turn_away(std::move(client), why, session_.trace(), kGoodbyeTime);
-      co_return std::unexpected(std::move(why));
-    }
-    const std::string scheme(options->scheme());
-    const auto serving = std::make_unique<Serving>(
-        session_, std::move(*options), Names(session_.granted().name, scheme, std::move(*hosts)), std::move(client));
-    co_return co_await serving->run();
+    const auto serving = begin(client);
+    if (!serving) co_return co_await give_up(std::move(client), serving.error());
+    co_return co_await (*serving)->run();
   }
 
  private:
+  // No coroutine: what it needs for a moment would be in the frame for as long as the session lasts. Takes the client
+  // if it succeeds.
+  Result<std::unique_ptr<Serving>> begin(std::unique_ptr<net::Stream>& client) {
+    PL_TRY(Options options, parse_options(session_.granted().settings));
+    PL_TRY(std::vector<Host> hosts, hosts_of_application(options, session_.granted().hosts));
+    const std::string scheme(options.scheme());
+    return std::make_unique<Serving>(session_, std::move(options),
+                                     Names(session_.granted().name, scheme, std::move(hosts)), std::move(client));
+  }
+  net::Task<Result<>> give_up(std::unique_ptr<net::Stream> client, Error why) {
+    why = std::move(why).at(Hop::kEgress);
+    co_await turn_away(std::move(client), why, session_.trace(), kGoodbyeTime);
+    co_return std::unexpected(std::move(why));
+  }
+
   Session& session_;
 };
 
