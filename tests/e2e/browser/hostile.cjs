@@ -72,6 +72,7 @@ async function techniques({ target, mark, redirector, patience }) {
     "audio": (name) => new Promise((resolve) => { const audio = new Audio(url(name)); audio.onerror = () => resolve("nothing to see"); audio.load(); }),
     "object.svg": (name) => loaded(make("object", { type: "image/svg+xml", data: url(name) })),
     "frame": (name) => framed(make("iframe", { src: url(name) })),
+    "quiet-frame": (name) => framed(make("iframe", { referrerPolicy: "no-referrer", src: url(name) })),
     "sandboxed": sandboxed,
     "events.events": (name) => heard(new EventSource(url(name), { withCredentials: true })),
     "socket": (name) => heard(new WebSocket(url(name).replace(/^http/, "ws"))),
