@@ -114,6 +114,7 @@ CO_TEST(Permissions, TheTableIsTheRouter) {
 TEST(Permissions, WhatIsNotForAdmins) {
   const std::map<std::string_view, Who> others = {
       {"GET /", Who::kAnyone},
+      {"GET /.well-known/jwks.json", Who::kAnyone},
       {"GET /v1/health", Who::kAnyone},
       {"GET /v1/openapi.json", Who::kAnyone},
       {"GET /v1/trust", Who::kAnyone},

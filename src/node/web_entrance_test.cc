@@ -101,8 +101,7 @@ CO_TEST(WebEntrance, WhatItCannotBe) {
   const auto executor = co_await net::this_executor();
   Entrance made;
   auto options = made.options(false);
-  for (const std::string elsewhere :
-       {"0.0.0.0", "", "127.0.0.1.example", "127.example", "127.1", "::", "localhost.example"}) {
+  for (const std::string elsewhere : {"0.0.0.0", "", "127.0.0.1.example", "127.example", "::", "localhost.example"}) {
     options.web->at.host = elsewhere;
     const auto refused = WebEntrance::start(executor, options, nullptr);
     EXPECT_TRUE(!refused && refused.error().code == Code::kInvalid) << elsewhere;
