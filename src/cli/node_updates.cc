@@ -6,6 +6,7 @@
 #include "base/bytes.h"
 #include "base/id.h"
 #include "base/log.h"
+#include "update/trial.h"
 
 namespace portolan::cli {
 namespace {

@@ -14,6 +14,7 @@ struct Options {
   std::string file;
   std::string key_file;
   std::string passphrase_file;
+  bool ask = false;
 };
 
 struct KeyMade {
@@ -37,8 +38,17 @@ Result<std::optional<Secret>> passphrase_of(const Options& options) {
   return std::optional(std::move(secret));
 }
 
+Result<std::optional<Secret>> new_passphrase(const Options& options) {
+  if (!options.ask) return passphrase_of(options);
+  if (!options.passphrase_file.empty()) return wrong_usage("give one of --passphrase and --passphrase-file");
+  PL_TRY(auto first, ask_secret("Passphrase: "));
+  PL_TRY(const auto second, ask_secret("Passphrase again: "));
+  if (first.reveal() != second.reveal()) return fail(Code::kInvalid, "the two passphrases are not the same");
+  return std::optional(std::move(first));
+}
+
 Result<> keygen(Context& context, Options& options) {
-  PL_TRY(const auto passphrase, passphrase_of(options));
+  PL_TRY(const auto passphrase, new_passphrase(options));
   const auto key = crypto::Ed25519PrivateKey::generate();
   PL_CHECK(update::write_key(options.file, key, passphrase));
   const KeyMade made{options.file, options.file + ".pub", update::key_text(key.public_key())};
@@ -85,9 +95,10 @@ Result<> sign(Context& context, Options& options) {
 
 void add_release_keys(CLI::App& release, Context& context) {
   CLI::App& made = add_command(release, context, "keygen", "make a key to sign with",
-                               "portolan release keygen /media/usb/root.key --passphrase-file -");
+                               "portolan release keygen /media/usb/root.key --passphrase");
   auto making = std::make_shared<Options>();
   made.add_option("file", making->file, "where the private key goes; the public one goes to FILE.pub")->required();
+  made.add_flag("--passphrase", making->ask, "seal it with a passphrase, which is asked for");
   made.add_option("--passphrase-file", making->passphrase_file,
                   "seal it with the passphrase in this file, - for standard input");
   on_chosen(made, context, making, keygen);
