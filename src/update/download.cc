@@ -225,6 +225,24 @@ struct Transfer {
 
 }  // namespace
 
+Result<> check_part(const std::filesystem::path& part, const File& file) {
+  const int fd = ::open(part.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return system_failure("read", part);
+  crypto::Sha256Hasher hasher;
+  std::uint64_t size = 0;
+  std::string block(kBlock, '\0');
+  ssize_t n = 1;
+  while (n > 0 && size <= file.size) {
+    n = ::read(fd, block.data(), block.size());
+    if (n <= 0) continue;
+    hasher.add(as_bytes(std::string_view(block).substr(0, static_cast<std::size_t>(n))));
+    size += static_cast<std::uint64_t>(n);
+  }
+  ::close(fd);
+  if (n == 0 && size == file.size && hex(hasher.finish()) == file.sha256) return {};
+  return fail(Code::kDenied, part.string() + " is not the file that was downloaded any more", "wrong_hash");
+}
+
 net::Task<Result<>> download(Source& source, File file, std::filesystem::path part, DownloadLimits limits,
                              Progress progress) {
   Transfer transfer{source, std::move(file), limits, std::move(progress)};

@@ -27,4 +27,7 @@ using Progress = std::function<void(std::uint64_t have, std::uint64_t of)>;
 net::Task<Result<>> download(Source& source, File file, std::filesystem::path part, DownloadLimits limits,
                              Progress progress);
 
+// That the part file still is the file: between a node's download and its leaving may lie days.
+Result<> check_part(const std::filesystem::path& part, const File& file);
+
 }  // namespace portolan::update

@@ -124,8 +124,10 @@ net::Task<Result<>> Updater::fetch(Found found, Progress progress) {
 }
 
 Result<> Updater::install(const Found& found, After after) {
-  if (!found.version) return fail(Code::kInvalid, "there is nothing to install");
-  auto installed = update::install(options_.place, part_of(options_.place, *found.version), *found.version);
+  if (!found.version || !found.file) return fail(Code::kInvalid, "there is nothing to install");
+  const auto part = part_of(options_.place, *found.version);
+  PL_CHECK(check_part(part, *found.file));
+  auto installed = update::install(options_.place, part, *found.version);
   if (installed) {
     state_.previous = options_.version.text();
     state_.failed.erase(found.version->text());

@@ -127,7 +127,7 @@ CO_TEST(Updater, WhatWasAlteredOrCutIsNotTaken) {
   for (const std::string path : {"channels/stable.json", "root/1.json"}) {
     const std::string good = scene.maker.text(path);
     // One bit in every part of it, and cut off everywhere; in steps, since each is a whole check.
-    for (std::size_t at = 0; at < good.size(); at += 61) {
+    for (std::size_t at = 0; at < good.size(); at += 127) {
       std::string altered = good;
       altered[at] = static_cast<char>(altered[at] ^ 4);
       scene.maker.plant(path, altered);
@@ -346,6 +346,31 @@ CO_TEST(Updater, GoesBackAndStaysThere) {
   scene.maker.release("1.2.0");
   said = co_await scene.update();
   EXPECT_EQ(said, "installed");
+  co_await scene.server.stop();
+}
+
+CO_TEST(Updater, WhatWasAlteredAfterItsDownloadIsNotInstalled) {
+  Scene scene(co_await net::this_executor());
+  scene.maker.release("1.1.0");
+  const auto source = scene.server.source();
+  const auto updater = Updater::open(scene.options(), *source, scene.clock);
+  CO_ASSERT_OK(updater);
+  const auto found = co_await (*updater)->check();
+  CO_ASSERT_OK(found);
+  CO_ASSERT_TRUE(found->version.has_value());
+  const auto part = part_of(scene.place, *found->version);
+  for (const std::string& text : {program("1.1.0", "true"), program("1.1.0").substr(0, 20), program("1.1.0") + "x"}) {
+    const auto fetched = co_await (*updater)->fetch(*found, {});
+    CO_ASSERT_OK(fetched);
+    CO_ASSERT_OK(write_file(part, text, Privacy::kPrivate));
+    const auto done = (*updater)->install(*found, Updater::After::kNothing);
+    CO_ASSERT_ERROR(done, Code::kDenied);
+    EXPECT_EQ(done.error().reason, "wrong_hash");
+    EXPECT_EQ(scene.installed(), program("1.0.0"));
+  }
+  std::filesystem::remove(part);
+  const auto gone = (*updater)->install(*found, Updater::After::kNothing);
+  EXPECT_FALSE(gone);
   co_await scene.server.stop();
 }
 
