@@ -5,11 +5,16 @@
 #include <fmt/format.h>
 
 #include "base/clock.h"
+#include "base/log.h"
+#include "base/version.h"
 #include "cli/command.h"
 #include "cli/exit.h"
 #include "cli/node_part.h"
+#include "cli/node_updates.h"
 #include "cli/secrets.h"
 #include "cli/service_options.h"
+#include "cli/update_source.h"
+#include "update/trial.h"
 
 namespace portolan::cli {
 namespace {
@@ -40,6 +45,8 @@ struct Options {
   std::string drain_limit = "20s";
   std::string maintenance;
   bool require_idle = false;
+  std::string update_window;
+  UpdateSourceOptions updates{.prefix = "--update-"};
 };
 
 // The token is needed at the first start only; a node that has joined does not miss the file.
@@ -118,6 +125,38 @@ Result<Maintenance> maintenance_options(const Options& options) {
   return maintenance;
 }
 
+std::filesystem::path update_folder(const Options& options) { return std::filesystem::path(options.data) / "update"; }
+
+Result<std::unique_ptr<NodeUpdates>> node_updates(const Options& options) {
+  if (options.update_window.empty()) return nullptr;
+  auto window = Cron::parse(options.update_window);
+  if (!window) return wrong_usage("--update-window: " + window.error().message);
+  PL_TRY(auto source, update_source(options.updates, ControlKnown{options.control}));
+  PL_TRY(auto anchor, update_anchor(options.updates));
+  PL_TRY(auto place, update::this_place());
+  PL_CHECK(update::check_replaceable(place));
+  PL_TRY(auto version, update::Version::parse(program_version()));
+  return std::make_unique<NodeUpdates>(NodeUpdateOptions{.window = std::move(*window),
+                                                         .require_idle = options.require_idle,
+                                                         .source = std::move(source),
+                                                         .updater = {.anchor = std::move(anchor),
+                                                                     .channel = options.updates.channel,
+                                                                     .state_folder = update_folder(options),
+                                                                     .place = std::move(place),
+                                                                     .version = std::move(version)}});
+}
+
+// This version has begun too often without coming to serve: the one before is back, and is to be started.
+bool left_this_version(const Options& options) {
+  const auto place = update::this_place();
+  const auto version = update::Version::parse(program_version());
+  if (!place || !version) return false;
+  const auto before = update::begin_start(update_folder(options), *place, *version);
+  if (before)
+    log::error("this version does not come to serve; going back", {{"from", version->text()}, {"to", *before}});
+  return before.has_value();
+}
+
 struct Started {
   std::string node;
   std::string name;
@@ -151,11 +190,18 @@ Result<> run(Context& context, Options& options) {
   PL_CHECK(configure_log(options.log, context.out, part_name(options)));
   PL_TRY(const node::NodeOptions node, node_options(options));
   PL_TRY(const Maintenance maintenance, maintenance_options(options));
+  if (left_this_version(options)) return restart_due();
+  PL_TRY(const auto updates, node_updates(options));
   prepare_process();
-  return run_part([node, maintenance](net::Loop& loop) { return NodePart::start(loop, node, maintenance); },
-                  [&](Result<Part*> started) {
-                    if (started) announce(context.out, static_cast<const NodePart&>(**started).node());
-                  });
+  auto ended = run_part([node, maintenance,
+                         &updates](net::Loop& loop) { return NodePart::start(loop, node, maintenance, updates.get()); },
+                        [&](Result<Part*> started) {
+                          if (started) announce(context.out, static_cast<const NodePart&>(**started).node());
+                        });
+  // Not when the node was told to stop: whoever stops it may mean to start what there is.
+  const bool restarts = !ended && exit_for(ended.error()) == Exit::kRestart;
+  if (updates && restarts) updates->install();
+  return ended;
 }
 
 }  // namespace
@@ -215,6 +261,11 @@ void add_node(CLI::App& root, Context& context) {
       "\"* 2-3 * * 6\" is Saturdays from 2 to 4; at any time if it is not given. It then leaves as when it is told "
       "to stop, with exit status 75");
   settings.add_switch("--require-idle", options->require_idle, "such a restart waits until no session runs here");
+  settings.add(
+      "--update-window", options->update_window,
+      "the minutes, in UTC, in which it looks for a newer release, leaves as for a restart, and is replaced by "
+      "it; never if it is not given");
+  add_update_source_options(settings, options->updates);
   add_log_options(settings, options->log);
   on_chosen(app, context, options, run);
 }

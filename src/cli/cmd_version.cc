@@ -1,10 +1,11 @@
+#include "base/version.h"
 #include "cli/command.h"
 
 namespace portolan::cli {
 namespace {
 
 struct Version {
-  std::string version = PORTOLAN_VERSION;
+  std::string version{program_version()};
 };
 BOOST_DESCRIBE_STRUCT(Version, (), (version))
 

@@ -64,6 +64,8 @@ void add_admin(CLI::App& root, Context& context);
 void add_completion(CLI::App& root, Context& context);
 void add_passwd(CLI::App& root, Context& context);
 void add_web_ca(CLI::App& root, Context& context);
+void add_update(CLI::App& root, Context& context);
+void add_release(CLI::App& root, Context& context);
 void add_version(CLI::App& root, Context& context);
 
 }  // namespace portolan::cli

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/version.h"
 #include "cli/command.h"
 #include "cli/complete.h"
 #include "cli/exit.h"
@@ -31,6 +32,8 @@ constexpr Command kCommands[] = {
     {"agent", add_agent},
     {"passwd", add_passwd},
     {"web-ca", add_web_ca},
+    {"update", add_update},
+    {"release", add_release},
     {"completion", add_completion},
     {"version", add_version},
 };
@@ -98,7 +101,7 @@ int run(std::vector<std::string> arguments) {
   Context context;
   CLI::App root("Access to databases and servers without a VPN and without shared passwords.", "portolan");
   root.require_subcommand(1);
-  root.set_version_flag("--version", "portolan " PORTOLAN_VERSION);
+  root.set_version_flag("--version", "portolan " + std::string(program_version()));
   root.footer("Each command explains itself: portolan COMMAND --help");
   for (const Command& command : kCommands) command.add(root, context);
 

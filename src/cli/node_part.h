@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/cron.h"
+#include "cli/node_updates.h"
 #include "cli/part.h"
 #include "net/hangup_watch.h"
 #include "node/node.h"
@@ -18,13 +19,15 @@ struct Maintenance {
 
 class NodePart : public Part {
  public:
-  // Without `maintenance` no restart can be asked for.
+  // Without `maintenance` no restart can be asked for. `updates`, if there are any, outlive the part.
   static net::Task<Result<std::unique_ptr<Part>>> start(net::Loop& loop, node::NodeOptions options,
-                                                        std::optional<Maintenance> maintenance = {});
-  NodePart(net::Loop& loop, std::unique_ptr<node::Node> node, std::optional<Maintenance> maintenance);
-  // A restart is due: fails with what restart_due() says.
+                                                        std::optional<Maintenance> maintenance = {},
+                                                        NodeUpdates* updates = nullptr);
+  NodePart(net::Loop& loop, std::unique_ptr<node::Node> node, std::optional<Maintenance> maintenance,
+           NodeUpdates* updates);
+  // A restart is due, as it was asked for or for an update: fails with what restart_due() says.
   net::Task<Result<>> ended() override;
-  net::Task<> stop() override { return node_->stop(); }
+  net::Task<> stop() override;
   const node::Node& node() const { return *node_; }
 
  private:
@@ -33,6 +36,8 @@ class NodePart : public Part {
   bool asked_ = false;
   net::Event asked_now_;
   std::optional<net::HangupWatch> hangup_;
+  NodeUpdates* updates_;
+  net::TaskGroup tasks_;
 };
 
 }  // namespace portolan::cli

@@ -35,6 +35,22 @@ Result<Ed25519PublicKey> Ed25519PublicKey::from_pem(std::string_view pem) {
   return Ed25519PublicKey(std::shared_ptr<EVP_PKEY>(std::move(key)));
 }
 
+Result<Ed25519PublicKey> Ed25519PublicKey::from_raw(ByteView raw) {
+  if (raw.size() != kKeySize) return fail(Code::kInvalid, "not the 32 bytes of an Ed25519 public key");
+  const ErrorScope errors;
+  OwnedPkey key(EVP_PKEY_new_raw_public_key(EVP_PKEY_ED25519, nullptr, native_bytes(raw.data()), raw.size()));
+  if (!key) return fail(Code::kInvalid, "not an Ed25519 public key");
+  return Ed25519PublicKey(std::shared_ptr<EVP_PKEY>(std::move(key)));
+}
+
+Bytes Ed25519PublicKey::raw() const {
+  Bytes out(kKeySize);
+  std::size_t size = out.size();
+  must(EVP_PKEY_get_raw_public_key(native_.get(), native_bytes(out.data()), &size) == 1 && size == kKeySize,
+       "EVP_PKEY_get_raw_public_key");
+  return out;
+}
+
 std::string Ed25519PublicKey::pem() const {
   const OwnedBio out(must(BIO_new(BIO_s_mem()), "BIO_new"));
   must(PEM_write_bio_PUBKEY(out.get(), native_.get()) == 1, "PEM_write_bio_PUBKEY");
@@ -50,6 +66,39 @@ bool Ed25519PublicKey::verify(ByteView message, ByteView signature) const {
   if (EVP_DigestVerifyInit(ctx.get(), nullptr, nullptr, nullptr, native_.get()) != 1) return false;
   return EVP_DigestVerify(ctx.get(), native_bytes(signature.data()), signature.size(), native_bytes(message.data()),
                           message.size()) == 1;
+}
+
+Ed25519PrivateKey Ed25519PrivateKey::generate() {
+  OwnedPkey made(must(EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519"), "EVP_PKEY_Q_keygen"));
+  return Ed25519PrivateKey(PrivateKey(std::shared_ptr<EVP_PKEY>(std::move(made))));
+}
+
+Result<Ed25519PrivateKey> Ed25519PrivateKey::from_pem(const Secret& pem) {
+  PL_TRY(auto key, PrivateKey::any_from_pem(pem));
+  if (EVP_PKEY_get_id(key.native()) != EVP_PKEY_ED25519) return fail(Code::kInvalid, "not an Ed25519 private key");
+  return Ed25519PrivateKey(std::move(key));
+}
+
+Secret Ed25519PrivateKey::pem() const { return key_.pem(); }
+
+Ed25519PublicKey Ed25519PrivateKey::public_key() const {
+  Bytes raw(kKeySize);
+  std::size_t size = raw.size();
+  must(EVP_PKEY_get_raw_public_key(key_.native(), native_bytes(raw.data()), &size) == 1, "EVP_PKEY_get_raw_public_key");
+  auto key = Ed25519PublicKey::from_raw(raw);
+  must(key.has_value(), "Ed25519PublicKey::from_raw");
+  return std::move(*key);
+}
+
+Bytes Ed25519PrivateKey::sign(ByteView message) const {
+  const Owned<EVP_MD_CTX, EVP_MD_CTX_free> ctx(must(EVP_MD_CTX_new(), "EVP_MD_CTX_new"));
+  must(EVP_DigestSignInit(ctx.get(), nullptr, nullptr, nullptr, key_.native()) == 1, "EVP_DigestSignInit");
+  Bytes out(kSignatureSize);
+  std::size_t size = out.size();
+  must(EVP_DigestSign(ctx.get(), native_bytes(out.data()), &size, native_bytes(message.data()), message.size()) == 1 &&
+           size == kSignatureSize,
+       "EVP_DigestSign");
+  return out;
 }
 
 }  // namespace portolan::crypto

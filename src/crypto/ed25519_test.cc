@@ -42,5 +42,40 @@ TEST(Ed25519, RefusesOtherKeys) {
     EXPECT_FALSE(Ed25519PublicKey::from_pem(pem)) << pem;
 }
 
+TEST(Ed25519, SignsTheStandardsVector) {
+  // The secret of RFC 8032 §7.1, test 2, in the form of RFC 8410 §7.
+  const Secret pem(
+      "-----BEGIN PRIVATE KEY-----\n"
+      "MC4CAQAwBQYDK2VwBCIEIEzNCJso/5banbbDRuwRTg9bijGfNaumJNqM9u1PuKb7\n"
+      "-----END PRIVATE KEY-----\n");
+  const auto key = Ed25519PrivateKey::from_pem(pem);
+  ASSERT_TRUE(key) << key.error().message;
+  EXPECT_EQ(key->public_key().pem(), kPem);
+  EXPECT_EQ(hex(key->sign(as_bytes("r"))), kSignature);
+  EXPECT_EQ(key->pem().reveal(), pem.reveal());
+}
+
+TEST(Ed25519, MakesKeysThatFitTogether) {
+  const auto key = Ed25519PrivateKey::generate();
+  const auto other = Ed25519PrivateKey::generate();
+  const Bytes signature = key.sign(as_bytes("release"));
+  EXPECT_TRUE(key.public_key().verify(as_bytes("release"), signature));
+  EXPECT_FALSE(key.public_key().verify(as_bytes("Release"), signature));
+  EXPECT_FALSE(other.public_key().verify(as_bytes("release"), signature));
+  const auto again = Ed25519PrivateKey::from_pem(key.pem());
+  ASSERT_TRUE(again) << again.error().message;
+  EXPECT_EQ(again->public_key().pem(), key.public_key().pem());
+  const auto raw = Ed25519PublicKey::from_raw(key.public_key().raw());
+  ASSERT_TRUE(raw) << raw.error().message;
+  EXPECT_EQ(raw->pem(), key.public_key().pem());
+}
+
+TEST(Ed25519, RefusesPrivateKeysOfOtherKinds) {
+  EXPECT_FALSE(Ed25519PrivateKey::from_pem(PrivateKey::generate().pem()));
+  EXPECT_FALSE(Ed25519PrivateKey::from_pem(Secret("nonsense")));
+  EXPECT_FALSE(Ed25519PublicKey::from_raw(Bytes(31)));
+  EXPECT_FALSE(Ed25519PublicKey::from_raw(Bytes(33)));
+}
+
 }  // namespace
 }  // namespace portolan::crypto

@@ -1,4 +1,4 @@
-// For tests: the other half of ed25519.h, which none of our programs has.
+// For tests: keys and signatures made apart from ed25519.h, as a script with openssl makes them.
 #pragma once
 #include <array>
 #include <string>

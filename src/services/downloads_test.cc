@@ -133,7 +133,7 @@ CO_TEST(Downloads, GivesNothingElse) {
   }
   // What could hide behind an encoding does not come as far as the service.
   for (const std::string path : {"/../outside", "/files/../../outside", "/%2e%2e/outside", "/files%2f1.0.0/program",
-                                  "/%2fetc/passwd", "/root.json%00", "//etc/passwd"}) {
+                                 "/%2fetc/passwd", "/root.json%00", "//etc/passwd"}) {
     const auto answer = co_await ask(**service, path);
     CO_ASSERT_OK(answer);
     EXPECT_TRUE(answer->status == 400 || answer->status == 404) << path << ": " << answer->status;

@@ -134,7 +134,9 @@ struct Client::Impl {
     return std::move(answer->response);
   }
 
-  Task<Result<std::unique_ptr<Lines>>> open(Request request) {
+  // On a connection of its own, with a body that may have any length.
+  template <class Streamed, class Interface>
+  Task<Result<std::unique_ptr<Interface>>> open(Request request) {
     CO_TRY(auto stream, co_await connect());
     auto wire = std::make_unique<Wire>(std::move(stream));
     CO_CHECK(co_await send(*wire->stream, request, host, Persist::kClose));
@@ -142,7 +144,7 @@ struct Client::Impl {
     endless.body_bytes = std::numeric_limits<std::size_t>::max();
     CO_TRY(auto answer, co_await read_answer_head(wire->reader, endless, body_of_answer(request)));
     Response head{answer.head.status, std::move(answer.head.headers), {}};
-    co_return std::make_unique<StreamedLines>(std::move(wire), std::move(answer.parser), std::move(head));
+    co_return std::make_unique<Streamed>(std::move(wire), std::move(answer.parser), std::move(head));
   }
 
   bool began = false;  // a byte of the current answer has arrived
@@ -161,9 +163,16 @@ Task<Result<Response>> Client::request(Request request, milliseconds limit) {
 
 Task<Result<std::unique_ptr<Lines>>> Client::open(Request request, milliseconds limit) {
   const std::string what = describe(request, impl_->host);
-  auto lines = co_await with_timeout(impl_->open(std::move(request)), limit);
+  auto lines = co_await with_timeout(impl_->open<StreamedLines, Lines>(std::move(request)), limit);
   if (!lines) co_return std::unexpected(std::move(lines).error().within(what));
   co_return lines;
+}
+
+Task<Result<std::unique_ptr<Pieces>>> Client::open_pieces(Request request, milliseconds limit) {
+  const std::string what = describe(request, impl_->host);
+  auto pieces = co_await with_timeout(impl_->open<StreamedPieces, Pieces>(std::move(request)), limit);
+  if (!pieces) co_return std::unexpected(std::move(pieces).error().within(what));
+  co_return pieces;
 }
 
 }  // namespace portolan::net::http

@@ -23,6 +23,16 @@ class Lines {
   virtual Task<Result<std::string>> next(std::chrono::milliseconds silence, std::size_t limit) = 0;
 };
 
+// The body of an answer in the pieces in which it arrives, for what is too large to be kept.
+class Pieces {
+ public:
+  virtual ~Pieces() = default;
+  virtual const Response& head() const = 0;
+  // The next bytes, at most what one read brings; empty at the end of the body. Code::kIo or kEof if it breaks off,
+  // Code::kTimeout when nothing comes for `silence`.
+  virtual Task<Result<std::string>> next(std::chrono::milliseconds silence) = 0;
+};
+
 // One at a time: a request that is made while another is under way waits for it. On one loop.
 class Client {
  public:
@@ -39,6 +49,8 @@ class Client {
   // Opens a streamed answer on a connection of its own. A status other than 200 is returned as the head with its body
   // as lines.
   Task<Result<std::unique_ptr<Lines>>> open(Request request, std::chrono::milliseconds limit);
+  // The same as pieces. `limit` is for the connection and the head; the body may be of any length.
+  Task<Result<std::unique_ptr<Pieces>>> open_pieces(Request request, std::chrono::milliseconds limit);
 
  private:
   struct Impl;

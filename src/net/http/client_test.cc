@@ -402,5 +402,50 @@ CO_TEST(HttpLines, TellAnEndFromABreak) {
   EXPECT_THAT(cut.error().message, HasSubstr("before the message did"));
 }
 
+// What is left of a body, or why there is no more.
+Task<Result<std::string>> drain(Pieces& pieces, std::chrono::milliseconds silence) {
+  std::string all;
+  for (;;) {
+    CO_TRY(const std::string piece, co_await pieces.next(silence));
+    if (piece.empty()) co_return all;
+    all += piece;
+  }
+}
+
+CO_TEST(HttpPieces, GiveABodyOfAnyLength) {
+  Site site(co_await net::this_executor());
+  {
+    Client client(site.connector(), "site", {.body_bytes = 10});
+    auto pieces = co_await client.open_pieces(get("/large"), kLimit);
+    CO_ASSERT_OK(pieces);
+    EXPECT_EQ((*pieces)->head().status, 200);
+    const auto all = co_await drain(**pieces, kLimit);
+    CO_ASSERT_OK(all);
+    EXPECT_EQ(*all == std::string(100'000, 'x'), true);
+    const auto after = co_await (*pieces)->next(kLimit);
+    CO_ASSERT_OK(after);
+    EXPECT_EQ(*after, "");
+  }
+  co_await site.group.join();
+}
+
+CO_TEST(HttpPieces, TellSilenceAndABreakFromTheEnd) {
+  const Executor executor = co_await net::this_executor();
+  Raw raw(executor);
+  Client client(raw.connector(), "h");
+  co_await testing::write_text(*raw.pair.second, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
+  auto pieces = co_await client.open_pieces(get("/"), kLimit);
+  CO_ASSERT_OK(pieces);
+  const auto first = co_await (*pieces)->next(kLimit);
+  CO_ASSERT_OK(first);
+  EXPECT_EQ(*first, "abc");
+  const auto silence = co_await (*pieces)->next(30ms);
+  CO_ASSERT_ERROR(silence, Code::kTimeout);
+  const auto shut = raw.pair.second->shutdown_send();
+  CO_ASSERT_OK(shut);
+  const auto cut = co_await (*pieces)->next(kLimit);
+  CO_ASSERT_ERROR(cut, Code::kIo);
+}
+
 }  // namespace
 }  // namespace portolan::net::http

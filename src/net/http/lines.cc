@@ -23,4 +23,12 @@ Task<Result<std::string>> StreamedLines::next(std::chrono::milliseconds silence,
   }
 }
 
+Task<Result<std::string>> StreamedPieces::next(std::chrono::milliseconds silence) {
+  std::string piece;
+  while (piece.empty() && !parser_->done()) {
+    CO_CHECK(co_await with_timeout(read_piece(wire_->reader, *parser_, piece), silence));
+  }
+  co_return piece;
+}
+
 }  // namespace portolan::net::http

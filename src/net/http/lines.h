@@ -30,4 +30,17 @@ class StreamedLines final : public Lines {
   std::size_t searched_ = 0;  // so much of it has no line end
 };
 
+class StreamedPieces final : public Pieces {
+ public:
+  StreamedPieces(std::unique_ptr<Wire> wire, std::unique_ptr<Parser> parser, Response head)
+      : wire_(std::move(wire)), parser_(std::move(parser)), head_(std::move(head)) {}
+  const Response& head() const override { return head_; }
+  Task<Result<std::string>> next(std::chrono::milliseconds silence) override;
+
+ private:
+  std::unique_ptr<Wire> wire_;
+  std::unique_ptr<Parser> parser_;
+  Response head_;
+};
+
 }  // namespace portolan::net::http
