@@ -88,6 +88,5 @@ class Browser:
 
 
 def address(dev, name):
-    """Where a person opens a web resource."""
-    told = dev.resource(name)["address"]
-    return told if told.startswith("http") else f"http://{name}.localhost:{told.rsplit(':', 1)[1]}"
+    """Where a person opens a web resource, without a path."""
+    return dev.url(name, "")

@@ -71,10 +71,15 @@ def cookies_by_name(cookies):
     return {cookie["name"]: cookie for cookie in cookies}
 
 
-@pytest.mark.parametrize("name", ["shop", "wiki"])
-def test_sign_in_navigation_and_redirects_stay_on_the_local_name(dev, browser, name):
+@pytest.fixture(scope="module", params=["shop", "wiki"])
+def walked(request, dev, browser):
+    """The name, and what a walk through it has found."""
+    return request.param, browser.play("walk", at=address(dev, request.param), **ME)
+
+
+def test_sign_in_navigation_and_redirects_stay_on_the_local_name(dev, walked):
+    name, found = walked
     at = address(dev, name)
-    found = browser.play("walk", at=at, **ME)
     assert found["alert"] == "Wrong name or password" and found["who"] == WebApp.user
     paths = {"login": "/login?next=/orders/1", "signedIn": "/orders/1", "next": "/orders/2", "moved": "/orders/2", "plain": "/orders/2", "refresh": "/orders/2",
              "reload": "/orders/3", "out": "/login?next=/orders/1", "after": "/login?next=/orders/3"}
@@ -85,9 +90,9 @@ def test_sign_in_navigation_and_redirects_stay_on_the_local_name(dev, browser, n
     assert script["secure"] and script["subtle"] and script["origin"] == at
 
 
-@pytest.mark.parametrize("name", ["shop", "wiki"])
-def test_cookies_become_the_local_name_s(dev, browser, name):
-    cookies = cookies_by_name(browser.play("walk", at=address(dev, name), **ME)["cookies"])
+def test_cookies_become_the_local_name_s(walked):
+    name, found = walked
+    cookies = cookies_by_name(found["cookies"])
     # The application's __Host-token, which a browser would not take without TLS; and none for a name that is not the application's.
     assert set(cookies) == {"session", "theme", "pl__Host-token"}
     assert cookies["session"]["domain"] == f".{name}.localhost" and cookies["session"]["httpOnly"] and cookies["session"]["sameSite"] == "Lax"

@@ -98,7 +98,7 @@ def browser():
 def test_a_terminal_in_the_browser(dev, user, browser):
     """No password is asked for; the shell is the user's, and what is typed and shown passes as it happens, in order."""
     at = address(dev, "admin")
-    found = browser.play("cockpitTerminal", at=at, waits="sleep 1000", lines=[
+    found = browser.play("cockpitTerminal", at=at, lines=[
         ["echo user=$(whoami)", f"user={user.name}"], ["echo $((6*7))-answered", "42-answered"], ["seq 1 20000; echo $((3*3))-counted", "9-counted"]])
     assert found["url"] == f"{at}/system/terminal"
     assert {socket.split("?")[0] for socket in found["sockets"]} == {f"{at.replace('http', 'ws', 1)}/cockpit/socket"}

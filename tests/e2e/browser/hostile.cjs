@@ -41,7 +41,8 @@ async function techniques({ target, mark, redirector, patience }) {
   });
   // A frame without an origin, for "Origin: null".
   const sandboxed = (name) => new Promise((resolve) => {
-    const script = `fetch(${JSON.stringify(url(name))}, { method: "POST", body: "1", credentials: "include" }).then((answer) => answer.text()).then((text) => "read " + text, () => "blocked")
+    const script = `fetch(${JSON.stringify(url(name))}, { method: "POST", body: "1", credentials: "include" })
+      .then((answer) => answer.text()).then((text) => "read " + text, () => "blocked")
       .then((found) => parent.postMessage({ from: ${JSON.stringify(name)}, found }, "*"))`;
     addEventListener("message", (event) => { if (event.data.from === name) resolve(event.data.found); });
     body(make("iframe", { sandbox: "allow-scripts", srcdoc: `<script>${script}</scr` + "ipt>" }));

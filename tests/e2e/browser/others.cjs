@@ -2,9 +2,9 @@
 const { click, signIn } = require("./application.cjs");
 
 // Cockpit, which signs the person in by what Portolan adds, and its terminal: a shell on the machine by a WebSocket. Types the lines, one when the one before has been
-// answered: each is [what to type, what to see then]. `waits` is a command
-// that only Ctrl-C ends.
-async function cockpitTerminal(context, { at, lines, waits }) {
+// answered: each is [what to type, what to see then]; and last a command that only
+// Ctrl-C ends.
+async function cockpitTerminal(context, { at, lines }) {
   const page = await context.newPage();
   const sockets = [];
   page.on("websocket", (socket) => sockets.push(socket.url()));
@@ -22,9 +22,9 @@ async function cockpitTerminal(context, { at, lines, waits }) {
     await type(typed);
     await see(seen);
   }
-  await type(waits);
+  await type("sh -c 'trap \"echo $((5*5))-interrupted; exit\" INT; echo $((4*4))-waiting; while :; do sleep 1; done'");
+  await see("16-waiting");
   await page.keyboard.press("Control+c");
-  await type("echo $((5*5))-interrupted");
   await see("25-interrupted");
   return { url: page.url(), sockets };
 }

@@ -43,13 +43,15 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 class WebApp:
-    """`name` is what it is known as, with the port of its scheme; `alias` a second name for what is static. `tls` is (certificate, key) as files."""
+    """`name` is what it is known as, with the port of its scheme; `alias` a second name for what is static. `tls` is (certificate, key) as files.
+    Its cookies are Secure, as if there were TLS in front of it, unless `secure` says that there is not."""
 
     user, password = "ann", "correct horse"
 
-    def __init__(self, name, tls=None, alias=None):
+    def __init__(self, name, tls=None, alias=None, secure=True):
         self.name, self.alias = name, alias or f"static.{name}"
         self.scheme = "https" if tls else "http"
+        self.secure, self.token = ("; Secure", "__Host-token") if secure else ("", "token")
         self.origin, self.alias_origin = f"{self.scheme}://{self.name}", f"{self.scheme}://{self.alias}"
         self.lock = threading.Condition()
         self.requests, self.sessions, self.uploads, self.news, self.closed_sockets = [], {}, {}, [], []

@@ -43,7 +43,7 @@ def front(ask):
 
 def login_form(ask, failed=False):
     token = secrets.token_hex(8)
-    cookies = [("Set-Cookie", f"__Host-token={token}; Path=/; Secure; HttpOnly; SameSite=Strict")]
+    cookies = [("Set-Cookie", f"{ask.app.token}={token}; Path=/{ask.app.secure}; HttpOnly; SameSite=Strict")]
     ask.reply(403 if failed else 200, pages.login(token, ask.query.get("next", "/orders/1"), failed), headers=cookies)
 
 
@@ -51,21 +51,21 @@ def login(ask):
     form = ask.form()
     if not own_origin(ask):
         return
-    if not form.get("token") or ask.cookies().get("__Host-token") != form["token"]:
+    if not form.get("token") or ask.cookies().get(ask.app.token) != form["token"]:
         return ask.reply(403, "This form is not from here", "text/plain")
     if (form.get("user"), form.get("password")) != (ask.app.user, ask.app.password):
         return login_form(ask, failed=True)
     session = secrets.token_hex(8)
     ask.app.sessions[session] = form["user"]
-    cookies = [f"session={session}; Domain={ask.app.domain}; Path=/; Secure; HttpOnly; SameSite=Lax", f"theme={ask.app.name}; Path=/; Secure; SameSite=None",
-               "foreign=1; Domain=elsewhere.example; Path=/"]
+    cookies = [f"session={session}; Domain={ask.app.domain}; Path=/{ask.app.secure}; HttpOnly; SameSite=Lax",
+               f"theme={ask.app.name}; Path=/" + (f"{ask.app.secure}; SameSite=None" if ask.app.secure else ""), "foreign=1; Domain=elsewhere.example; Path=/"]
     ask.redirect(303, ask.app.origin + form["next"], [("Set-Cookie", cookie) for cookie in cookies])
 
 
 def logout(ask):
     if own_origin(ask):
         ask.app.sessions.pop(ask.cookies().get("session"), None)
-        ask.redirect(303, ask.app.origin + "/", [("Set-Cookie", f"session=; Domain={ask.app.domain}; Path=/; Max-Age=0; Secure")])
+        ask.redirect(303, ask.app.origin + "/", [("Set-Cookie", f"session=; Domain={ask.app.domain}; Path=/; Max-Age=0{ask.app.secure}")])
 
 
 def orders(ask):
