@@ -178,9 +178,9 @@ def test_each_request_is_on_record(dev, tmp_path):
 
 
 def test_bodies_are_not_kept_unless_asked_for_and_refusals_are_on_record(dev):
-    assert curl(dev.url("masked", "/echo?a=s3cret&b"), "-d", "private").status == 200
+    assert curl(dev.url("masked", "/echo?a=s3cret&s3cret"), "-d", "private").status == 200
     [record] = records(dev, "masked", 1)
-    assert record["http"]["query"] == "a=***&b" and "request_body" not in record["http"] and "response_body" not in record["http"]
+    assert record["http"]["query"] == "a=***&***" and "request_body" not in record["http"] and "response_body" not in record["http"]
     assert "private" not in json.dumps(record)
     curl(dev.url("posting", "/echo?refused"), "-X", "DELETE")
     said = harness.wait_until(lambda: [each for each in dev.queries(resource="posting") if each["http"].get("query") == "refused"], 15, "the refusal")

@@ -9,7 +9,6 @@
 namespace portolan::protocols::http {
 namespace {
 
-constexpr std::size_t kPartLimit = 8 * 1024;  // of a path or query on record
 constexpr std::size_t kErrorLimit = 1024;
 
 int digit(char c) {
@@ -34,11 +33,12 @@ std::string decoded(std::string_view text) {
   return lower_case(out);
 }
 
-// Whether the text is UTF-8 without zero bytes, but for a character that is cut at its end.
+// Whether the text is UTF-8 without control characters, but for a character that is cut at its end. In JSON a control
+// character takes six bytes: two bodies of these would be more than a record can hold, and the request be on none.
 bool is_text(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const auto c = static_cast<unsigned char>(text[i]);
-    if (c == 0) return false;
+    if (c < 0x20 && c != '\t' && c != '\n' && c != '\r') return false;
     const std::size_t more = c < 0x80                ? 0
                              : c >= 0xc2 && c < 0xe0 ? 1
                              : c >= 0xe0 && c < 0xf0 ? 2
@@ -85,7 +85,9 @@ std::string masked_query(std::string_view query, const Options& options) {
     const bool masked = options.mask_all || std::ranges::any_of(options.mask_query, [&](const std::string& each) {
                           return lower_case(each) == name;
                         });
-    out += part.substr(0, equals);
+    // A name without a value may be the secret itself: "/reset?TOKEN".
+    const bool bare = equals == part.size();
+    out += bare && options.mask_all && !part.empty() ? std::string_view("***") : part.substr(0, equals);
     if (equals < part.size()) {
       out += '=';
       out += masked ? "***" : part.substr(equals + 1);
@@ -116,9 +118,10 @@ void Recorded::begin(const RequestHead& head, std::string_view scheme, std::stri
   request_ = {};
   request_.method = head.method;
   request_.host = real_host;
-  request_.path = std::string(head.path().substr(0, kPartLimit));
+  // Whole: kTargetLimit is little, and behind a cut the part that matters could be hidden.
+  request_.path = std::string(head.path());
   const std::string query = masked_query(head.query(), options_);
-  if (!query.empty()) request_.query = query.substr(0, kPartLimit);
+  if (!query.empty()) request_.query = query;
   text_ = fmt::format("{} {}://{}{}{}{}", head.method, scheme, real_host, request_.path, query.empty() ? "" : "?",
                       request_.query.value_or(""));
   started_ = clock_.wall();

@@ -12,7 +12,7 @@ TEST(HttpRecord, QueriesAreMaskedByName) {
             "a=1&token=***&TOKEN=***&t%6Fken=***&pass+word=***&token&b");
   EXPECT_EQ(masked_query("token=a;b=c&=x", options), "token=***;b=c&=x");
   options.mask_all = true;
-  EXPECT_EQ(masked_query("a=1&b=2&c", options), "a=***&b=***&c");
+  EXPECT_EQ(masked_query("a=1&b=2&c", options), "a=***&b=***&***");
   EXPECT_EQ(masked_query("", options), "");
 }
 
@@ -46,6 +46,19 @@ TEST(HttpRecord, OneRequest) {
   EXPECT_FALSE(recorded.open());
 }
 
+TEST(HttpRecord, NothingHidesBehindLongText) {
+  FakeClock clock;
+  const Options options;
+  Recorded recorded(options, clock);
+  RequestHead long_head = head();
+  long_head.target = "/" + std::string(7000, 'p') + "/end?" + std::string(9000, 'q') + "&do=delete";
+  recorded.begin(long_head, "https", "w");
+  const audit::Query query = recorded.query(audit::Query::Stage::kOver);
+  EXPECT_TRUE(query.http->path.ends_with("/end"));
+  EXPECT_TRUE(query.http->query->ends_with("&do=delete"));
+  EXPECT_TRUE(query.text.ends_with("&do=delete"));
+}
+
 TEST(HttpRecord, BodiesAreNotKeptUnlessAskedFor) {
   FakeClock clock;
   const Options options;
@@ -62,6 +75,12 @@ TEST(HttpRecord, TextIsCutBetweenCharacters) {
   KeptBody body(4);
   body.add("ab\xe2\x82\xac");  // cut within the euro sign
   EXPECT_EQ(body.take()->text, "ab");
+  KeptBody control(10);
+  control.add("a\x01");
+  EXPECT_TRUE(control.take()->base64);
+  KeptBody lines(10);
+  lines.add("a\r\n\tb");
+  EXPECT_EQ(lines.take()->text, "a\r\n\tb");
   KeptBody odd(10);
   odd.add("\xed\xa0\x80");  // a surrogate
   EXPECT_TRUE(odd.take()->base64);
