@@ -185,6 +185,7 @@ net::Task<Result<>> Serving::send_rest() {
   }
   Fields trailers = body_->trailers();
   keep_harmless_trailers(trailers);
+  options_.rules.drop_overrides(trailers);
   CO_TRY(const Injection injection, Injection::make(options_, session_.granted(), session_.identity_token()));
   trailers.remove_if([&](const Field& field) { return injection.is_reserved(field.name); });
   co_return co_await connection_->end_body(trailers);

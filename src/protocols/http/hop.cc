@@ -23,8 +23,13 @@ constexpr std::array<std::string_view, 10> kOfConnection = {"connection",
                                                             "http2-settings"};
 constexpr std::array<std::string_view, 7> kNeverOfConnection = {
     "content-length", "host", "transfer-encoding", "content-type", "authorization", "cookie", "set-cookie"};
-constexpr std::array<std::string_view, 6> kForwarded = {"forwarded",      "x-real-ip",      "x-client-ip",
-                                                        "true-client-ip", "x-original-url", "x-rewrite-url"};
+// Also what lets a server behind a proxy take another path for the one that was checked (gunicorn's SCRIPT_NAME), and
+// "Proxy", which CGI makes the proxy of the application's own requests (CVE-2016-5385).
+constexpr std::array<std::string_view, 20> kForwarded = {
+    "forwarded",       "x-forwarded",      "x-real-ip",           "x-client-ip",      "client-ip",
+    "true-client-ip",  "cf-connecting-ip", "x-cluster-client-ip", "x-originating-ip", "x-remote-ip",
+    "x-remote-addr",   "x-original-url",   "x-rewrite-url",       "x-original-uri",   "x-original-method",
+    "x-original-host", "script-name",      "x-script-name",       "path-info",        "proxy"};
 constexpr std::array<std::string_view, 16> kNotInTrailers = {"content-length", "transfer-encoding",
                                                              "host",           "connection",
                                                              "upgrade",        "te",

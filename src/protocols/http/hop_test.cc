@@ -40,17 +40,20 @@ TEST(HttpHop, ConnectionCannotTakeAwayWhatDecidesAboutTheMessage) {
 TEST(HttpHop, NobodyElseTellsWhoIsAtTheOtherEnd) {
   Fields fields;
   for (const char* name : {"Forwarded", "X-Forwarded-For", "X_Forwarded_For", "x-forwarded-user", "X-Real-IP",
-                           "X.Real.IP", "X-Original-URL", "X-Rewrite-URL", "True-Client-IP"})
+                           "X.Real.IP", "X-Original-URL", "X-Rewrite-URL", "True-Client-IP", "X-Forwarded", "Client-IP",
+                           "SCRIPT_NAME", "Script-Name", "X-Script-Name", "PATH_INFO", "Proxy", "X-Original-URI"})
     fields.add(name, "x");
   fields.add("X-Forward", "kept");
+  fields.add("Proxies", "kept");
   drop_forwarded(fields);
-  EXPECT_EQ(text_of(fields), "X-Forward=kept ");
+  EXPECT_EQ(text_of(fields), "X-Forward=kept Proxies=kept ");
 }
 
 TEST(HttpHop, TrailersCannotChangeWhatWasActedOn) {
   Fields fields;
-  for (const char* name : {"Content-Length", "Transfer-Encoding", "Host", "Authorization", "Cookie", "Set-Cookie",
-                           "X-Forwarded-For", "content_length", "If-Match", "Access-Control-Allow-Origin"})
+  for (const char* name :
+       {"Content-Length", "Transfer-Encoding", "Host", "Authorization", "Cookie", "Set-Cookie", "X-Forwarded-For",
+        "content_length", "If-Match", "Access-Control-Allow-Origin", "SCRIPT_NAME"})
     fields.add(name, "x");
   fields.add("Grpc-Status", "0");
   keep_harmless_trailers(fields);

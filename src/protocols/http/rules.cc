@@ -25,6 +25,26 @@ int digit(char c) {
   return -1;
 }
 
+// Bytes that are no UTF-8 in the way that lenient decoders take for ASCII, "/" and "." among it.
+bool is_overlong(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    const auto next = static_cast<unsigned char>(i + 1 < text.size() ? text[i + 1] : 0);
+    if (c == 0xc0 || c == 0xc1 || c > 0xf4 || (c == 0xe0 && next < 0xa0) || (c == 0xf0 && next < 0x90)) return true;
+  }
+  return false;
+}
+
+// Where WebDAV's COPY and MOVE write (RFC 4918 §10.3): the path of an URL, or one alone.
+std::string_view path_of_destination(std::string_view url) {
+  const std::size_t colon = url.find("://");
+  if (!url.starts_with('/') && colon != std::string_view::npos) {
+    url.remove_prefix(colon + 3);
+    url.remove_prefix(std::min(url.find_first_of("/?#"), url.size()));
+  }
+  return url.substr(0, url.find_first_of("?#"));
+}
+
 }  // namespace
 
 std::vector<std::string> split_list(std::string_view text) {
@@ -55,12 +75,15 @@ Result<std::string> plain_path(std::string_view path) {
     if (c == '\\' || c == ';') return ambiguous(path, "holds a \\ or ;");
     out += c;
   }
+  if (is_overlong(out)) return ambiguous(path, "is no UTF-8");
   std::string_view rest = out;
   while (!rest.empty()) {
     rest.remove_prefix(1);  // the slash
     const std::size_t end = std::min(rest.find('/'), rest.size());
     const std::string_view segment = rest.substr(0, end);
-    if (segment == "." || segment == "..") return ambiguous(path, "has a segment . or ..");
+    // Windows takes ".. " and "..." for "..".
+    if (segment.contains('.') && segment.find_first_not_of(". ") == std::string_view::npos)
+      return ambiguous(path, "has a segment . or ..");
     if (segment.empty() && end < rest.size()) return ambiguous(path, "has an empty segment");
     rest.remove_prefix(end);
   }
@@ -118,10 +141,17 @@ Result<> Rules::check(const RequestHead& head, bool websocket) const {
     return fail(Code::kDenied, "the method " + quoted(head.method) + " is not allowed at this resource",
                 "method_refused");
   if (paths_.empty()) return {};
-  PL_TRY(const std::string path, plain_path(head.path()));
+  PL_CHECK(check_path(head.path()));
+  for (const Field& field : head.fields.all())
+    if (loose_name(field.name) == "destination") PL_CHECK(check_path(path_of_destination(field.value)));
+  return {};
+}
+
+Result<> Rules::check_path(std::string_view asked) const {
+  PL_TRY(const std::string path, plain_path(asked));
   const bool allowed = std::ranges::any_of(paths_, [&](const std::string& pattern) { return matches(pattern, path); });
   if (!allowed)
-    return fail(Code::kDenied, "the path " + quoted(head.path()) + " is not allowed at this resource", "path_refused");
+    return fail(Code::kDenied, "the path " + quoted(asked) + " is not allowed at this resource", "path_refused");
   return {};
 }
 

@@ -15,7 +15,8 @@ class Rules {
   static Result<Rules> make(std::string_view methods, std::string_view paths, bool read_only);
 
   // Code::kDenied with a reason: method_refused, read_only, path_refused; or path_ambiguous, for a path that the
-  // application might take for another than we, where there are patterns for paths.
+  // application might take for another than we, where there are patterns for paths. What Destination names is a path,
+  // too (COPY, MOVE).
   Result<> check(const RequestHead& head, bool websocket) const;
   // The methods that are allowed, for Allow; empty: any.
   std::string allowed() const;
@@ -23,6 +24,7 @@ class Rules {
   void drop_overrides(Fields& fields) const;
 
  private:
+  Result<> check_path(std::string_view asked) const;
   bool any_method() const { return methods_.empty() && !read_only_; }
 
   std::vector<std::string> methods_;
