@@ -63,6 +63,14 @@ TEST(HttpNames, Cookies) {
   EXPECT_EQ(local_cookie("a=b; Domain=.corp.example", view), "a=b; Domain=wiki.localhost");
   EXPECT_EQ(local_cookie("a=b; domain=static.corp.example", alias), "a=b; Domain=static.wiki.localhost");
   EXPECT_EQ(local_cookie("__Host-s=1; Path=/; Secure", view), "pl__Host-s=1; Path=/");
+  EXPECT_EQ(local_cookie("__Secure-s=1; Secure; Domain=corp.example", view), "pl__Secure-s=1; Domain=wiki.localhost");
+  // Under its new name the browser does not hold it to what its own name promises.
+  for (const char* broken : {"__Host-s=1; Path=/", "__Host-s=1; Secure", "__Host-s=1; Path=/x; Secure",
+                             "__host-s=1; Path=/; Path=/x; Secure", "__Host-s=1; Path=/; Secure; Domain=corp.example",
+                             "__Secure-s=1; Path=/", "pl__Host-s=1; Path=/; Secure",
+                             "PL__secure-s=1; Domain=corp.example", " __Host-s=1; Path=/"})
+    EXPECT_EQ(local_cookie(broken, view), std::nullopt) << broken;
+  EXPECT_EQ(local_cookie("pl=1", view), "pl=1");
   EXPECT_EQ(real_cookies("x=1; pl__Host-s=1;pl__Secure-t=2; pl=3"), "x=1; __Host-s=1; __Secure-t=2; pl=3");
   // A browser would not take them from the application either.
   for (const char* domain : {"evil.example", "localhost", "orp.example", "static.corp.example", "other.localhost"})

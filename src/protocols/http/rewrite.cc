@@ -28,6 +28,27 @@ bool has_prefix(std::string_view name) {
                              [&](std::string_view prefix) { return same_name(name.substr(0, prefix.size()), prefix); });
 }
 
+// What a browser demands of a cookie with such a name (RFC 6265bis §4.1.3). It does not know the name any more, so the
+// demand is ours: else one host of an application could plant what the others hold to be their own.
+bool keeps_promise(std::string_view cookie) {
+  const bool of_host = same_name(cookie.substr(0, kPrefixes[0].size()), kPrefixes[0]);
+  bool secure = false, domain = false, root = false;
+  cookie.remove_prefix(std::min(cookie.find(';'), cookie.size()));
+  while (!cookie.empty()) {
+    cookie.remove_prefix(1);
+    const std::size_t end = std::min(cookie.find(';'), cookie.size());
+    const std::string_view part = cookie.substr(0, end);
+    cookie.remove_prefix(end);
+    const std::size_t equals = std::min(part.find('='), part.size());
+    const std::string_view name = trimmed(part.substr(0, equals));
+    const std::string_view value = trimmed(part.substr(std::min(equals + 1, part.size())));
+    secure = secure || same_name(name, "secure");
+    domain = domain || (same_name(name, "domain") && !value.empty());
+    if (same_name(name, "path")) root = value == "/";
+  }
+  return secure && (!of_host || (root && !domain));
+}
+
 // Without the directives that send a browser to TLS.
 std::string relaxed_policy(std::string_view policy) {
   std::string out;
@@ -60,6 +81,10 @@ std::string real_cookies(std::string_view value) {
 }
 
 std::optional<std::string> local_cookie(std::string_view value, const View& view) {
+  const std::string_view cookie = trimmed(value);
+  const bool renamed_already = same_name(cookie.substr(0, kRenamed.size()), kRenamed) &&
+                               has_prefix(cookie.substr(std::min(kRenamed.size(), cookie.size())));
+  if (view.plain() && (renamed_already || (has_prefix(cookie) && !keeps_promise(cookie)))) return std::nullopt;
   std::string out;
   bool first = true;
   while (!value.empty()) {
