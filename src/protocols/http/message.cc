@@ -48,7 +48,8 @@ Result<> check_spelling(const Fields& fields) {
 Result<> take_origin(std::string_view& target, RequestHead& head) {
   const std::size_t colon = target.find("://");
   head.scheme = lower_case(target.substr(0, colon));
-  if (head.scheme != "http" && head.scheme != "https") return bad("unknown scheme in the target " + quoted(target));
+  if (head.scheme != "http" && head.scheme != "https")
+    return bad("unknown scheme in the target " + quoted(head.scheme));
   target.remove_prefix(colon + 3);
   const std::size_t end = std::min(target.find_first_of("/?"), target.size());
   const auto authority = parse_authority(target.substr(0, end));
@@ -61,14 +62,15 @@ Result<> take_origin(std::string_view& target, RequestHead& head) {
 Result<> parse_target(std::string_view target, RequestHead& head) {
   if (target.size() > kTargetLimit) return fail(Code::kLimit, "the target is too long", "headers_too_large");
   const bool plain = std::ranges::all_of(target, [](char c) { return c > ' ' && c < '\x7f' && c != '#'; });
-  if (target.empty() || !plain) return bad("bad target " + quoted(target));
+  const auto shown = [&] { return quoted(target.substr(0, target.find('?'))); };  // a query may hold secrets
+  if (target.empty() || !plain) return bad("bad target " + shown());
   if (target == "*") {
     if (head.method != "OPTIONS") return bad("the target * is for OPTIONS");
     head.target = "*";
     return {};
   }
   if (!target.starts_with('/')) {
-    if (!target.contains("://")) return bad("bad target " + quoted(target));
+    if (!target.contains("://")) return bad("bad target " + shown());
     PL_CHECK(take_origin(target, head));
   }
   // Behind an authority the path may be left out.
@@ -201,8 +203,9 @@ Result<Fields> parse_fields(std::string_view lines) {
     const std::string_view line = take_line(lines);
     if (line.empty()) break;
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || !is_token(line.substr(0, colon)))
-      return bad("malformed header line " + quoted(line));
+    // The value may be a secret, and what is said here is logged.
+    if (colon == std::string_view::npos) return bad("a header line without a colon");
+    if (!is_token(line.substr(0, colon))) return bad("bad name of a header " + quoted(line.substr(0, colon)));
     const std::string_view value = trimmed(line.substr(colon + 1));
     if (!is_field_value(value)) return bad("control characters in header " + quoted(line.substr(0, colon)));
     fields.add(line.substr(0, colon), value);
