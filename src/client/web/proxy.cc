@@ -22,6 +22,7 @@ constexpr milliseconds kRefuseLimit = std::chrono::seconds(10);
 constexpr milliseconds kAnswerLimit = std::chrono::seconds(30);  // for a browser to take a page of ours
 constexpr milliseconds kTlsLimit = std::chrono::seconds(10);
 constexpr std::size_t kDropLimit = 1024 * 1024;
+constexpr std::size_t kForeigners = 32;  // of other users, who are told so at a time; beyond that they are just closed
 
 net::Task<Result<>> say_and_close(net::Stream& stream, std::string_view last) {
   CO_CHECK(co_await net::write(stream, as_bytes(last)));
@@ -143,10 +144,14 @@ void Proxy::begin(std::unique_ptr<net::TcpStream> stream) {
 
 net::Task<> Proxy::serve(std::unique_ptr<net::TcpStream> stream) {
   if (auto owner = check_owner(*stream, options_.allowed_users); !owner) {
+    // They could else take all the room that there is for the person's own connections.
+    if (foreigners_ >= kForeigners) co_return;
+    ++foreigners_;
     const std::string trace = make_id("t");
     log::warn("connection turned away", {{"port", port_}, {"trace", trace}, {"why", owner.error()}});
     if (const protocols::Protocol* http = protocols::find_protocol("http"))
       co_await http->refuse(std::move(stream), std::move(owner).error().at(Hop::kAgent), trace, kRefuseLimit);
+    --foreigners_;
     co_return;
   }
   co_await serve_requests(

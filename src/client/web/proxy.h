@@ -88,6 +88,7 @@ class Proxy {
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::Listener> beside_;  // on [::1]: browsers know both addresses of *.localhost
   bool stopping_ = false;
+  std::size_t foreigners_ = 0;  // connections of other users that are being turned away
   net::Admission admission_;
   net::TaskGroup tasks_;
 };
