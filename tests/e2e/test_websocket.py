@@ -42,7 +42,7 @@ class Deployment:
 
     def environment(self, home, **more):
         outside = {key: value for key, value in os.environ.items() if key.lower() not in ("https_proxy", "no_proxy")}
-        return {**outside, "PORTOLAN_HOME": str(self.folder / home), "PORTOLAN_DRAIN_LIMIT": "0s", "NO_COLOR": "1", **more}
+        return {**outside, "PORTOLAN_HOME": str(self.folder / home), "PORTOLAN_DRAIN_LIMIT": "0s", "PORTOLAN_WEB_PROXY": "none", "NO_COLOR": "1", **more}
 
     def start(self, name, *words, **more):
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -114,6 +114,7 @@ class Deployment:
 
     def start_agent(self, *options, **more):
         self.start("agent", "agent", "--connect-all", "--no-status-port", "--web-ca-file", self.folder / "trusted.pem", *(options or ("--plain-retry", "1s")), **more)
+        wait_until(self.agent_runs, FEW, "the agent runs")
 
     def psql_command(self, *words):
         return ["psql", "-X", "-At", "-h", HOST, "-p", str(self.local_port), "-U", "anybody", "-d", "postgres", *words]
