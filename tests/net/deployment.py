@@ -202,6 +202,10 @@ class Deployment:
         """The path with sessions on it, or that to this egress node."""
         return next(path for path in self.status()["paths"] if (path["egress_name"] == egress if egress else path["sessions"]))
 
+    def lost(self):
+        """How often an end-to-end link was lost, with its pipe, where it should have been resumed by another way."""
+        return self.parts["agent"].text().count("end-to-end link ended")
+
     def gateway(self, egress=None):
         """The one that this path goes by."""
         return self.parts[self.path(egress)["gateway"]]

@@ -59,7 +59,6 @@ def test_a_control_plane_whose_clock_is_wrong_is_no_end_of_the_sign_in(world, cl
         told = wait_until(lambda: (now := world.status())["control_state"] == "down" and "clock" in now.get("control_reason", "") and now["control_reason"],
                           BACK, "the clock is named")
         assert "the clock of the control plane is wrong" in told and "login" not in told, told
-        assert world.works("db-r1"), world.refused
     finally:
         clock.step("+0")
     wait_until(lambda: world.status()["control_state"] == "up", BACK, "all is well when it is right")
@@ -67,7 +66,7 @@ def test_a_control_plane_whose_clock_is_wrong_is_no_end_of_the_sign_in(world, cl
 
 def test_a_clock_is_set(world, clocked, loads):
     part, clock = clocked
-    handshakes = world.path("r1")["handshakes"]
+    lost = world.lost()
     for offset in ("+120", "-120"):  # hinders nobody
         clock.step(offset)
         time.sleep(STEPPED)
@@ -85,4 +84,4 @@ def test_a_clock_is_set(world, clocked, loads):
     print(f"{part.name}: a new session {took:.1f} s after it was right; {count} transactions, 0 failed, the longest took {longest:.3f} s; {size} bytes of a stream, the longest pause {pause:.3f} s")
     assert max(longest, pause) <= LONGEST
     # An agent whose certificate seems to end makes another link beside the one that carries the sessions.
-    assert part.name == "agent" or world.path("r1")["handshakes"] == handshakes
+    assert part.name == "agent" or world.lost() == lost
