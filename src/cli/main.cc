@@ -16,26 +16,11 @@ namespace portolan::cli {
 namespace {
 
 constexpr Command kCommands[] = {
-    {"dev", add_dev},
-    {"login", add_login},
-    {"logout", add_logout},
-    {"status", add_status},
-    {"ls", add_ls},
-    {"connect", add_connect},
-    {"disconnect", add_disconnect},
-    {"psql", add_psql},
-    {"open", add_open},
-    {"audit", add_audit},
-    {"admin", add_admin},
-    {"server", add_server},
-    {"node", add_node},
-    {"agent", add_agent},
-    {"passwd", add_passwd},
-    {"web-ca", add_web_ca},
-    {"update", add_update},
-    {"release", add_release},
-    {"completion", add_completion},
-    {"version", add_version},
+    {"dev", add_dev},       {"login", add_login},     {"logout", add_logout},         {"status", add_status},
+    {"ls", add_ls},         {"connect", add_connect}, {"disconnect", add_disconnect}, {"psql", add_psql},
+    {"open", add_open},     {"audit", add_audit},     {"admin", add_admin},           {"server", add_server},
+    {"node", add_node},     {"agent", add_agent},     {"passwd", add_passwd},         {"web-ca", add_web_ca},
+    {"update", add_update}, {"release", add_release}, {"completion", add_completion}, {"version", add_version},
 };
 
 int status(Exit exit) { return static_cast<int>(exit); }
