@@ -1,4 +1,6 @@
 // How it stands with paths, for people and for who waits on them.
+#include <utility>
+
 #include "client/paths.h"
 
 namespace portolan::client {
@@ -81,14 +83,17 @@ api::LocalPath Paths::describe(const Channel& channel) const {
 std::vector<api::LocalPath> Paths::status() const {
   std::vector<api::LocalPath> list;
   for (const auto& [egress, path] : paths_) {
-    // Of several pipes the one that fares worst: who looks on wants to know what may end.
+    // Of several pipes the one that fares worst: who looks on wants to know what may end. Of equals the one that most
+    // of the sessions are on.
     const Channel* shown = nullptr;
-    const auto badness = [this](const Channel& channel) { return channel.waits() ? 2 : silent(channel) ? 1 : 0; };
+    const auto rank = [this](const Channel& channel) {
+      return std::pair(channel.waits() ? 2 : silent(channel) ? 1 : 0, channel.meter->streams());
+    };
     std::uint64_t pipes = 0;
     for (const auto& channel : path->channels.all()) {
       if (!channel->links.up()) continue;
       ++pipes;
-      if (!shown || badness(*channel) > badness(*shown)) shown = channel.get();
+      if (!shown || rank(*channel) > rank(*shown)) shown = channel.get();
     }
     if (!shown) continue;
     api::LocalPath entry = describe(*shown);
