@@ -6,9 +6,11 @@
 
 #include <fmt/format.h>
 
+#include "cli/agent_api.h"
 #include "cli/command.h"
 #include "cli/control_api.h"
 #include "cli/exit.h"
+#include "cli/run.h"
 #include "cli/table.h"
 #include "client/web/local_ca.h"
 
@@ -80,17 +82,28 @@ std::string facts(const Shown& ca) {
   return text;
 }
 
-std::string how_to_trust(const std::string& file) {
+net::Task<Result<api::AgentStatus>> status_of(client::Home home) {
+  AgentApi agent(home);
+  co_return co_await agent.status();
+}
+
+// The running agent may have it elsewhere than usual.
+std::string web_proxy(const client::Home& home) {
+  const auto status = run_on_loop(status_of(home));
+  return status && status->web_proxy ? status->web_proxy->address : "127.0.0.1:65230";
+}
+
+std::string how_to_trust(const std::string& file, const std::string& proxy) {
   const std::string word = fit_for_terminal(shell_word(file));
   return fmt::format(
       "Nothing trusts it until you say so, for example:\n"
       "  Chromium  certutil -d sql:$HOME/.pki/nssdb -A -t C,, -n portolan-web -i {0}   (of libnss3-tools)\n"
       "            or chrome://certificate-manager: Custom, Installed by you, Trusted Certificates, Import\n"
       "  Firefox   Settings, Privacy & Security, View Certificates, Authorities, Import; for web sites only\n"
-      "  curl      curl --cacert {0} --proxy http://127.0.0.1:65230 https://HOST/\n"
+      "  curl      curl --cacert {0} --proxy http://{1} https://HOST/\n"
       "  all       sudo cp {0} /usr/local/share/ca-certificates/portolan-web.crt && sudo update-ca-certificates\n"
-      "The proxy file for browsers is at http://localhost:65230/proxy.pac",
-      word);
+      "The proxy file for browsers is at http://localhost:{2}/proxy.pac",
+      word, proxy, proxy.substr(proxy.rfind(':') + 1));
 }
 
 constexpr std::string_view kHowToForget =
@@ -98,6 +111,13 @@ constexpr std::string_view kHowToForget =
     "  Chromium  certutil -d sql:$HOME/.pki/nssdb -D -n portolan-web\n"
     "  Firefox   Settings, Privacy & Security, View Certificates, Authorities, Delete or Distrust\n"
     "  all       sudo rm /usr/local/share/ca-certificates/portolan-web.crt && sudo update-ca-certificates --fresh";
+
+void tell(Context& context, const client::Home& home, const LocalCa& ca) {
+  const Shown now = shown(home, ca);
+  if (context.out.json) return context.out.object(now);
+  context.out.text(facts(now));
+  context.out.note(how_to_trust(now.certificate, web_proxy(home)));
+}
 
 // All of today's, or those that were named, each of which must be one of today's.
 Result<std::vector<std::string>> chosen_hosts(const client::Home& home, const std::vector<std::string>& wanted) {
@@ -121,13 +141,7 @@ Result<> create(Context& context, Options& options) {
   if (!made && made.error().code == Code::kLimit)
     return std::unexpected(std::move(made).error().within("choose the hosts that you need with --host"));
   if (!made) return std::unexpected(std::move(made).error());
-  const Shown now = shown(home, *made);
-  if (context.out.json) {
-    context.out.object(now);
-    return {};
-  }
-  context.out.text(facts(now));
-  context.out.note(how_to_trust(now.certificate));
+  tell(context, home, *made);
   return {};
 }
 
@@ -137,13 +151,7 @@ Result<> show(Context& context, Options&) {
   if (!ca)
     return fail(Code::kNotFound,
                 "there is no certificate authority for web applications; to make one: portolan web-ca create");
-  const Shown now = shown(home, *ca);
-  if (context.out.json) {
-    context.out.object(now);
-    return {};
-  }
-  context.out.text(facts(now));
-  context.out.note(how_to_trust(now.certificate));
+  tell(context, home, *ca);
   return {};
 }
 

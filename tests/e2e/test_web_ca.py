@@ -90,6 +90,7 @@ def test_made_shown_and_removed(dev):
     assert again.returncode == 1 and "already" in again.stderr
     assert json.loads(dev.run("web-ca", "show", "--json").stdout) == made
     people = dev.run("web-ca", "show")
+    assert f"--proxy http://127.0.0.1:{web_port(dev)} " in people.stderr and f"http://localhost:{web_port(dev)}/proxy.pac" in people.stderr
     assert made["sha256"] in people.stdout and "certutil" in people.stderr and "PRIVATE" not in people.stdout + people.stderr
 
     removed = json.loads(dev.run("web-ca", "remove", "--json").stdout)

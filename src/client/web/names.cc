@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::string_view kSuffix = ".localhost";
 
-bool is_loopback(std::string_view host) {
-  if (host == "localhost" || host == "::1") return true;
-  const bool is_address = host.find_first_not_of("0123456789.") == std::string_view::npos;
-  return is_address && host.starts_with("127.") && std::ranges::count(host, '.') == 3 && !host.ends_with('.');
-}
-
 struct LocalName {
   std::string_view label;  // empty: the main host's
   std::string_view resource;
@@ -68,6 +62,12 @@ Result<Asked> whom_real(Origin origin, const Names& names) {
 }
 
 }  // namespace
+
+bool is_loopback(std::string_view host) {
+  if (host == "localhost" || host == "::1") return true;
+  const bool is_address = host.find_first_not_of("0123456789.") == std::string_view::npos;
+  return is_address && host.starts_with("127.") && std::ranges::count(host, '.') == 3 && !host.ends_with('.');
+}
 
 std::optional<Origin> parse_origin(std::string_view url) {
   const std::size_t colon = url.find("://");

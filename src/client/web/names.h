@@ -88,4 +88,7 @@ Result<Asked> whom(const http::RequestHead& head, const Entry& entry);
 // Whether the origin, or the one that the URL begins with, is of the same application, in the same form of name.
 bool is_kin(const Asked& asked, std::string_view url);
 
+// "localhost", ::1, or an address 127.x.y.z: this machine itself, which nobody asks a proxy for.
+bool is_loopback(std::string_view host);
+
 }  // namespace portolan::client::web

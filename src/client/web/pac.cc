@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "client/web/names.h"
 #include "client/web/real_host.h"
 
 namespace portolan::client::web {
@@ -38,6 +39,7 @@ std::string pac_file(const std::vector<api::AgentResource>& resources, const net
   out += "var proxy = " + js_string("PROXY " + net::to_text(proxy)) + ";\nvar origins = {";
   std::string_view between = "\n  ";
   for (const RealHost& host : real_hosts(resources)) {
+    if (is_loopback(host.host)) continue;
     out += between;
     out += js_string(to_text(host)) + ": 1";
     between = ",\n  ";

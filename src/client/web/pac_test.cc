@@ -101,6 +101,14 @@ TEST(Pac, LeavesOutWhatIsNoHost) {
   EXPECT_THAT(text, Not(HasSubstr("script>")));
 }
 
+TEST(Pac, LeavesOutThisMachine) {
+  const std::string text =
+      pac_file({web_resource("here", {"http://127.0.0.1:8080", "http://localhost:8081", "http://[::1]:8082",
+                                      "http://127.example", "http://10.0.0.7"})},
+               kProxy);
+  EXPECT_THAT(text, HasSubstr("var origins = {\n  \"http://10.0.0.7:80\": 1,\n  \"http://127.example:80\": 1\n};"));
+}
+
 TEST(Pac, SendsNothingElsewhereWhereTheProxyIsAway) {
   EXPECT_THAT(pac_file({web_resource("wiki", {"https://wiki.corp.example"})}, {"::1", 1}),
               HasSubstr("\"PROXY [::1]:1\";"));

@@ -5,26 +5,13 @@
 #include "base/json.h"
 #include "client/web/page_assets.h"
 #include "client/web/page_view.h"
+#include "protocols/http/pages.h"
 
 namespace portolan::client::web {
 namespace {
 
 // Also for attributes in quotes.
-std::string escape(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  for (const char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
+std::string escape(std::string_view text) { return protocols::http::escape_html(text); }
 
 std::string code(const std::optional<std::string>& command) {
   return command ? fmt::format(" <code>{}</code>", escape(*command)) : "";
